@@ -1,0 +1,64 @@
+/*
+ * index.h - which filters of a set match a topic
+ *
+ * Tuple space: one flat table of filter hashes, probed once for each shape in use that fits the topic's
+ * levels. At most INDEX_SHAPES shapes a depth (levels and '#'); filters beyond that, or deeper than TOPIC_LEVELS, are in a trie, so
+ * that nobody can make a match cost more than a probe per shape plus the length of the topic times a small constant. Hash hits are
+ * verified against the filter itself.
+ *
+ * The user embeds struct index_node at the start of its own record of a filter; the node keeps a copy of the filter. Shared
+ * subscriptions are nodes of their own with a group name: the same filter can be there with different groups, and plain.
+ *
+ * Runs in: workers (subscriptions of connected clients), persist (durable subscriptions). One thread.
+ * Errors:  NULL on no memory, nothing changed. Nodes are borrowed until index_del().
+ */
+#ifndef MQTT_INDEX_H
+#define MQTT_INDEX_H
+
+#include "shared/mqtt/topic.h"
+
+#define INDEX_SHAPES 64
+
+struct index;
+
+struct index_node {
+	struct index_node *next; /* same hash: groups, collisions */
+	uint64_t hash;           /* 0: no shape, in the trie */
+	uint64_t first;          /* as filter_hash() */
+	struct shape shape;
+	uint16_t len, group_len; /* bytes of the filter, of the group's name (0: not shared) */
+	char *text;              /* filter, then group; neither ends in NUL */
+};
+
+static inline struct span
+index_filter(const struct index_node *n)
+{
+	return span_of(n->text, n->len);
+}
+
+static inline struct span
+index_group(const struct index_node *n)
+{
+	return span_of(n->text + n->len, n->group_len);
+}
+
+struct index *index_new(const struct hash_key *key); /* key is copied */
+void index_free(struct index *x);                    /* all nodes must be gone */
+size_t index_count(const struct index *x);
+
+struct index_node *index_find(struct index *x, struct span filter, struct span group);
+/* Gives a new zeroed node of `size` bytes (>= sizeof(struct index_node)); the filter must be valid and not there yet. */
+struct index_node *index_add(struct index *x, struct span filter, struct span group, size_t size);
+void index_del(struct index *x, struct index_node **n); /* frees it, clears *n */
+
+/*
+ * All nodes whose filter matches, in no order, at most max; answers how many there are (which may be more than max: nothing
+ * is written beyond it). t must be of the same topic.
+ */
+size_t index_match(const struct index *x, struct span topic, const struct topic_hash *t,
+    struct index_node **out, size_t max);
+
+/* Walks all nodes in pieces; *pos starts at 0. NULL at the end. Same promise as htab_next(). */
+struct index_node *index_next(const struct index *x, uint64_t *pos);
+
+#endif

@@ -1,0 +1,79 @@
+#include "shared/mqtt/packet.h"
+
+static uint8_t *
+wr_room(struct wr *w, size_t len)
+{
+	uint8_t *p = w->p;
+
+	if (w->over || (size_t)(w->end - w->p) < len) {
+		w->over = true;
+		return NULL;
+	}
+	w->p += len;
+	return p;
+}
+
+void
+wr_u8(struct wr *w, uint8_t v)
+{
+	uint8_t *p = wr_room(w, 1);
+
+	if (p != NULL)
+		*p = v;
+}
+
+void
+wr_u16(struct wr *w, uint16_t v)
+{
+	uint8_t *p = wr_room(w, 2);
+
+	if (p != NULL) {
+		p[0] = (uint8_t)(v >> 8);
+		p[1] = (uint8_t)v;
+	}
+}
+
+void
+wr_u32(struct wr *w, uint32_t v)
+{
+	wr_u16(w, (uint16_t)(v >> 16));
+	wr_u16(w, (uint16_t)v);
+}
+
+unsigned
+varint_len(uint32_t v)
+{
+	return v < 128 ? 1 : v < 16384 ? 2 : v < 2097152 ? 3 : 4;
+}
+
+void
+wr_varint(struct wr *w, uint32_t v)
+{
+	uint8_t *p = wr_room(w, varint_len(v));
+
+	if (p == NULL)
+		return;
+	for (; v > 127; v >>= 7)
+		*p++ = (uint8_t)(v | 0x80);
+	*p = (uint8_t)v;
+}
+
+void
+wr_raw(struct wr *w, struct span s)
+{
+	uint8_t *p = wr_room(w, s.len);
+
+	if (p != NULL && s.len > 0)
+		memcpy(p, s.p, s.len);
+}
+
+void
+wr_str(struct wr *w, struct span s)
+{
+	if (s.len > UINT16_MAX) {
+		w->over = true;
+		return;
+	}
+	wr_u16(w, (uint16_t)s.len);
+	wr_raw(w, s);
+}
