@@ -1,0 +1,400 @@
+#include "shared/conf/conf.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "shared/conf/table.h"
+
+#define SEALS (F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL)
+#define VALUE_MAX 560 /* text of a value, quoted */
+
+static void
+set_defaults(void *base, const struct conf_key *keys, size_t n)
+{
+	char why[256];
+
+	for (size_t i = 0; i < n; i++) {
+		const struct conf_key *k = &keys[i];
+
+		if (k->type == CONF_STRING) {
+			struct conf_string *s = (void *)((uint8_t *)base + k->offset);
+
+			snprintf(s->s, sizeof(s->s), "%s", k->text);
+		} else {
+			const char *choice = k->type >= CONF_LOG_TARGET
+			    ? conf_choice(k->type, (unsigned)k->def)
+			    : NULL;
+
+			(void)conf_set(base, k, choice, k->def, why);
+		}
+	}
+}
+
+void
+conf_listener_defaults(struct conf_listener *l)
+{
+	memset(l, 0, sizeof(*l));
+	set_defaults(l, conf_listener_keys, conf_nlistener_keys);
+}
+
+void
+conf_defaults(struct conf *c)
+{
+	memset(c, 0, sizeof(*c));
+	c->abi = CONF_ABI;
+	c->size = sizeof(*c);
+	set_defaults(c, conf_keys, conf_nkeys);
+	c->nlisteners = 1;
+	conf_listener_defaults(&c->listener[0]);
+	strcpy(c->listener[0].name.s, "default");
+}
+
+int
+conf_check(const struct conf *c, struct conf_error *err)
+{
+	if ((c->ring_size & (c->ring_size - 1)) != 0) {
+		snprintf(err->text, sizeof(err->text), "ring_size: must be a power of two");
+		return -EINVAL;
+	}
+	for (uint32_t i = 0; i < c->nlisteners; i++) {
+		const struct conf_listener *a = &c->listener[i];
+
+		if (a->name.s[0] == '\0') {
+			snprintf(err->text, sizeof(err->text), "listeners: number %u has no name",
+			    i + 1);
+			return -EINVAL;
+		}
+		for (uint32_t j = 0; j < i; j++) {
+			const struct conf_listener *b = &c->listener[j];
+
+			if (strcmp(a->name.s, b->name.s) == 0) {
+				snprintf(err->text, sizeof(err->text),
+				    "listeners: the name \"%s\" is there twice", a->name.s);
+				return -EINVAL;
+			}
+			if (a->port != 0 && a->port == b->port &&
+			    strcmp(a->address.s, b->address.s) == 0) {
+				snprintf(err->text, sizeof(err->text),
+				    "listeners: \"%s\" and \"%s\" have the same address and port",
+				    b->name.s, a->name.s);
+				return -EINVAL;
+			}
+		}
+	}
+	return 0;
+}
+
+static const struct conf_listener *
+listener_find(const struct conf *c, const char *name)
+{
+	for (uint32_t i = 0; i < c->nlisteners; i++)
+		if (strcmp(c->listener[i].name.s, name) == 0)
+			return &c->listener[i];
+	return NULL;
+}
+
+int
+conf_override(struct conf *c, const char *assignment, struct conf_error *err)
+{
+	const char *eq = strchr(assignment, '='), *value;
+	const struct conf_key *k;
+	char name[128], why[256];
+	void *base = c;
+
+	if (eq == NULL || (size_t)(eq - assignment) >= sizeof(name)) {
+		snprintf(
+		    err->text, sizeof(err->text), "\"%.100s\": must be name=value", assignment);
+		return -EINVAL;
+	}
+	memcpy(name, assignment, (size_t)(eq - assignment));
+	name[eq - assignment] = '\0';
+	value = eq + 1;
+	if (strncmp(name, "listener.", 9) == 0) {
+		char *dot = strrchr(name, '.');
+		const struct conf_listener *l;
+
+		*dot = '\0';
+		l = dot > name + 8 ? listener_find(c, name + 9) : NULL;
+		if (l == NULL) {
+			snprintf(
+			    err->text, sizeof(err->text), "%.100s: no such listener", name + 9);
+			return -EINVAL;
+		}
+		base = &c->listener[l - c->listener];
+		k = conf_key_find(conf_listener_keys, conf_nlistener_keys, dot + 1);
+	} else if (strcmp(name, "port") == 0 && c->nlisteners > 0) {
+		base = &c->listener[0];
+		k = conf_key_find(conf_listener_keys, conf_nlistener_keys, "port");
+	} else {
+		k = conf_key_find(conf_keys, conf_nkeys, name);
+	}
+	if (k == NULL) {
+		const char *near = conf_suggest(conf_keys, conf_nkeys, name);
+
+		snprintf(err->text, sizeof(err->text), "unknown key \"%s\"%s%s%s", name,
+		    near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+		return -EINVAL;
+	}
+	if (conf_set(base, k, value, 0, why) != 0) {
+		snprintf(err->text, sizeof(err->text), "%s: %s", name, why);
+		return -EINVAL;
+	}
+	return conf_check(c, err);
+}
+
+/* --- showing ----------------------------------------------------------------------------- */
+
+static unsigned
+diff_keys(const void *a, const void *b, const struct conf_key *keys, size_t n, const char *prefix,
+    conf_diff_fn *fn, void *arg)
+{
+	char from[VALUE_MAX], to[VALUE_MAX], name[160];
+	unsigned found = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		conf_value_text(a, &keys[i], from, sizeof(from));
+		conf_value_text(b, &keys[i], to, sizeof(to));
+		if (strcmp(from, to) == 0)
+			continue;
+		snprintf(name, sizeof(name), "%s%s", prefix, keys[i].name);
+		fn(arg, name, from, to, keys[i].when);
+		found++;
+	}
+	return found;
+}
+
+unsigned
+conf_diff(const struct conf *a, const struct conf *b, conf_diff_fn *fn, void *arg)
+{
+	unsigned found = diff_keys(a, b, conf_keys, conf_nkeys, "", fn, arg);
+	char prefix[64];
+
+	for (uint32_t i = 0; i < a->nlisteners; i++) {
+		const struct conf_listener *l = &a->listener[i], *now = listener_find(b, l->name.s);
+
+		snprintf(prefix, sizeof(prefix), "listeners.%.40s", l->name.s);
+		if (now == NULL) {
+			fn(arg, prefix, "present", "removed", CONF_NOW);
+			found++;
+			continue;
+		}
+		strcat(prefix, ".");
+		found +=
+		    diff_keys(l, now, conf_listener_keys, conf_nlistener_keys, prefix, fn, arg);
+	}
+	for (uint32_t i = 0; i < b->nlisteners; i++) {
+		const struct conf_listener *l = &b->listener[i];
+
+		if (listener_find(a, l->name.s) != NULL)
+			continue;
+		snprintf(prefix, sizeof(prefix), "listeners.%.40s", l->name.s);
+		fn(arg, prefix, "absent", "added", CONF_NOW);
+		found++;
+	}
+	return found;
+}
+
+bool
+conf_show(const struct conf *c, const char *key, char *buf, size_t room)
+{
+	const struct conf_key *k = conf_key_find(conf_keys, conf_nkeys, key);
+
+	if (k == NULL)
+		return false;
+	conf_value_text(c, k, buf, room);
+	return true;
+}
+
+void
+conf_each(const struct conf *c, conf_each_fn *fn, void *arg)
+{
+	char value[VALUE_MAX], def[VALUE_MAX], name[160];
+	struct conf defaults;
+
+	conf_defaults(&defaults);
+	for (size_t i = 0; i < conf_nkeys; i++) {
+		conf_value_text(c, &conf_keys[i], value, sizeof(value));
+		conf_value_text(&defaults, &conf_keys[i], def, sizeof(def));
+		fn(arg, conf_keys[i].name, value, strcmp(value, def) == 0, conf_keys[i].help);
+	}
+	for (uint32_t l = 0; l < c->nlisteners; l++)
+		for (size_t i = 0; i < conf_nlistener_keys; i++) {
+			const struct conf_key *k = &conf_listener_keys[i];
+
+			conf_value_text(&c->listener[l], k, value, sizeof(value));
+			conf_value_text(&defaults.listener[0], k, def, sizeof(def));
+			snprintf(
+			    name, sizeof(name), "listeners.%s.%s", c->listener[l].name.s, k->name);
+			fn(arg, name, value, strcmp(value, def) == 0, k->help);
+		}
+}
+
+/* Words of a comment, wrapped. */
+static void
+write_comment(FILE *to, const char *indent, const char *text)
+{
+	size_t col = 0;
+
+	while (*text != '\0') {
+		size_t len = strcspn(text, " ");
+
+		if (col == 0 || col + 1 + len > 96) {
+			fprintf(to, "%s%s# ", col == 0 ? "" : "\n", indent);
+			col = strlen(indent) + 2;
+		} else {
+			fputc(' ', to);
+			col++;
+		}
+		fwrite(text, 1, len, to);
+		col += len;
+		text += len;
+		text += strspn(text, " ");
+	}
+	fputc('\n', to);
+}
+
+static void
+write_key(
+    FILE *to, const void *base, const void *defaults, const struct conf_key *k, const char *indent)
+{
+	static const char *const when[] = {
+		[CONF_NOW] = "A reload applies it at once.",
+		[CONF_NEW] = "A reload applies it to new connections.",
+		[CONF_RESTART] = "Applied after a restart.",
+	};
+	char value[VALUE_MAX], def[VALUE_MAX], text[1024];
+	int n;
+
+	conf_value_text(base, k, value, sizeof(value));
+	conf_value_text(defaults, k, def, sizeof(def));
+	n = snprintf(text, sizeof(text), "%s", k->help);
+	if (k->type == CONF_UINT)
+		n += snprintf(text + n, sizeof(text) - (size_t)n, " %llu to %llu.",
+		    (unsigned long long)k->min, (unsigned long long)k->max);
+	for (unsigned i = 0; k->type >= CONF_LOG_TARGET && conf_choice(k->type, i) != NULL; i++)
+		n += snprintf(text + n, sizeof(text) - (size_t)n, "%s%s",
+		    i > 0 ? ", " : " One of: ", conf_choice(k->type, i));
+	if (k->type >= CONF_LOG_TARGET)
+		n += snprintf(text + n, sizeof(text) - (size_t)n, ".");
+	snprintf(text + n, sizeof(text) - (size_t)n, " %s", when[k->when]);
+	write_comment(to, indent, text);
+	fprintf(to, "%s%s%s = %s;\n\n", indent, strcmp(value, def) == 0 ? "#" : "", k->name, value);
+}
+
+int
+conf_write(const struct conf *c, FILE *to)
+{
+	struct conf defaults;
+
+	conf_defaults(&defaults);
+	fprintf(to,
+	    "# Configuration of TBMQ. Keys that are commented out have the values shown.\n"
+	    "# Check a change with `tbmqctl config check FILE`, apply it with `tbmqctl reload`.\n"
+	    "# Other files are read in with: @include \"file.conf\"\n\n");
+	for (size_t i = 0; i < conf_nkeys; i++)
+		write_key(to, c, &defaults, &conf_keys[i], "");
+	fprintf(to,
+	    "# Where clients connect. Each has a name; a reload adds and removes listeners without "
+	    "disconnecting anybody.\nlisteners = (\n");
+	for (uint32_t l = 0; l < c->nlisteners; l++) {
+		fprintf(to, "\t{\n");
+		for (size_t i = 0; i < conf_nlistener_keys; i++) {
+			const struct conf_key *k = &conf_listener_keys[i];
+			bool always = strcmp(k->name, "name") == 0 ||
+			    strcmp(k->name, "address") == 0 || strcmp(k->name, "port") == 0;
+			struct conf_listener other = defaults.listener[0];
+
+			if (always) { /* shown even if it is the default */
+				memset(&other, 0, sizeof(other));
+				other.port = c->listener[l].port + 1;
+			}
+			write_key(to, &c->listener[l], &other, k, "\t\t");
+		}
+		fprintf(to, "\t}%s\n", l + 1 < c->nlisteners ? "," : "");
+	}
+	fprintf(to, ");\n");
+	return ferror(to) ? -EIO : 0;
+}
+
+/* --- snapshots --------------------------------------------------------------------------- */
+
+int
+conf_snapshot(const struct conf *c)
+{
+	int fd = memfd_create("tbmq:conf", MFD_CLOEXEC | MFD_ALLOW_SEALING), err;
+
+	if (fd < 0)
+		return -errno;
+	if (write(fd, c, sizeof(*c)) == (ssize_t)sizeof(*c) && fcntl(fd, F_ADD_SEALS, SEALS) == 0)
+		return fd;
+	err = errno != 0 ? -errno : -ENOSPC;
+	close(fd);
+	return err;
+}
+
+/* Bounds of everything: it may be another process's invention. */
+static bool
+keys_are_valid(const void *base, const struct conf_key *keys, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct conf_key *k = &keys[i];
+
+		if (k->type == CONF_STRING) {
+			const struct conf_string *s =
+			    (const void *)((const uint8_t *)base + k->offset);
+
+			if (memchr(s->s, '\0', sizeof(s->s)) == NULL || strlen(s->s) > k->max)
+				return false;
+		} else if (k->type >= CONF_LOG_TARGET) {
+			if (conf_choice(k->type, (unsigned)conf_get(base, k)) == NULL)
+				return false;
+		} else if (conf_get(base, k) < k->min || conf_get(base, k) > k->max) {
+			return false;
+		}
+	}
+	return true;
+}
+
+int
+conf_load(int fd, struct conf *out)
+{
+	struct conf_error err;
+	struct conf c;
+	struct stat st;
+	int seals = fcntl(fd, F_GET_SEALS);
+
+	if (seals < 0 || (seals & SEALS) != SEALS || fstat(fd, &st) != 0 ||
+	    st.st_size != (off_t)sizeof(c))
+		return -EPROTO;
+	if (pread(fd, &c, sizeof(c), 0) != (ssize_t)sizeof(c))
+		return -EIO;
+	if (c.abi != CONF_ABI || c.size != sizeof(c) || c.nlisteners > CONF_LISTENERS ||
+	    !keys_are_valid(&c, conf_keys, conf_nkeys))
+		return -EPROTO;
+	for (uint32_t i = 0; i < c.nlisteners; i++)
+		if (!keys_are_valid(&c.listener[i], conf_listener_keys, conf_nlistener_keys))
+			return -EPROTO;
+	if (conf_check(&c, &err) != 0)
+		return -EPROTO;
+	*out = c;
+	return 0;
+}
+
+int
+conf_log_level_of(uint8_t level)
+{
+	static const int of[] = {
+		[LOG_LEVEL_err] = LOG_ERR,
+		[LOG_LEVEL_warning] = LOG_WARNING,
+		[LOG_LEVEL_notice] = LOG_NOTICE,
+		[LOG_LEVEL_info] = LOG_INFO,
+		[LOG_LEVEL_debug] = LOG_DEBUG,
+	};
+
+	return level < sizeof(of) / sizeof(of[0]) ? of[level] : LOG_NOTICE;
+}

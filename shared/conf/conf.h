@@ -1,0 +1,109 @@
+/*
+ * conf.h - the configuration: one plain struct, made from keys.def
+ *
+ * struct conf has no pointers, so a snapshot is its bytes in a sealed memfd. The master parses files (parse.c, with libconfig); children
+ * only ever see snapshots.
+ *
+ * Runs in: master and tbmqctl (parsing), all children (snapshots).
+ * Errors:  a refused file has changed nothing and is answered with file, line, key and reason.
+ */
+#ifndef CONF_CONF_H
+#define CONF_CONF_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#define CONF_ABI 1
+#define CONF_LISTENERS 32
+
+#define CONF_STRING_MAX 256
+
+/* Enumerations: enum conf_LOG_TARGET { LOG_TARGET_stderr, … }, made by conf.h's user of C(); see conf.c. */
+enum conf_log_target { LOG_TARGET_stderr, LOG_TARGET_file, LOG_TARGET_syslog };
+enum conf_log_level {
+	LOG_LEVEL_err,
+	LOG_LEVEL_warning,
+	LOG_LEVEL_notice,
+	LOG_LEVEL_info,
+	LOG_LEVEL_debug
+};
+enum conf_drop { DROP_oldest, DROP_newest, DROP_reject };
+enum conf_share {
+	SHARE_round_robin,
+	SHARE_sticky,
+	SHARE_hash_client,
+	SHARE_hash_topic,
+	SHARE_least_loaded,
+	SHARE_local
+};
+enum conf_transport { TRANSPORT_tcp };
+
+#define CONF_T_BOOL bool
+#define CONF_T_UINT uint32_t
+#define CONF_T_SIZE uint64_t
+#define CONF_T_SECONDS uint32_t
+#define CONF_T_LOG_TARGET uint8_t
+#define CONF_T_LOG_LEVEL uint8_t
+#define CONF_T_DROP uint8_t
+#define CONF_T_SHARE uint8_t
+#define CONF_T_TRANSPORT uint8_t
+struct conf_string {
+	char s[CONF_STRING_MAX];
+};
+#define CONF_T_STRING struct conf_string
+
+struct conf_listener {
+#define L(name, type, def, min, max, when, help) CONF_T_##type name;
+#include "shared/conf/keys.def"
+};
+
+struct conf {
+	uint32_t abi, size; /* CONF_ABI, sizeof(struct conf) */
+	uint64_t number;    /* of the snapshot: counts up with every one that was offered */
+#define K(name, type, def, min, max, when, help) CONF_T_##type name;
+#include "shared/conf/keys.def"
+	uint32_t nlisteners;
+	struct conf_listener listener[CONF_LISTENERS];
+};
+
+enum conf_when { CONF_NOW, CONF_NEW, CONF_RESTART };
+
+/* What is wrong with a file, in words a person can act on: "tbmq.conf:12: inflight_max: 70000 is more than 65535". */
+struct conf_error {
+	char text[512];
+};
+
+void conf_listener_defaults(struct conf_listener *l);
+void conf_defaults(struct conf *c); /* one listener: "default", 127.0.0.1:1883 */
+
+/* Reads a file and what it includes. 0, or -EINVAL with *err; *out is untouched then. */
+int conf_parse_string(
+    const char *text, struct conf *out, struct conf_error *err); /* without @include */
+int conf_parse(const char *path, struct conf *out, struct conf_error *err);
+/* "name=value" from the command line or the environment, checked like a line of the file; listener keys as "listener.NAME.key=value". */
+int conf_override(struct conf *c, const char *assignment, struct conf_error *err);
+/* What no single key can tell: names twice, two listeners on one address, ring_size no power of two. */
+int conf_check(const struct conf *c, struct conf_error *err);
+
+/* Calls fn for each key that differs, listeners as "listeners.NAME.key", whole ones as "listeners.NAME" with "added"/"removed" in the values. */
+typedef void
+conf_diff_fn(void *arg, const char *key, const char *from, const char *to, enum conf_when when);
+unsigned conf_diff(const struct conf *a, const struct conf *b, conf_diff_fn *fn, void *arg);
+
+/* The key's value as it would stand in the file; false: no such key. listener NULL: top level. */
+bool conf_show(const struct conf *c, const char *key, char *buf, size_t room);
+/* Calls fn for all keys with value, default and help. */
+typedef void
+conf_each_fn(void *arg, const char *key, const char *value, bool is_default, const char *help);
+void conf_each(const struct conf *c, conf_each_fn *fn, void *arg);
+
+/* The whole documented file with c's values: the sample file is that of the defaults. */
+int conf_write(const struct conf *c, FILE *to);
+
+int conf_snapshot(const struct conf *c); /* sealed memfd, or -errno; the caller's */
+int conf_load(int fd,
+    struct conf *out); /* checks seals, size, abi and bounds; -EPROTO, -errno; fd stays open */
+int conf_log_level_of(uint8_t level); /* LOG_LEVEL_info to LOG_INFO */
+
+#endif

@@ -1,0 +1,52 @@
+/*
+ * table.h - keys.def as data, for the modules of this folder
+ */
+#ifndef CONF_TABLE_H
+#define CONF_TABLE_H
+
+#include <stddef.h>
+
+#include "shared/conf/conf.h"
+
+enum conf_type {
+	CONF_BOOL,
+	CONF_UINT,
+	CONF_SIZE,
+	CONF_SECONDS,
+	CONF_STRING,
+	CONF_LOG_TARGET, /* from here on: choices */
+	CONF_LOG_LEVEL,
+	CONF_DROP,
+	CONF_SHARE,
+	CONF_TRANSPORT,
+	CONF_TYPES
+};
+
+struct conf_key {
+	const char *name;
+	enum conf_type type;
+	size_t offset; /* in struct conf or struct conf_listener */
+	uint64_t def;
+	const char *text; /* default of a string */
+	uint64_t min, max;
+	enum conf_when when;
+	const char *help;
+};
+
+extern const struct conf_key conf_keys[], conf_listener_keys[];
+extern const size_t conf_nkeys, conf_nlistener_keys;
+
+const struct conf_key *conf_key_find(const struct conf_key *keys, size_t n, const char *name);
+const char *
+conf_suggest(const struct conf_key *keys, size_t n, const char *name); /* nearest, or NULL */
+/* The i-th choice of an enumeration; NULL past the last. */
+const char *conf_choice(enum conf_type type, unsigned i);
+
+/* Values by offset; base is the struct the key is of. */
+uint64_t conf_get(const void *base, const struct conf_key *k); /* not strings */
+/* Checks bounds and sets. text: for strings and choices, and numbers with units; NULL: num is the value. */
+int conf_set(void *base, const struct conf_key *k, const char *text, uint64_t num, char why[256]);
+/* As in the file. */
+void conf_value_text(const void *base, const struct conf_key *k, char *buf, size_t room);
+
+#endif
