@@ -1,0 +1,222 @@
+/*
+ * rec.h - records on the rings: types and fixed parts, from recs.def
+ *
+ * A record is its fixed part and then the parts that its lengths name, in the order they are listed, without padding. Integers in host order.
+ * Readers copy the fixed part out (rec_take) and check lengths with rec_span before use.
+ *
+ * Who is meant: `session` is persist's index of a session, `handle` the worker's index of a connection; each comes with the epoch, and one
+ * whose epoch is not the current is ignored. So a record about a session that has moved on does nothing.
+ * `token` is the asker's own and comes back in the answer.
+ *
+ * Runs in: workers and persist.
+ */
+#ifndef IPC_REC_H
+#define IPC_REC_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "shared/base/span.h"
+#include "shared/mqtt/msg.h"
+
+enum rec_type {
+	REC_NONE, /* ring padding */
+#define R(name, from, to, fixed) REC_##name,
+#include "shared/ipc/recs.def"
+#undef R
+	REC_TYPES
+};
+
+/* A message of the largest packet, with its topic and properties once more beside it. */
+#define RECORD_MAX ((UINT64_C(1) << 28) + (UINT64_C(1) << 20))
+
+struct rec_none {
+	uint64_t spare;
+};
+
+/*
+ * A message. Followed by: ngroups u64 names of groups of shared subscriptions; topic; props (as props_forward()); payload.
+ */
+struct rec_msg {
+	uint64_t publish_ms; /* wall clock, when it reached the broker */
+	uint32_t expiry;     /* seconds, with REC_HAS_EXPIRY */
+	uint32_t props_len, payload_len;
+	uint16_t topic_len, ngroups;
+	uint8_t qos, flags, plain; /* plain: for plain subscriptions too, not just the groups */
+	uint8_t spare[5];
+};
+
+#define REC_RETAIN 1u
+#define REC_HAS_EXPIRY 2u
+#define REC_DUP 4u
+
+#define STORE_DURABLE 1u /* durable sessions match */
+#define STORE_RETAIN 2u  /* update the retained message (an empty payload removes it) */
+#define STORE_QOS2 4u    /* publisher's session is durable: have we got this packet id already? */
+#define STORE_ANSWER 8u  /* STORED is wanted */
+
+struct rec_store { /* then what follows m */
+	uint64_t token;
+	uint64_t epoch;     /* of the publisher's session */
+	uint32_t session;   /* of the publisher; for no local and QoS 2 */
+	uint16_t packet_id; /* with STORE_QOS2 */
+	uint8_t want, spare;
+	struct rec_msg m; /* groups: those that belong to persist */
+};
+
+#define STORED_DUPLICATE 1u /* STORE_QOS2: had it before; deliver nothing, send PUBREC */
+#define STORED_FOUND 2u     /* RELEASED: the packet id was known */
+#define STORED_MATCHED 4u   /* a durable session got it */
+
+struct rec_stored {
+	uint64_t token;
+	uint8_t reason; /* enum mqtt_reason: 0 or what to answer the publisher with */
+	uint8_t flags, spare[6];
+};
+
+struct rec_release {
+	uint64_t token, epoch;
+	uint32_t session;
+	uint16_t packet_id, spare;
+};
+
+#define CONNECT_CLEAN 1u
+#define CONNECT_WILL 2u
+#define CONNECT_MQTT3 4u
+#define CONNECT_QUEUE 8u /* REGISTER: session was durable before */
+
+/*
+ * Followed by: client id; user name; peer address; listener's name; then, with CONNECT_WILL, the will's topic, props and payload.
+ */
+struct rec_connect {
+	uint64_t token;           /* REGISTER: the epoch */
+	uint32_t handle, session; /* session: REGISTER only */
+	uint32_t expiry;          /* session expiry interval, seconds; MQTT_EXPIRY_NEVER */
+	uint16_t window; /* QoS 1/2 messages under way at most: receive maximum and inflight_max */
+	uint16_t keep_alive;
+	uint32_t max_packet; /* client's maximum packet size; 0: none */
+	uint16_t client_id_len, user_name_len;
+	uint8_t peer_len, listener_len, flags, version;
+	uint32_t will_delay;   /* seconds */
+	uint64_t connected_ms; /* wall clock */
+	struct rec_msg will;   /* lengths of the will; ngroups 0 */
+};
+
+/* Followed by: the filter, with $share/NAME/ if it was. */
+struct rec_resume {
+	uint64_t token;
+	uint32_t subid; /* 0: none */
+	uint16_t filter_len;
+	uint8_t options; /* as in SUBSCRIBE, 3.8.3.1 */
+	uint8_t spare;
+};
+
+#define GRANT_PRESENT 1u /* a session was there */
+#define GRANT_DURABLE                                                                              \
+	2u /* persist keeps this session: subscribe, publish QoS 2 and acknowledge through persist */
+
+struct rec_grant {
+	uint64_t token, epoch;
+	uint32_t session;
+	uint32_t expiry;
+	uint8_t reason, flags, spare[6];
+};
+
+struct rec_let_go {
+	uint64_t epoch;
+	uint32_t handle;
+	uint8_t reason; /* of the DISCONNECT: 0x8E, 0x98, … */
+	uint8_t spare[3];
+};
+
+#define GONE_WILL 1u   /* publish the will, if there is one */
+#define GONE_EXPIRY 2u /* expiry overrides */
+#define GONE_TAKEN 4u  /* answers LET_GO */
+
+struct rec_gone {
+	uint64_t epoch;
+	uint32_t session, expiry;
+	uint8_t flags, reason, spare[6];
+};
+
+/* SUB, UNSUB. Followed by: the filter. token 0: no answer is wanted. */
+struct rec_sub {
+	uint64_t token, epoch;
+	uint32_t session, subid;
+	uint16_t filter_len;
+	uint8_t options, spare[5];
+};
+
+#define SUBBED_EXISTED 1u
+
+struct rec_subbed {
+	uint64_t token;
+	uint8_t reason, flags, spare[6];
+};
+
+/* Followed by: the filter (never shared), the cursor of the last RETAIN_END (empty: from the start). */
+struct rec_retain_get {
+	uint64_t token, epoch;
+	uint32_t
+	    session; /* durable sessions: QoS 1/2 goes to the session's queue, only QoS 0 comes as RETAINED */
+	uint32_t subid, max; /* messages of this page */
+	uint16_t filter_len, cursor_len;
+	uint8_t options, durable, spare[2];
+};
+
+struct rec_retained { /* then what follows m */
+	uint64_t token;
+	struct rec_msg m;
+};
+
+/* Followed by: the cursor for the next page (empty: that was all). */
+struct rec_retain_end {
+	uint64_t token;
+	uint32_t count;
+	uint16_t cursor_len, spare;
+};
+
+#define DELIVER_PUBREL 1u /* no message: send PUBREL for packet_id */
+#define DELIVER_PUBACK_LOST 2u
+
+/* Followed by: nsubids u32 subscription identifiers; then what follows m (ngroups 0). m.qos is the effective QoS. */
+struct rec_deliver {
+	uint64_t epoch, seq; /* seq: names the delivery in ACKED */
+	uint32_t handle;
+	uint16_t packet_id, nsubids;
+	uint8_t what, spare[7];
+	struct rec_msg m; /* REC_DUP, REC_RETAIN as they are to be sent */
+};
+
+struct rec_acked {
+	uint64_t epoch, seq;
+	uint32_t session;
+	uint16_t packet_id;
+	uint8_t
+	    packet; /* PKT_PUBACK, PKT_PUBREC, PKT_PUBCOMP; 0: dropped by the worker (too large, expired) */
+	uint8_t reason;
+};
+
+struct rec_rule {
+	const char *name;
+	uint32_t from, to; /* P_… kinds */
+	uint32_t fixed;    /* bytes of the fixed part */
+};
+
+extern const struct rec_rule rec_rule[REC_TYPES];
+
+/* The one gate before a handler: known type, right sender and receiver, at least the fixed part. from, to: kinds' bits. */
+bool rec_may(unsigned type, uint32_t from, uint32_t to, struct span body);
+
+/* Cuts len bytes off the front of *rest; false if there are fewer: the record can't be. */
+bool rec_span(struct span *rest, size_t len, struct span *out);
+/* Copies the fixed part and cuts it off. */
+bool rec_take(struct span *rest, void *out, size_t len);
+
+/* A message as it travels. parts: groups, topic, props, payload are to follow the fixed part in this order. */
+struct rec_msg rec_msg_of(const struct msg_view *v, unsigned ngroups, bool plain);
+/* Checks everything: QoS, lengths add up to rest exactly, topic valid UTF-8 without wildcards. groups_out may be unaligned. */
+bool rec_msg_parse(
+    const struct rec_msg *m, struct span rest, struct msg_view *out, struct span *groups_out);
+
+#endif

@@ -1,0 +1,168 @@
+#include "shared/ipc/segment.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "shared/base/clock.h"
+
+#define SEALS (F_SEAL_FUTURE_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL)
+#define PAGE 4096u
+
+static uint64_t
+page_up(uint64_t n)
+{
+	return (n + PAGE - 1) & ~(uint64_t)(PAGE - 1);
+}
+
+static uint64_t
+interest_at(void)
+{
+	return page_up(sizeof(struct segment));
+}
+
+static uint64_t
+rings_at(void)
+{
+	return interest_at() + page_up(interest_size());
+}
+
+static uint64_t
+stride_of(uint32_t cap)
+{
+	return page_up(sizeof(struct ring_head) + cap);
+}
+
+static bool
+cap_is_valid(uint32_t cap)
+{
+	return cap >= PAGE && (cap & (cap - 1)) == 0;
+}
+
+int
+segment_create(unsigned slot, uint32_t gen, uint32_t ring_cap, struct segment **out, int *fd_out)
+{
+	uint64_t size = rings_at() + SLOTS * stride_of(ring_cap);
+	struct segment *seg;
+	char name[32];
+	int fd, err;
+
+	must(cap_is_valid(ring_cap));
+	snprintf(name, sizeof(name), "tbmq:%u:%u", slot, gen);
+	fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (fd < 0)
+		return -errno;
+	if (ftruncate(fd, (off_t)size) != 0)
+		goto fail;
+	seg = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
+	if (seg == MAP_FAILED)
+		goto fail;
+	if (fcntl(fd, F_ADD_SEALS, SEALS) != 0) {
+		err = -errno;
+		munmap(seg, size);
+		close(fd);
+		return err;
+	}
+	seg->abi = SEGMENT_ABI;
+	seg->slot = slot;
+	seg->gen = gen;
+	seg->nlinks = SLOTS;
+	seg->size = size;
+	seg->interest_off = interest_at();
+	seg->ring_off = rings_at();
+	seg->ring_stride = stride_of(ring_cap);
+	seg->ring_cap = ring_cap;
+	seg->pid = (uint32_t)getpid();
+	for (unsigned i = 0; i < SLOTS; i++)
+		ring_init((struct ring_head *)(void *)((uint8_t *)seg + seg->ring_off +
+			      i * seg->ring_stride),
+		    ring_cap);
+	for (unsigned i = 0; i < COUNTERS; i++)
+		atomic_store(&seg->counter[i], atomic_load(&counters[i]));
+	counters = seg->counter;
+	must_sink(seg->flight.must);
+	*out = seg;
+	*fd_out = fd;
+	return 0;
+fail:
+	err = -errno;
+	close(fd);
+	return err;
+}
+
+int
+segment_attach(int fd, unsigned slot, uint32_t gen, const struct segment **out,
+    struct segment_shape *shape_out)
+{
+	struct segment_shape shape;
+	const struct segment *seg;
+	struct stat st;
+
+	if (fstat(fd, &st) != 0)
+		return -errno;
+	if ((uint64_t)st.st_size < rings_at())
+		return -EPROTO;
+	seg = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED | MAP_NORESERVE, fd, 0);
+	if (seg == MAP_FAILED)
+		return -errno;
+	shape = (struct segment_shape){ .size = (uint64_t)st.st_size, .ring_cap = seg->ring_cap };
+	if (!cap_is_valid(shape.ring_cap) ||
+	    shape.size != rings_at() + SLOTS * stride_of(shape.ring_cap) ||
+	    seg->abi != SEGMENT_ABI || seg->slot != slot || seg->gen != gen ||
+	    seg->nlinks != SLOTS) {
+		munmap((void *)seg, (size_t)st.st_size);
+		return -EPROTO;
+	}
+	*out = seg;
+	*shape_out = shape;
+	return 0;
+}
+
+void
+segment_leave(void)
+{
+	counters_leave();
+	must_sink(NULL);
+}
+
+void
+segment_detach(const struct segment **seg, uint64_t size)
+{
+	if (*seg != NULL)
+		munmap((void *)*seg, size);
+	*seg = NULL;
+}
+
+int
+segment_reopen(int fd, int *ro_out)
+{
+	char path[40];
+	struct stat st;
+	int seals = fcntl(fd, F_GET_SEALS), ro;
+
+	if (seals < 0 || (seals & SEALS) != SEALS || fstat(fd, &st) != 0 ||
+	    (uint64_t)st.st_size < rings_at())
+		return -EPROTO;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	ro = open(path, O_RDONLY | O_CLOEXEC);
+	if (ro < 0)
+		return -errno;
+	*ro_out = ro;
+	return 0;
+}
+
+const struct ring_head *
+segment_ring(const struct segment *seg, const struct segment_shape *shape, unsigned to)
+{
+	return (const struct ring_head *)(const void *)((const uint8_t *)seg + rings_at() +
+	    to * stride_of(shape->ring_cap));
+}
+
+const void *
+segment_tables(const struct segment *seg)
+{
+	return (const uint8_t *)seg + interest_at();
+}

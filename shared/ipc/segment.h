@@ -1,0 +1,95 @@
+/*
+ * segment.h - the shared memory of one process: its owner writes, all others read
+ *
+ * One memfd per process and generation. The owner creates, maps and then seals it (FUTURE_WRITE, GROW, SHRINK, SEAL): its mapping
+ * goes on writing, nobody can make another. The master checks the seals and hands out descriptors reopened for reading only.
+ *
+ *     struct segment   life signs, flight recorder, counters, links to peers, interest (interest.h)
+ *     interest tables  sparse, see interest.h
+ *     rings            one for each peer slot: struct ring_head and its data (ring.h)
+ *
+ * Whoever reads another's segment copies a field, checks the copy, and uses only that. The owner never reads back what it
+ * needs to trust: its private state is in private memory.
+ *
+ * Runs in: every child (own and peers'), master (reads life signs and counters, never rings).
+ * Errors:  -EPROTO: sizes, seals, abi or generation are not what they must be.
+ */
+#ifndef IPC_SEGMENT_H
+#define IPC_SEGMENT_H
+
+#include <assert.h>
+#include <stdalign.h>
+#include <stdatomic.h>
+
+#include "shared/base/must.h"
+#include "shared/ipc/counter.h"
+#include "shared/ipc/interest.h"
+#include "shared/ipc/proc.h"
+#include "shared/ipc/ring.h"
+
+#define SEGMENT_ABI 1
+#define FLIGHT_CLIENT_MAX 64
+
+enum life_state { LIFE_STARTING, LIFE_READY, LIFE_DRAINING, LIFE_STOPPING };
+
+/* What the master can tell of a process that died. Written before each packet, so it is plain stores. */
+struct flight {
+	char must[MUST_TEXT_MAX];
+	char client
+	    [FLIGHT_CLIENT_MAX]; /* the current client's identifier, cut, NUL terminated; "" for none */
+	uint8_t packet;          /* the type of packet it sent; 0: none */
+	uint8_t spare[7];
+};
+
+/* The owner's side of its relation to one peer. */
+struct seg_link {
+	alignas(64) _Atomic uint32_t
+	    gen; /* generation of the peer that we have mapped: we read its ring, and may write to it */
+	_Atomic uint32_t
+	    drained; /* last generation of the peer whose records have all been handled after its death */
+	_Atomic uint64_t
+	    start; /* our ring to the peer's generation `gen` begins at this position */
+	alignas(64) _Atomic uint64_t
+	    tail; /* what we have released of the peer's ring to us, in its generation `gen` */
+};
+
+struct segment {
+	uint32_t abi, slot, gen, nlinks;
+	uint64_t size, ring_off, ring_stride; /* rings: at ring_off + slot * ring_stride */
+	uint64_t interest_off;
+	uint32_t ring_cap, pid;
+	alignas(64) _Atomic uint64_t sleeps; /* odd: asleep. Counts up at both ends of a sleep */
+	_Atomic uint64_t turns;              /* loop turns completed */
+	_Atomic uint64_t beat_ms;            /* monotonic clock at the last turn, real time */
+	_Atomic uint32_t state;              /* enum life_state */
+	alignas(64) struct flight flight;
+	alignas(64) _Atomic uint64_t counter[512];
+	struct interest_head interest;
+	struct seg_link link[SLOTS];
+};
+static_assert(COUNTERS <= 512, "room for counters");
+
+/* Creates, maps and seals our own; sets `counters` and the sink of must(). *fd_out is the caller's. */
+int
+segment_create(unsigned slot, uint32_t gen, uint32_t ring_cap, struct segment **out, int *fd_out);
+/* After this counts and last words go to private memory again: before our own is unmapped. */
+void segment_leave(void);
+
+/* Geometry as it was checked once; the owner could write another into its segment later. */
+struct segment_shape {
+	uint64_t size;
+	uint32_t ring_cap;
+};
+
+/* Maps a peer's for reading, checked: size, abi, slot, gen, geometry. The fd stays the caller's. */
+int segment_attach(int fd, unsigned slot, uint32_t gen, const struct segment **out,
+    struct segment_shape *shape_out);
+void segment_detach(const struct segment **seg, uint64_t size); /* own and peers'; clears it */
+/* In the master: are the seals as they must be? Gives a descriptor for reading only. */
+int segment_reopen(int fd, int *ro_out);
+
+const struct ring_head *
+segment_ring(const struct segment *seg, const struct segment_shape *shape, unsigned to);
+const void *segment_tables(const struct segment *seg); /* interest_size() bytes */
+
+#endif

@@ -1,0 +1,172 @@
+#include "shared/net/sock.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define LOWAT                                                                                      \
+	16384 /* bytes in the kernel that are not on their way: the rest of a backlog is ours to count and drop */
+
+int
+sock_addr_parse(const char *address, uint16_t port, struct sock_addr *out)
+{
+	struct sock_addr a = { 0 };
+
+	if (inet_pton(AF_INET, address, &a.in.sin_addr) == 1) {
+		a.in.sin_family = AF_INET;
+		a.in.sin_port = htons(port);
+		a.len = sizeof(a.in);
+	} else if (strcmp(address, "*") == 0 ||
+	    inet_pton(AF_INET6, address, &a.in6.sin6_addr) == 1) {
+		a.in6.sin6_family = AF_INET6;
+		a.in6.sin6_port = htons(port);
+		a.len = sizeof(a.in6);
+	} else {
+		return -EINVAL;
+	}
+	*out = a;
+	return 0;
+}
+
+void
+sock_addr_text(const struct sock_addr *a, char out[SOCK_TEXT_MAX])
+{
+	char host[INET6_ADDRSTRLEN] = "?";
+
+	if (a->sa.sa_family == AF_INET) {
+		inet_ntop(AF_INET, &a->in.sin_addr, host, sizeof(host));
+		snprintf(out, SOCK_TEXT_MAX, "%s:%u", host, ntohs(a->in.sin_port));
+	} else if (a->sa.sa_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&a->in6.sin6_addr)) {
+		inet_ntop(AF_INET, &a->in6.sin6_addr.s6_addr[12], host, sizeof(host));
+		snprintf(out, SOCK_TEXT_MAX, "%s:%u", host, ntohs(a->in6.sin6_port));
+	} else if (a->sa.sa_family == AF_INET6) {
+		inet_ntop(AF_INET6, &a->in6.sin6_addr, host, sizeof(host));
+		snprintf(out, SOCK_TEXT_MAX, "[%s]:%u", host, ntohs(a->in6.sin6_port));
+	} else {
+		snprintf(out, SOCK_TEXT_MAX, "local");
+	}
+}
+
+uint16_t
+sock_addr_port(const struct sock_addr *a)
+{
+	return ntohs(a->sa.sa_family == AF_INET6 ? a->in6.sin6_port : a->in.sin_port);
+}
+
+static int
+bind_listen(struct sock_addr *a, int backlog, bool reuseport, int *fd_out)
+{
+	int one = 1, zero = 0, err;
+	int fd = socket(a->sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return -errno;
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) != 0 ||
+	    (reuseport && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one)) != 0))
+		goto fail;
+	if (a->sa.sa_family == AF_INET6) {
+		bool any = IN6_IS_ADDR_UNSPECIFIED(&a->in6.sin6_addr);
+
+		if (setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, any ? &zero : &one, sizeof(one)) != 0)
+			goto fail;
+	}
+	if (bind(fd, &a->sa, a->len) != 0 || listen(fd, backlog) != 0)
+		goto fail;
+	if (getsockname(fd, &a->sa, &a->len) != 0)
+		goto fail;
+	*fd_out = fd;
+	return 0;
+fail:
+	err = -errno;
+	close(fd);
+	return err;
+}
+
+int
+sock_probe(const struct sock_addr *a)
+{
+	struct sock_addr copy = *a;
+	int fd, err = bind_listen(&copy, 1, false, &fd);
+
+	if (err == 0)
+		close(fd);
+	return err;
+}
+
+int
+sock_listen(struct sock_addr *a, int backlog, int *fd_out)
+{
+	return bind_listen(a, backlog, true, fd_out);
+}
+
+void
+sock_client(int fd)
+{
+	int one = 1, lowat = LOWAT;
+
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat, sizeof(lowat));
+}
+
+static int
+unix_addr(const char *path, struct sockaddr_un *out)
+{
+	*out = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	if (strlen(path) >= sizeof(out->sun_path))
+		return -ENAMETOOLONG;
+	strcpy(out->sun_path, path);
+	return 0;
+}
+
+int
+sock_unix_connect(const char *path, int *fd_out)
+{
+	struct sockaddr_un a;
+	int err = unix_addr(path, &a), fd;
+
+	if (err != 0)
+		return err;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	if (connect(fd, (struct sockaddr *)&a, sizeof(a)) != 0) {
+		err = -errno;
+		close(fd);
+		return err;
+	}
+	*fd_out = fd;
+	return 0;
+}
+
+int
+sock_unix_listen(const char *path, unsigned mode, int *fd_out)
+{
+	struct sockaddr_un a;
+	int err = unix_addr(path, &a), fd;
+	mode_t old;
+
+	if (err != 0)
+		return err;
+	if (sock_unix_connect(path, &fd) == 0) {
+		close(fd);
+		return -EADDRINUSE;
+	}
+	unlink(path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	old = umask((mode_t)(~mode & 0777));
+	err = bind(fd, (struct sockaddr *)&a, sizeof(a)) != 0 || listen(fd, 64) != 0 ? -errno : 0;
+	umask(old);
+	if (err != 0) {
+		close(fd);
+		return err;
+	}
+	*fd_out = fd;
+	return 0;
+}
