@@ -1,0 +1,532 @@
+#include "shared/child/child.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "shared/base/clock.h"
+#include "shared/base/log.h"
+
+struct self self;
+
+static struct {
+	const struct child *kind;
+	struct chan chan;
+	struct watch bell, signals;
+	struct mesh_ops ops;
+	struct conf offer; /* voted for, not yet in force */
+	bool has_offer, started, gone, ready, stopping;
+	int code;
+} me;
+
+static int on_start(struct chan *ch, const void *body, size_t len, const int *fd);
+static int on_peer_up(struct chan *ch, const void *body, size_t len, const int *fd);
+static int on_peer_down(struct chan *ch, const void *body, size_t len, const int *fd);
+static int on_listener(struct chan *ch, const void *body, size_t len, const int *fd);
+static int on_listener_gone(struct chan *ch, const void *body, size_t len, const int *fd);
+static int on_go(struct chan *ch, const void *body, size_t len, const int *fd);
+static int on_conf_offer(struct chan *ch, const void *body, size_t len, const int *fd);
+static int on_conf_commit(struct chan *ch, const void *body, size_t len, const int *fd);
+static int on_conf_withdraw(struct chan *ch, const void *body, size_t len, const int *fd);
+static int on_log_level(struct chan *ch, const void *body, size_t len, const int *fd);
+static int on_log_file(struct chan *ch, const void *body, size_t len, const int *fd);
+static int on_request(struct chan *ch, const void *body, size_t len, const int *fd);
+static int on_drain(struct chan *ch, const void *body, size_t len, const int *fd);
+static int on_stop(struct chan *ch, const void *body, size_t len, const int *fd);
+
+static ipc_fn *const on_msg[IPC_TYPES] = {
+	[IPC_START] = on_start,
+	[IPC_PEER_UP] = on_peer_up,
+	[IPC_PEER_DOWN] = on_peer_down,
+	[IPC_LISTENER] = on_listener,
+	[IPC_LISTENER_GONE] = on_listener_gone,
+	[IPC_GO] = on_go,
+	[IPC_CONF_OFFER] = on_conf_offer,
+	[IPC_CONF_COMMIT] = on_conf_commit,
+	[IPC_CONF_WITHDRAW] = on_conf_withdraw,
+	[IPC_LOG_LEVEL] = on_log_level,
+	[IPC_LOG_FILE] = on_log_file,
+	[IPC_REQUEST] = on_request,
+	[IPC_DRAIN] = on_drain,
+	[IPC_STOP] = on_stop,
+};
+
+/* --- the loop ---------------------------------------------------------------------------- */
+
+static void
+on_bell(struct watch *w, uint32_t events)
+{
+	(void)w;
+	(void)events;
+	mesh_wake(self.mesh);
+}
+
+static void
+on_liar(void *arg, unsigned slot, const char *what)
+{
+	const struct segment *seg = mesh_peer(self.mesh, slot);
+	struct msg_peer m = { .slot = slot, .gen = seg != NULL ? seg->gen : 0 };
+
+	(void)arg;
+	(void)what;
+	child_send(IPC_LIAR, &m, sizeof(m));
+}
+
+static void
+try_go(void)
+{
+	int err;
+
+	if (!me.gone || me.ready || !mesh_is_linked(self.mesh))
+		return;
+	me.gone = false;
+	err = me.kind->go();
+	if (err == 0)
+		child_ready();
+	else if (err != -EAGAIN)
+		child_exit(1);
+}
+
+static bool
+on_turn(void *arg)
+{
+	bool more;
+
+	(void)arg;
+	if (self.mesh == NULL)
+		return false;
+	more = mesh_drain(self.mesh);
+	try_go();
+	if (me.started)
+		more |= me.kind->on_turn();
+	mesh_flush(self.mesh);
+	if (me.started && me.kind->after_flush != NULL)
+		more |= me.kind->after_flush();
+	return more;
+}
+
+static int
+on_sleep(void *arg)
+{
+	(void)arg;
+	if (self.mesh == NULL)
+		return -1;
+	return mesh_sleep_begin(self.mesh);
+}
+
+static void
+on_woken(void *arg)
+{
+	(void)arg;
+	if (self.mesh != NULL &&
+	    (atomic_load_explicit(&mesh_segment(self.mesh)->sleeps, memory_order_relaxed) & 1))
+		mesh_sleep_end(self.mesh);
+}
+
+static void
+set_state(enum life_state s)
+{
+	atomic_store_explicit(&mesh_segment(self.mesh)->state, s, memory_order_relaxed);
+}
+
+void
+child_ready(void)
+{
+	me.ready = true;
+	set_state(LIFE_READY);
+	child_send(IPC_READY, &(struct msg_none){ 0 }, sizeof(struct msg_none));
+}
+
+void
+child_exit(int code)
+{
+	me.code = code;
+	loop_stop(self.loop);
+}
+
+void
+child_send(enum ipc_type type, const void *body, size_t len)
+{
+	int err = chan_send(&me.chan, type, body, len, NULL, 0);
+
+	if (err != 0)
+		log_err("child: cannot send %s to the master: %s", ipc_name(type), strerror(-err));
+}
+
+/* --- log --------------------------------------------------------------------------------- */
+
+static void
+log_levels_apply(const struct conf *c)
+{
+	char text[CONF_STRING_MAX], *save, *item;
+
+	log_level_set(NULL, LOG_LEVEL_UNSET);
+	log_level_set(NULL, conf_log_level_of(c->log_level));
+	snprintf(text, sizeof(text), "%s", c->log_modules.s);
+	for (item = strtok_r(text, ", ", &save); item != NULL; item = strtok_r(NULL, ", ", &save)) {
+		char *eq = strchr(item, '=');
+		int level;
+
+		if (eq == NULL)
+			continue;
+		*eq = '\0';
+		if (log_level_parse(eq + 1, &level) == 0)
+			log_level_set(item, level);
+	}
+}
+
+/* --- messages ---------------------------------------------------------------------------- */
+
+static int
+on_start(struct chan *ch, const void *body, size_t len, const int *fd)
+{
+	const struct msg_start *m = body;
+	int err, fds[2];
+
+	(void)len;
+	if (self.mesh != NULL || m->abi != IPC_ABI || proc_kind_of(m->slot) != me.kind->kind) {
+		close(fd[0]);
+		return -EPROTO;
+	}
+	self.birth = *m;
+	self.birth.data_dir[sizeof(self.birth.data_dir) - 1] = '\0';
+	self.slot = m->slot;
+	self.gen = m->gen;
+	self.key = m->key;
+	err = conf_load(fd[0], &self.conf);
+	close(fd[0]);
+	if (err != 0) {
+		log_err("child: the configuration's snapshot can't be used: %s", strerror(-err));
+		child_exit(1);
+		return 0;
+	}
+	if (m->log_to == LOG_TO_SYSLOG)
+		log_to(LOG_TO_SYSLOG, -1);
+	log_levels_apply(&self.conf);
+	me.ops = me.kind->mesh;
+	me.ops.on_liar = on_liar;
+	err = mesh_new(self.slot, self.gen, &self.key, (uint32_t)self.conf.ring_size,
+	    self.conf.overflow_size, RECORD_MAX, &me.ops, NULL, &self.mesh, &fds[0], &fds[1]);
+	if (err != 0) {
+		log_err("child: cannot make shared memory: %s", strerror(-err));
+		child_exit(1);
+		return 0;
+	}
+	me.bell.fn = on_bell;
+	err = loop_add(self.loop, &me.bell, mesh_bell(self.mesh), EPOLLIN);
+	if (err == 0)
+		err = chan_send(
+		    ch, IPC_SEGMENT, &(struct msg_none){ 0 }, sizeof(struct msg_none), fds, 2);
+	close(fds[0]);
+	if (err == 0)
+		err = me.kind->start();
+	if (err != 0) {
+		log_err("child: cannot start: %s", strerror(-err));
+		child_exit(1);
+		return 0;
+	}
+	me.started = true;
+	return 0;
+}
+
+static int
+on_peer_up(struct chan *ch, const void *body, size_t len, const int *fd)
+{
+	const struct msg_peer *m = body;
+	int err;
+
+	(void)ch;
+	(void)len;
+	if (self.mesh == NULL) {
+		close(fd[0]);
+		close(fd[1]);
+		return -EPROTO;
+	}
+	err = mesh_peer_up(self.mesh, m->slot, m->gen, fd[0], fd[1]);
+	if (err != 0)
+		log_err("child: cannot map peer=%s gen=%u: %s", proc_title(m->slot), m->gen,
+		    strerror(-err));
+	return 0;
+}
+
+static int
+on_peer_down(struct chan *ch, const void *body, size_t len, const int *fd)
+{
+	const struct msg_peer *m = body;
+
+	(void)ch;
+	(void)len;
+	(void)fd;
+	if (self.mesh != NULL)
+		mesh_peer_down(self.mesh, m->slot, m->gen);
+	return 0;
+}
+
+static int
+on_listener(struct chan *ch, const void *body, size_t len, const int *fd)
+{
+	struct msg_listener m = *(const struct msg_listener *)body;
+
+	(void)ch;
+	(void)len;
+	m.name[sizeof(m.name) - 1] = '\0';
+	if (!me.started || me.kind->listener == NULL || m.index >= CONF_LISTENERS) {
+		close(fd[0]);
+		return 0;
+	}
+	return me.kind->listener(&m, fd[0]);
+}
+
+static int
+on_listener_gone(struct chan *ch, const void *body, size_t len, const int *fd)
+{
+	(void)ch;
+	(void)len;
+	(void)fd;
+	if (me.started && me.kind->listener_gone != NULL)
+		me.kind->listener_gone(((const struct msg_listener *)body)->id);
+	return 0;
+}
+
+static int
+on_go(struct chan *ch, const void *body, size_t len, const int *fd)
+{
+	(void)ch;
+	(void)body;
+	(void)len;
+	(void)fd;
+	me.gone = true;
+	if (me.started)
+		try_go();
+	return 0;
+}
+
+static int
+on_conf_offer(struct chan *ch, const void *body, size_t len, const int *fd)
+{
+	const struct msg_conf *m = body;
+	struct msg_vote vote = { .number = m->number };
+	int err;
+
+	(void)ch;
+	(void)len;
+	if (me.has_offer && me.kind->conf_withdraw != NULL)
+		me.kind->conf_withdraw();
+	me.has_offer = false;
+	err = conf_load(fd[0], &me.offer);
+	close(fd[0]);
+	if (err != 0)
+		snprintf(
+		    vote.why, sizeof(vote.why), "the snapshot can't be used: %s", strerror(-err));
+	else if (me.kind->conf_check != NULL)
+		err = me.kind->conf_check(&me.offer, vote.why);
+	vote.yes = err == 0;
+	me.has_offer = err == 0;
+	child_send(IPC_CONF_VOTE, &vote, sizeof(vote));
+	return 0;
+}
+
+static int
+on_conf_commit(struct chan *ch, const void *body, size_t len, const int *fd)
+{
+	(void)ch;
+	(void)len;
+	(void)fd;
+	if (!me.has_offer || me.offer.number != ((const struct msg_conf *)body)->number)
+		return 0;
+	self.conf = me.offer;
+	me.has_offer = false;
+	log_levels_apply(&self.conf);
+	mesh_set_overflow(self.mesh, self.conf.overflow_size);
+	if (me.kind->conf_commit != NULL)
+		me.kind->conf_commit(&self.conf);
+	return 0;
+}
+
+static int
+on_conf_withdraw(struct chan *ch, const void *body, size_t len, const int *fd)
+{
+	(void)ch;
+	(void)body;
+	(void)len;
+	(void)fd;
+	if (me.has_offer && me.kind->conf_withdraw != NULL)
+		me.kind->conf_withdraw();
+	me.has_offer = false;
+	return 0;
+}
+
+static int
+on_log_level(struct chan *ch, const void *body, size_t len, const int *fd)
+{
+	struct msg_log_level m = *(const struct msg_log_level *)body;
+
+	(void)ch;
+	(void)len;
+	(void)fd;
+	m.module[sizeof(m.module) - 1] = '\0';
+	log_level_set(m.module[0] != '\0' ? m.module : NULL, m.level);
+	return 0;
+}
+
+static int
+on_log_file(struct chan *ch, const void *body, size_t len, const int *fd)
+{
+	(void)ch;
+	(void)body;
+	(void)len;
+	log_to(LOG_TO_FD, fd[0]);
+	return 0;
+}
+
+static int
+on_request(struct chan *ch, const void *body, size_t len, const int *fd)
+{
+	(void)ch;
+	if (!me.started || me.kind->request == NULL)
+		close(fd[0]);
+	else
+		me.kind->request(body, len, fd[0]);
+	return 0;
+}
+
+static int
+on_drain(struct chan *ch, const void *body, size_t len, const int *fd)
+{
+	(void)ch;
+	(void)len;
+	(void)fd;
+	if (me.started && me.kind->drain != NULL) {
+		set_state(LIFE_DRAINING);
+		me.kind->drain(body);
+	}
+	return 0;
+}
+
+static void
+stop(void)
+{
+	if (me.stopping)
+		return;
+	me.stopping = true;
+	if (!me.started) {
+		child_exit(0);
+		return;
+	}
+	set_state(LIFE_STOPPING);
+	me.kind->stop();
+}
+
+static int
+on_stop(struct chan *ch, const void *body, size_t len, const int *fd)
+{
+	(void)ch;
+	(void)body;
+	(void)len;
+	(void)fd;
+	stop();
+	return 0;
+}
+
+static void
+on_signal(struct watch *w, uint32_t events)
+{
+	struct signalfd_siginfo info;
+
+	(void)events;
+	if (read(w->fd, &info, sizeof(info)) == sizeof(info) &&
+	    (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT))
+		stop();
+}
+
+static void
+on_master_gone(struct chan *ch, int err)
+{
+	(void)ch;
+	log_err(
+	    "child: the master has gone%s%s", err != 0 ? ": " : "", err != 0 ? strerror(-err) : "");
+	child_exit(2);
+}
+
+/* --- start ------------------------------------------------------------------------------- */
+
+static int
+privileges(void)
+{
+	struct rlimit lim;
+	sigset_t set;
+	int fd;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+#ifndef __SANITIZE_ADDRESS__ /* LeakSanitizer needs to trace us */
+	prctl(PR_SET_DUMPABLE, 0);
+#endif
+	if (getrlimit(RLIMIT_NOFILE, &lim) == 0) {
+		lim.rlim_cur = lim.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &lim);
+	}
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	signal(SIGUSR1, SIG_IGN);
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (fd < 0)
+		return -errno;
+	me.signals.fn = on_signal;
+	return loop_add(self.loop, &me.signals, fd, EPOLLIN);
+}
+
+int
+child_main(const struct child *c, int argc, char **argv)
+{
+	static const struct loop_ops ops = {
+		.on_turn = on_turn, .on_sleep = on_sleep, .on_woken = on_woken
+	};
+	int err, type;
+	socklen_t n = sizeof(type);
+
+	if (argc != 2 || getsockopt(CHILD_CHAN_FD, SOL_SOCKET, SO_TYPE, &type, &n) != 0 ||
+	    type != SOCK_SEQPACKET) {
+		fprintf(stderr, "%s is started by tbmqd, not by hand; see tbmqctl(8)\n", argv[0]);
+		return 1;
+	}
+	me.kind = c;
+	log_init(argv[1]);
+	clock_init();
+	fcntl(CHILD_CHAN_FD, F_SETFD, FD_CLOEXEC);
+	fcntl(CHILD_LOCK_FD, F_SETFD, FD_CLOEXEC);
+	err = loop_new(&self.loop);
+	if (err == 0)
+		err = privileges();
+	if (err == 0)
+		err = chan_open(&me.chan, self.loop, CHILD_CHAN_FD, 1u << c->kind, P_MASTER, on_msg,
+		    on_master_gone);
+	if (err != 0) {
+		log_err("child: cannot start: %s", strerror(-err));
+		return 1;
+	}
+	loop_ops(self.loop, &ops, NULL);
+	loop_run(self.loop);
+	return me.code;
+}
+
+void
+child_fini(void)
+{
+	chan_close(&me.chan);
+	mesh_free(self.mesh);
+	close(me.signals.fd);
+	loop_free(self.loop);
+}
