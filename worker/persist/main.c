@@ -1,0 +1,103 @@
+/*
+ * tbmq-persist - the directory of sessions, and what outlives a connection
+ */
+#include "worker/persist/admin.h"
+#include "worker/persist/out.h"
+#include "worker/persist/peer.h"
+#include "worker/persist/publish.h"
+#include "worker/persist/retained.h"
+#include "worker/persist/session.h"
+#include "worker/persist/store.h"
+#include "worker/persist/sub.h"
+#include "worker/persist/sys.h"
+#include "worker/persist/will.h"
+
+static bool started;
+
+static int
+start(void)
+{
+	int err = store_open(self.birth.data_dir);
+
+	if (err != 0 || (err = directory_init()) != 0 || (err = sub_init()) != 0 ||
+	    (err = session_init()) != 0 || (err = will_init()) != 0 ||
+	    (err = retained_init()) != 0 || (err = sys_init()) != 0 || (err = peer_init()) != 0)
+		return err;
+	started = true;
+	return 0;
+}
+
+static int
+go(void)
+{
+	sys_start();
+	return peer_go();
+}
+
+static bool
+on_turn(void)
+{
+	bool more = sys_turn();
+
+	return peer_turn() || more;
+}
+
+static void
+conf_commit(const struct conf *now)
+{
+	static uint32_t interval;
+
+	sub_show_all();
+	if (interval != now->sys_interval)
+		sys_start();
+	interval = now->sys_interval;
+}
+
+/* The master stops workers first: what they had for us is here. */
+static void
+stop(void)
+{
+	child_exit(0);
+}
+
+static void
+fini(void)
+{
+	session_fini();
+	queue_fini();
+	sub_fini();
+	directory_fini();
+	will_fini();
+	retained_fini();
+	sys_fini();
+	publish_fini();
+	peer_fini();
+	out_fini();
+	store_close();
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct child child = {
+		.kind = PROC_PERSIST,
+		.mesh = { .on_record = peer_record,
+		    .on_up = peer_up,
+		    .on_down = peer_down,
+		    .on_room = peer_room },
+		.start = start,
+		.go = go,
+		.on_turn = on_turn,
+		.after_flush = peer_after_flush,
+		.conf_commit = conf_commit,
+		.stop = stop,
+		.request = admin_request,
+	};
+	int code;
+
+	code = child_main(&child, argc, argv);
+	if (started)
+		fini();
+	child_fini();
+	return code;
+}

@@ -1,0 +1,139 @@
+#include "worker/persist/out.h"
+
+#include <stdlib.h>
+
+#include "shared/base/log.h"
+
+#define KEEP 65536 /* bytes of a buffer that stay with an idle worker */
+
+struct answer { /* before each in the buffer; aligned to 8 */
+	uint32_t len;
+	uint32_t type;
+};
+
+static struct {
+	struct owed {
+		uint8_t *p;
+		size_t len, cap, sent;
+	} to[SLOTS];
+} the;
+
+static size_t
+padded(size_t len)
+{
+	return (len + 7) & ~(size_t)7;
+}
+
+void
+out_answer(unsigned slot, unsigned type, const struct iovec *iov, int n)
+{
+	struct owed *o = &the.to[slot];
+	size_t body = 0, need;
+	struct answer a;
+	uint8_t *p;
+
+	for (int i = 0; i < n; i++)
+		body += iov[i].iov_len;
+	need = sizeof(a) + padded(body);
+	if (o->cap - o->len < need) {
+		size_t cap = o->cap ? o->cap : 4096;
+
+		while (cap - o->len < need)
+			cap *= 2;
+		p = realloc(o->p, cap);
+		if (p == NULL) {
+			count(CNT_dropped__no_memory);
+			log_every(
+			    10, LOG_ERR, "out: no memory for an answer to=%s", proc_title(slot));
+			return;
+		}
+		o->p = p;
+		o->cap = cap;
+	}
+	a = (struct answer){ .len = (uint32_t)body, .type = type };
+	p = o->p + o->len;
+	memcpy(p, &a, sizeof(a));
+	p += sizeof(a);
+	for (int i = 0; i < n; i++) {
+		if (iov[i].iov_len > 0)
+			memcpy(p, iov[i].iov_base, iov[i].iov_len);
+		p += iov[i].iov_len;
+	}
+	o->len += need;
+}
+
+void
+out_commit(void)
+{
+	for (unsigned slot = 0; slot < SLOTS; slot++) {
+		struct owed *o = &the.to[slot];
+		struct answer a;
+
+		if (o->len == 0 || !mesh_is_open(self.mesh, slot))
+			continue;
+		while (o->sent < o->len) {
+			struct iovec iov;
+
+			memcpy(&a, o->p + o->sent, sizeof(a));
+			iov = (struct iovec){ o->p + o->sent + sizeof(a), a.len };
+			if (mesh_send(self.mesh, slot, a.type, &iov, 1) == MESH_FULL)
+				break; /* next turn */
+			o->sent += sizeof(a) + padded(a.len);
+		}
+		if (o->sent < o->len)
+			continue;
+		o->len = o->sent = 0;
+		if (o->cap > KEEP) {
+			free(o->p);
+			o->p = NULL;
+			o->cap = 0;
+		}
+	}
+}
+
+bool
+out_is_clear(unsigned slot)
+{
+	return the.to[slot].len == 0 && mesh_is_open(self.mesh, slot) &&
+	    !mesh_waits(self.mesh, slot);
+}
+
+void
+out_down(unsigned slot)
+{
+	free(the.to[slot].p);
+	the.to[slot] = (struct owed){ 0 };
+}
+
+void
+out_fini(void)
+{
+	for (unsigned slot = 0; slot < SLOTS; slot++)
+		out_down(slot);
+}
+
+enum mesh_sent
+out_send(unsigned slot, unsigned type, const struct iovec *iov, int n)
+{
+	return mesh_send(self.mesh, slot, type, iov, n);
+}
+
+enum mesh_sent
+out_message(
+    unsigned slot, unsigned type, struct span fixed, struct span extra, const struct msg_view *v)
+{
+	struct iovec iov[5] = {
+		{ (void *)fixed.p, fixed.len },
+		{ (void *)extra.p, extra.len },
+		{ (void *)v->topic.p, v->topic.len },
+		{ (void *)v->props.p, v->props.len },
+		{ (void *)v->payload.p, v->payload.len },
+	};
+	enum mesh_sent sent = mesh_send(self.mesh, slot, type, iov, 5);
+
+	if (sent == MESH_FULL)
+		count(CNT_dropped__overflow);
+	else if (sent == MESH_NO_PEER)
+		count(CNT_dropped__peer_gone);
+	return sent;
+}

@@ -1,0 +1,336 @@
+#include "worker/persist/peer.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "shared/base/log.h"
+#include "worker/persist/out.h"
+#include "worker/persist/publish.h"
+#include "worker/persist/queue.h"
+#include "worker/persist/retained.h"
+#include "worker/persist/session.h"
+#include "worker/persist/store.h"
+
+#define LOST_MAX 20000 /* sessions looked at in a turn for those of a dead worker */
+#define POLL_NS 1000000
+
+/* A worker that died: its sessions are let go when every peer has seen what they had published. */
+struct lost {
+	struct lost *next;
+	uint64_t epoch;   /* the last that can have been granted to it */
+	uint32_t gen, at; /* at: number of the session to look at next */
+	uint8_t slot;
+	bool drained;
+};
+
+static struct {
+	struct peer {
+		uint32_t gen, ups;
+		bool up, registers; /* registers: it has not sent REGISTERED */
+		uint64_t read, released;
+	} peer[SLOTS];
+	struct lost *lost;
+	struct watch poll;
+	bool recovered, going, room;
+} the = { .poll.fd = -1 };
+
+typedef int record_fn(unsigned slot, struct span body);
+static void arrived(unsigned slot);
+static int on_registered(unsigned slot, struct span body);
+static bool all_registered(void);
+static void recovered(void);
+static void recovered_when_all(void);
+static bool lost_turn(void);
+static bool lost_waits(void);
+static void on_poll(struct watch *w, uint32_t events);
+
+static record_fn *const on_record[REC_TYPES] = {
+	[REC_STORE] = publish_store,
+	[REC_RELEASE] = publish_release,
+	[REC_CONNECT] = session_connect,
+	[REC_GONE] = session_gone,
+	[REC_REGISTER] = session_register,
+	[REC_REGISTERED] = on_registered,
+	[REC_SUB] = session_subscribe,
+	[REC_UNSUB] = session_unsubscribe,
+	[REC_RETAIN_GET] = retained_get,
+	[REC_ACKED] = session_acked,
+};
+
+int
+peer_init(void)
+{
+	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC), err;
+
+	if (fd < 0)
+		return -errno;
+	the.poll.fn = on_poll;
+	err = loop_add(self.loop, &the.poll, fd, EPOLLIN);
+	if (err != 0) {
+		close(fd);
+		return err;
+	}
+	mesh_hold(self.mesh);
+	return 0;
+}
+
+void
+peer_fini(void)
+{
+	struct lost *l;
+	int fd = the.poll.fd;
+
+	if (fd >= 0) {
+		loop_del(self.loop, &the.poll);
+		close(fd);
+	}
+	while ((l = the.lost) != NULL) {
+		the.lost = l->next;
+		free(l);
+	}
+	memset(&the, 0, sizeof(the));
+	the.poll.fd = -1;
+}
+
+bool
+peer_is_up(unsigned slot)
+{
+	return slot < SLOTS && the.peer[slot].up;
+}
+
+uint32_t
+peer_ups(unsigned slot)
+{
+	return the.peer[slot].ups;
+}
+
+bool
+peer_is_recovered(void)
+{
+	return the.recovered;
+}
+
+int
+peer_record(void *arg, unsigned from, unsigned type, struct span body)
+{
+	(void)arg;
+	if (from >= SLOTS || !rec_may(type, 1u << proc_kind_of(from), P_PERSIST, body) ||
+	    on_record[type] == NULL)
+		return -EPROTO;
+	arrived(from); /* it may be heard before it can be answered */
+	return on_record[type](from, body);
+}
+
+static void
+arrived(unsigned slot)
+{
+	struct peer *p = &the.peer[slot];
+	const struct segment *seg;
+
+	if (p->up)
+		return;
+	seg = mesh_peer(self.mesh, slot);
+	*p = (struct peer){
+		.gen = seg != NULL ? seg->gen : 0,
+		.ups = p->ups + 1,
+		.up = true,
+		.registers = !the.going,
+	};
+}
+
+void
+peer_up(void *arg, unsigned slot)
+{
+	(void)arg;
+	arrived(slot);
+}
+
+void
+peer_down(void *arg, unsigned slot)
+{
+	struct peer *p = &the.peer[slot];
+	struct lost *l;
+
+	(void)arg;
+	out_down(slot);
+	queue_down(slot);
+	retained_down(slot);
+	if (slot < SLOT_MQTT_MAX && p->up) {
+		l = malloc(sizeof(*l));
+		if (l != NULL) {
+			*l = (struct lost){
+				.next = the.lost,
+				.epoch = session_epoch(),
+				.gen = p->gen,
+				.slot = (uint8_t)slot,
+			};
+			the.lost = l;
+		} else {
+			log_err("peer: no memory to let go the sessions of=%s", proc_title(slot));
+		}
+	}
+	p->up = p->registers = false;
+	p->ups++;
+	if (the.going)
+		recovered_when_all();
+}
+
+void
+peer_room(void *arg, unsigned slot)
+{
+	(void)arg;
+	(void)slot;
+	the.room = true; /* what had to wait goes on in the next turn */
+}
+
+/* --- after the death of a persist --------------------------------------------------------- */
+
+int
+peer_go(void)
+{
+	the.going = true;
+	if (!all_registered())
+		return -EAGAIN;
+	recovered();
+	return 0;
+}
+
+static bool
+all_registered(void)
+{
+	for (unsigned slot = 0; slot < SLOT_MQTT_MAX; slot++)
+		if (the.peer[slot].up && the.peer[slot].registers)
+			return false;
+	return true;
+}
+
+static void
+recovered(void)
+{
+	if (directory_count() > 0 || self.birth.restarts > 0) {
+		log_notice("persist: workers have registered sessions=%zu", directory_count());
+		if (!store_is_durable())
+			log_warning("persist: was restarted with its store in memory: queued and "
+				    "retained messages, and sessions that were not connected, are "
+				    "lost");
+	}
+	the.recovered = true;
+	session_recovered();
+}
+
+static int
+on_registered(unsigned slot, struct span body)
+{
+	if (body.len != sizeof(struct rec_none))
+		return -EPROTO;
+	the.peer[slot].registers = false;
+	if (the.going)
+		recovered_when_all();
+	return 0;
+}
+
+static void
+recovered_when_all(void)
+{
+	if (the.recovered || !all_registered())
+		return;
+	recovered();
+	child_ready();
+}
+
+/* --- dead workers ------------------------------------------------------------------------- */
+
+static bool
+lost_waits(void)
+{
+	return the.lost != NULL;
+}
+
+/* True: there is more to do now. */
+static bool
+lost_turn(void)
+{
+	struct lost **at = &the.lost, *l;
+	bool more = false;
+
+	while ((l = *at) != NULL) {
+		uint32_t end, stop;
+		struct session *s;
+
+		if (!l->drained) {
+			l->drained = mesh_is_drained_by_all(self.mesh, l->slot, l->gen);
+			if (!l->drained) {
+				at = &l->next;
+				continue;
+			}
+		}
+		stop = l->at + LOST_MAX;
+		end = directory_end();
+		while (l->at < stop && (s = directory_next(&l->at, LOST_MAX)) != NULL)
+			if (s->slot == l->slot && s->epoch <= l->epoch &&
+			    s->state != SESSION_OFFLINE)
+				session_lost(s);
+		if (l->at < end) {
+			more = true;
+			at = &l->next;
+			continue;
+		}
+		*at = l->next;
+		free(l);
+	}
+	return more;
+}
+
+/* --- turns -------------------------------------------------------------------------------- */
+
+bool
+peer_turn(void)
+{
+	bool more = lost_turn();
+	struct itimerspec soon = { .it_value.tv_nsec = POLL_NS };
+
+	if (store_commit() != 0)
+		log_every(10, LOG_ERR, "persist: the store does not take what was written");
+	out_commit();
+	more |= retained_turn();
+	more |= queue_turn();
+	store_commit();
+	interest_step(mesh_interest(self.mesh));
+	for (unsigned slot = 0; slot < SLOTS; slot++)
+		if (the.peer[slot].up)
+			the.peer[slot].read = mesh_position(self.mesh, slot);
+	/* What we wait for happens in other processes, which don't tell. */
+	if (!more && (lost_waits() || retained_waits()))
+		timerfd_settime(the.poll.fd, 0, &soon, NULL);
+	return more;
+}
+
+bool
+peer_after_flush(void)
+{
+	bool more = the.room;
+
+	the.room = false;
+	for (unsigned slot = 0; slot < SLOTS; slot++) {
+		struct peer *p = &the.peer[slot];
+
+		if (!p->up || p->read == p->released)
+			continue;
+		mesh_release(self.mesh, slot, p->read);
+		p->released = p->read;
+	}
+	return more;
+}
+
+static void
+on_poll(struct watch *w, uint32_t events)
+{
+	uint64_t n;
+
+	(void)events;
+	if (read(w->fd, &n, sizeof(n)) < 0)
+		return; /* the turn itself is what it is for */
+}

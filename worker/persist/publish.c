@@ -1,0 +1,421 @@
+#include "worker/persist/publish.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "shared/base/log.h"
+#include "worker/persist/out.h"
+#include "worker/persist/peer.h"
+#include "worker/persist/retained.h"
+#include "worker/persist/share.h"
+
+#define IDS_MAX 64      /* subscription identifiers of one delivery */
+#define GROUPS_MAX 256  /* groups of one process that match one topic */
+#define RXIDS_MAX 65535 /* an identifier has 16 bits */
+
+struct target { /* a session with subscriptions that match */
+	struct durable *durable;
+	uint8_t qos; /* highest granted */
+	bool as_published;
+	uint16_t nids;
+	uint32_t ids; /* place of the last in the.id */
+};
+
+struct id {
+	uint32_t id, before;
+};
+
+static struct {
+	struct target *target;
+	struct id *id;
+	size_t ntargets, targets_cap, nids, ids_cap;
+	struct share_hit *hit;
+	size_t hits_cap;
+	uint64_t mark;
+	uint32_t turn;
+} the;
+
+static void
+find_targets(const struct msg_view *v, const struct topic_hash *t, const struct session *from);
+static bool would_reject(const struct msg_view *v);
+static enum queued give_targets(const struct msg_view *v, uint64_t *msg, bool *matched);
+static void own_to_workers(const struct msg_view *v, const struct topic_hash *t,
+    const struct session *publisher, uint64_t *msg);
+
+static void
+answer(unsigned slot, unsigned type, uint64_t token, uint8_t reason, uint8_t flags)
+{
+	struct rec_stored rec = { .token = token, .reason = reason, .flags = flags };
+
+	out_answer(slot, type, &(struct iovec){ &rec, sizeof(rec) }, 1);
+}
+
+/* The session a record is about, if it still is that. */
+static struct session *
+session_of(unsigned slot, uint32_t number, uint64_t epoch)
+{
+	struct session *s = directory_at(number);
+
+	return s != NULL && s->epoch == epoch && s->slot == slot && s->state != SESSION_OFFLINE
+	    ? s
+	    : NULL;
+}
+
+int
+publish_store(unsigned slot, struct span body)
+{
+	struct session *from;
+	struct rec_store rec;
+	struct span groups;
+	struct topic_hash t;
+	struct msg_view v;
+	uint64_t msg = 0;
+	uint8_t reason = MQTT_SUCCESS, flags = 0;
+	bool matched = false;
+
+	if (!rec_take(&body, &rec, sizeof(rec)) || !rec_msg_parse(&rec.m, body, &v, &groups))
+		return -EPROTO;
+	from = session_of(slot, rec.session, rec.epoch);
+	if (rec.want & STORE_QOS2) {
+		if (rec.packet_id == 0)
+			return -EPROTO;
+		if (from == NULL) { /* it has moved on, and will send the message again */
+			answer(slot, REC_STORED, rec.token, MQTT_UNSPECIFIED_ERROR, 0);
+			return 0;
+		}
+		if (store_rxid_has(from->number, rec.packet_id)) {
+			answer(slot, REC_STORED, rec.token, MQTT_SUCCESS, STORED_DUPLICATE);
+			return 0;
+		}
+	}
+	topic_hash(&self.key, v.topic, &t);
+	the.ntargets = the.nids = 0;
+	/*
+	 * A retained update that did not ask for sessions may have been routed just before one of
+	 * them subscribed.
+	 */
+	if (((rec.want & STORE_DURABLE) && rec.m.plain) || (rec.want & STORE_RETAIN))
+		find_targets(&v, &t, from);
+	if (self.conf.queue_drop == DROP_reject && would_reject(&v)) {
+		reason = MQTT_QUOTA_EXCEEDED;
+		count(CNT_dropped__queue_full);
+		goto out;
+	}
+	if ((rec.want & STORE_QOS2) &&
+	    (store_rxid_count(from->number) >= RXIDS_MAX ||
+		store_rxid_add(from->number, rec.packet_id) != 0)) {
+		reason = MQTT_QUOTA_EXCEEDED;
+		goto out;
+	}
+	if (give_targets(&v, &msg, &matched) == QUEUE_NO_MEMORY)
+		reason = MQTT_QUOTA_EXCEEDED;
+	for (size_t i = 0; (rec.want & STORE_DURABLE) && i < rec.m.ngroups; i++) {
+		struct subnode *n;
+		uint64_t name;
+
+		memcpy(&name, groups.p + i * sizeof(name), sizeof(name));
+		n = share_find(name);
+		if (n == NULL || !topic_match(index_filter(&n->n), v.topic)) {
+			count(CNT_dropped__no_member);
+			continue;
+		}
+		switch (share_give(n, &v, &t, from, &msg)) {
+		case QUEUE_OK:
+			matched = true;
+			break;
+		case QUEUE_FULL:
+			if (self.conf.queue_drop == DROP_reject)
+				reason = MQTT_QUOTA_EXCEEDED;
+			break;
+		case QUEUE_NO_MEMORY:
+			reason = MQTT_QUOTA_EXCEEDED;
+			break;
+		}
+	}
+	if (rec.want & STORE_RETAIN) {
+		enum mqtt_reason kept = retained_update(&v, &msg);
+
+		if (kept != MQTT_OK)
+			reason = (uint8_t)kept;
+	}
+	/* PUBREC with a reason ends it: the identifier is free again [MQTT-4.3.3-9]. */
+	if (reason >= 0x80 && (rec.want & STORE_QOS2))
+		store_rxid_del(from->number, rec.packet_id);
+out:
+	if (msg != 0)
+		store_msg_unref(msg);
+	flags |= matched ? STORED_MATCHED : 0;
+	if (rec.want & STORE_ANSWER)
+		answer(slot, REC_STORED, rec.token, reason, flags);
+	return 0;
+}
+
+int
+publish_release(unsigned slot, struct span body)
+{
+	struct rec_release rec;
+	const struct session *from;
+
+	if (!rec_take(&body, &rec, sizeof(rec)) || body.len != 0)
+		return -EPROTO;
+	from = session_of(slot, rec.session, rec.epoch);
+	answer(slot, REC_RELEASED, rec.token, MQTT_SUCCESS,
+	    from != NULL && store_rxid_del(from->number, rec.packet_id) ? STORED_FOUND : 0);
+	return 0;
+}
+
+void
+publish_own(const struct msg_view *v, const struct session *publisher)
+{
+	struct topic_hash t;
+	uint64_t msg = 0;
+	bool matched;
+
+	topic_hash(&self.key, v->topic, &t);
+	the.ntargets = the.nids = 0;
+	find_targets(v, &t, publisher);
+	give_targets(v, &msg, &matched);
+	if (v->retain && self.conf.retain_available)
+		retained_update(v, &msg);
+	own_to_workers(v, &t, publisher, &msg);
+	if (msg != 0)
+		store_msg_unref(msg);
+}
+
+void
+publish_fini(void)
+{
+	free(the.target);
+	free(the.id);
+	free(the.hit);
+	the.target = NULL;
+	the.id = NULL;
+	the.hit = NULL;
+	the.targets_cap = the.ids_cap = the.hits_cap = 0;
+}
+
+/* --- whose ------------------------------------------------------------------------------- */
+
+/* Room for one more of `size` bytes in an array that grows. */
+static bool
+grow(void **p, size_t n, size_t *cap, size_t size)
+{
+	size_t more = *cap ? *cap * 2 : 64;
+	void *at;
+
+	if (n < *cap)
+		return true;
+	at = realloc(*p, more * size);
+	if (at == NULL) {
+		count(CNT_dropped__no_memory);
+		return false;
+	}
+	*p = at;
+	*cap = more;
+	return true;
+}
+
+static struct target *
+target_of(struct durable *d)
+{
+	struct target *x;
+
+	if (d->mark == the.mark)
+		return &the.target[d->mark_at];
+	if (!grow((void **)&the.target, the.ntargets, &the.targets_cap, sizeof(*x)))
+		return NULL;
+	d->mark = the.mark;
+	d->mark_at = (uint32_t)the.ntargets;
+	x = &the.target[the.ntargets++];
+	*x = (struct target){ .durable = d };
+	return x;
+}
+
+/*
+ * 3.3.4: overlapping subscriptions of a session bring one copy, at the highest QoS and with all
+ * identifiers.
+ */
+static void
+find_targets(const struct msg_view *v, const struct topic_hash *t, const struct session *from)
+{
+	struct subnode **node;
+	size_t n = sub_match(v->topic, t, &node);
+
+	the.mark++;
+	for (size_t i = 0; i < n; i++) {
+		if (node[i]->group != NULL)
+			continue;
+		for (uint32_t j = 0; j < node[i]->nsubs; j++) {
+			const struct sub *s = node[i]->sub[j];
+			struct target *x;
+
+			if (SUB_NO_LOCAL(s) && s->durable->session == from)
+				continue;
+			x = target_of(s->durable);
+			if (x == NULL)
+				continue;
+			if (SUB_QOS(s) > x->qos)
+				x->qos = SUB_QOS(s);
+			x->as_published |= SUB_AS_PUBLISHED(s) != 0;
+			if (s->id != 0 && x->nids < IDS_MAX &&
+			    grow((void **)&the.id, the.nids, &the.ids_cap, sizeof(struct id))) {
+				the.id[the.nids] = (struct id){ s->id, x->ids };
+				x->ids = (uint32_t)the.nids++;
+				x->nids++;
+			}
+		}
+	}
+}
+
+static uint8_t
+effective_qos(const struct msg_view *v, const struct target *x)
+{
+	return self.conf.upgrade_outgoing_qos || x->qos < v->qos ? x->qos : v->qos;
+}
+
+/* Is it for us? QoS 0 goes straight to who is connected. */
+static bool
+is_ours(const struct target *x, uint8_t qos)
+{
+	return qos > 0 || (self.conf.queue_qos0 && x->durable->session->state == SESSION_OFFLINE);
+}
+
+static bool
+would_reject(const struct msg_view *v)
+{
+	size_t size = sizeof(struct msg) + v->topic.len + v->props.len + v->payload.len;
+
+	for (size_t i = 0; i < the.ntargets; i++) {
+		const struct target *x = &the.target[i];
+
+		if (is_ours(x, effective_qos(v, x)) && !queue_has_room(x->durable, size))
+			return true;
+	}
+	return false;
+}
+
+static enum queued
+give_targets(const struct msg_view *v, uint64_t *msg, bool *matched)
+{
+	enum queued result = QUEUE_OK;
+	uint32_t ids[IDS_MAX];
+
+	*matched = false;
+	for (size_t i = 0; i < the.ntargets; i++) {
+		const struct target *x = &the.target[i];
+		struct queue_item item = {
+			.subids = ids,
+			.nsubids = x->nids,
+			.qos = effective_qos(v, x),
+			.retain = v->retain && x->as_published,
+		};
+		uint32_t at = x->ids;
+
+		if (!is_ours(x, item.qos))
+			continue;
+		if (*msg == 0 && store_msg_new(v, msg) != 0) {
+			count(CNT_dropped__no_memory);
+			return QUEUE_NO_MEMORY;
+		}
+		item.msg = *msg;
+		for (unsigned k = x->nids; k-- > 0; at = the.id[at].before)
+			ids[k] = the.id[at].id;
+		switch (queue_add(x->durable, &item)) {
+		case QUEUE_OK:
+			*matched = true;
+			break;
+		case QUEUE_NO_MEMORY:
+			result = QUEUE_NO_MEMORY;
+			break;
+		case QUEUE_FULL:
+			break;
+		}
+	}
+	return result;
+}
+
+/* --- messages of ours to workers --------------------------------------------------------- */
+
+static int
+by_group(const void *a, const void *b)
+{
+	const struct share_hit *x = a, *y = b;
+
+	if (x->group != y->group)
+		return x->group < y->group ? -1 : 1;
+	return (int)x->slot - (int)y->slot;
+}
+
+/*
+ * Groups without a member here, and which process of theirs gets it; persist's own are served at
+ * once. Answers how many, in the.hit.
+ */
+static size_t
+pick_groups(const struct msg_view *v, const struct topic_hash *t, const struct session *publisher,
+    uint64_t *msg)
+{
+	struct subnode **node;
+	size_t n = sub_match(v->topic, t, &node), nhits = 0, picked = 0;
+
+	for (size_t i = 0; v->qos > 0 && i < n; i++)
+		if (node[i]->group != NULL && node[i]->nshown > 0)
+			share_give(node[i], v, t, publisher, msg);
+	for (unsigned slot = 0; slot < SLOT_MQTT_MAX; slot++) {
+		const struct segment *seg = peer_is_up(slot) ? mesh_peer(self.mesh, slot) : NULL;
+		struct interest_hit hit[GROUPS_MAX];
+		unsigned got;
+
+		if (seg == NULL ||
+		    atomic_load_explicit(&seg->interest.ngroups, memory_order_acquire) == 0)
+			continue;
+		got = interest_probe_groups(
+		    &seg->interest, mesh_tables(self.mesh, slot), t, hit, GROUPS_MAX);
+		for (unsigned i = 0; i < got; i++) {
+			const struct subnode *ours = share_find(hit[i].group);
+
+			if (hit[i].weight == 0 || (v->qos > 0 && ours != NULL && ours->nshown > 0))
+				continue;
+			if (grow((void **)&the.hit, nhits, &the.hits_cap, sizeof(the.hit[0])))
+				the.hit[nhits++] =
+				    (struct share_hit){ hit[i].group, hit[i].weight, slot };
+		}
+	}
+	if (nhits > 1)
+		qsort(the.hit, nhits, sizeof(the.hit[0]), by_group);
+	for (size_t i = 0, end; i < nhits; i = end) {
+		for (end = i + 1; end < nhits && the.hit[end].group == the.hit[i].group; end++)
+			;
+		the.hit[picked++] = (struct share_hit){
+			.group = the.hit[i].group,
+			.slot = share_pick_worker(&the.hit[i], (unsigned)(end - i), the.turn++),
+		};
+	}
+	return picked;
+}
+
+static void
+own_to_workers(const struct msg_view *v, const struct topic_hash *t,
+    const struct session *publisher, uint64_t *msg)
+{
+	size_t picked = pick_groups(v, t, publisher, msg);
+
+	for (unsigned slot = 0; slot < SLOT_MQTT_MAX; slot++) {
+		const struct segment *seg = peer_is_up(slot) ? mesh_peer(self.mesh, slot) : NULL;
+		uint64_t groups[GROUPS_MAX];
+		unsigned ngroups = 0;
+		struct rec_msg rec;
+		bool plain;
+
+		if (seg == NULL)
+			continue;
+		plain = interest_probe(&seg->interest, mesh_tables(self.mesh, slot), t);
+		for (size_t i = 0; i < picked && ngroups < GROUPS_MAX; i++)
+			if (the.hit[i].slot == slot)
+				groups[ngroups++] = the.hit[i].group;
+		if (!plain && ngroups == 0)
+			continue;
+		rec = rec_msg_of(v, ngroups, plain);
+		out_message(slot, REC_FWD, span_of(&rec, sizeof(rec)),
+		    span_of(groups, ngroups * sizeof(groups[0])), v);
+	}
+}

@@ -1,0 +1,21 @@
+/*
+ * publish.h - messages for durable sessions: whose, and what the publisher is told
+ *
+ * Runs in: persist's loop.
+ */
+#ifndef PERSIST_PUBLISH_H
+#define PERSIST_PUBLISH_H
+
+#include "shared/child/child.h"
+#include "worker/persist/directory.h"
+
+int publish_store(unsigned slot, struct span body);   /* REC_STORE; -EPROTO */
+int publish_release(unsigned slot, struct span body); /* REC_RELEASE; -EPROTO */
+/*
+ * A message of ours, a will or $SYS: to durable sessions, the retained store, and all workers
+ * that want it. publisher may be NULL.
+ */
+void publish_own(const struct msg_view *v, const struct session *publisher);
+void publish_fini(void);
+
+#endif

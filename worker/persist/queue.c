@@ -1,0 +1,510 @@
+#include "worker/persist/queue.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "shared/base/clock.h"
+#include "shared/base/log.h"
+#include "shared/base/must.h"
+#include "worker/persist/out.h"
+#include "worker/persist/share.h"
+
+#define SEND_MAX 256  /* deliveries of one session in a turn, then others have theirs */
+#define BURY_MAX 1000 /* entries of ended sessions dropped in a turn */
+#define HEAD_MAX 1000 /* expired entries dropped in a turn of the timer */
+#define IDS UINT64_C(65535)
+
+struct grave {
+	struct grave *next;
+	struct store_queue *queue;
+	bool move; /* entries of shared subscriptions go to another member */
+};
+
+static struct {
+	struct list ready;          /* sessions with something to send */
+	struct list stalled[SLOTS]; /* the same, whose worker's ring is full */
+	struct grave *graves;
+	bool is_open;
+} the;
+
+static uint16_t packet_id(uint64_t seq);
+static bool id_is_taken(struct durable *d, uint64_t seq);
+static void entry_del(struct durable *d, const struct store_entry *e);
+static bool send_some(struct durable *d);
+static bool send_entry(struct durable *d, struct store_entry *e);
+static bool drop_waiting(struct durable *d);
+static void head_arm(struct durable *d);
+static void on_head(struct timer *t);
+static bool bury_some(void);
+
+static void
+lists_open(void)
+{
+	if (the.is_open)
+		return;
+	list_init(&the.ready);
+	for (unsigned i = 0; i < SLOTS; i++)
+		list_init(&the.stalled[i]);
+	the.is_open = true;
+}
+
+void
+queue_init(struct durable *d, struct session *s)
+{
+	lists_open();
+	*d = (struct durable){ .session = s, .next_seq = 1 };
+	list_init(&d->subs);
+	list_init(&d->ready);
+	timer_init(&d->head, on_head);
+}
+
+uint32_t
+queue_waiting(const struct durable *d)
+{
+	return d->entries - d->used;
+}
+
+bool
+queue_has_room(const struct durable *d, size_t size)
+{
+	const struct conf *c = &self.conf;
+
+	return (c->queue_max_messages == 0 || queue_waiting(d) < c->queue_max_messages) &&
+	    (c->queue_max_bytes == 0 || d->bytes + size <= c->queue_max_bytes);
+}
+
+bool
+queue_can_send(const struct durable *d)
+{
+	return d->session->state == SESSION_ONLINE && d->entries < d->window;
+}
+
+enum queued
+queue_add(struct durable *d, const struct queue_item *item)
+{
+	const struct msg *m = store_msg_get(item->msg);
+	struct store_entry e = {
+		.msg = item->msg,
+		.group = item->group,
+		.subids = item->subids,
+		.nsubids = item->nsubids,
+		.qos = item->qos,
+		.retain = item->retain,
+		.state = ENTRY_QUEUED,
+	};
+
+	if (m == NULL || (d->queue == NULL && store_queue_open(d->session->number, &d->queue) != 0))
+		goto no_memory;
+	e.size = (uint32_t)msg_size(m);
+	if (m->has_expiry)
+		e.expires_ms = m->publish_ms + m->expiry * UINT64_C(1000);
+	while (!queue_has_room(d, e.size)) {
+		log_every(10, LOG_WARNING, "queue: full, messages dropped id=%s waiting=%u",
+		    log_esc(session_id(d->session)), queue_waiting(d));
+		if (self.conf.queue_drop != DROP_oldest || !drop_waiting(d)) {
+			count(CNT_dropped__queue_full);
+			return QUEUE_FULL;
+		}
+		count(CNT_dropped__queue_full);
+	}
+	/* An identifier that is under way is passed over. */
+	while (id_is_taken(d, d->next_seq))
+		d->next_seq++;
+	e.seq = d->next_seq;
+	store_msg_ref(e.msg);
+	if (store_entry_add(d->queue, &e) != 0) {
+		store_msg_unref(e.msg);
+		goto no_memory;
+	}
+	d->next_seq++;
+	d->entries++;
+	d->bytes += e.size;
+	count_add(CNT_queued, 1);
+	count_add(CNT_queued_bytes, e.size);
+	if (e.expires_ms != 0 && !timer_is_set(&d->head))
+		head_arm(d);
+	queue_ready(d);
+	return QUEUE_OK;
+no_memory:
+	count(CNT_dropped__no_memory);
+	return QUEUE_NO_MEMORY;
+}
+
+void
+queue_begin(struct durable *d)
+{
+	d->cursor = 0;
+	d->used = 0;
+	queue_ready(d);
+}
+
+void
+queue_pause(struct durable *d)
+{
+	list_del(&d->ready);
+	d->is_ready = false;
+	d->used = 0;
+}
+
+void
+queue_ready(struct durable *d)
+{
+	if (d->is_ready || d->session->state != SESSION_ONLINE)
+		return;
+	if (d->entries == d->used && d->ngroups == 0)
+		return;
+	d->is_ready = true;
+	list_add_tail(&the.ready, &d->ready);
+}
+
+int
+queue_acked(struct durable *d, const struct rec_acked *r)
+{
+	struct store_entry e;
+
+	/* Acknowledged twice, or dropped meanwhile. */
+	if (d->queue == NULL || r->seq > d->cursor || !store_entry_get(d->queue, r->seq, &e) ||
+	    packet_id(e.seq) != r->packet_id || e.state == ENTRY_QUEUED)
+		return 0;
+	switch (r->packet) {
+	case 0:
+		entry_del(d, &e);
+		break;
+	case PKT_PUBACK:
+		if (e.qos == 1)
+			entry_del(d, &e);
+		break;
+	case PKT_PUBREC:
+		if (e.qos != 2)
+			break;
+		if (r->reason >= 0x80 && e.state == ENTRY_SENT) { /* [MQTT-4.4.0-2] */
+			entry_del(d, &e);
+			break;
+		}
+		if (e.state == ENTRY_SENT)
+			store_entry_state(d->queue, e.seq, ENTRY_RELEASED);
+		{
+			struct rec_deliver rec = {
+				.epoch = d->session->epoch,
+				.seq = e.seq,
+				.handle = d->session->handle,
+				.packet_id = r->packet_id,
+				.what = DELIVER_PUBREL,
+			};
+
+			out_answer(
+			    d->session->slot, REC_DELIVER, &(struct iovec){ &rec, sizeof(rec) }, 1);
+		}
+		break;
+	case PKT_PUBCOMP:
+		if (e.qos == 2 && e.state == ENTRY_RELEASED)
+			entry_del(d, &e);
+		break;
+	default:
+		return -EPROTO;
+	}
+	queue_ready(d);
+	return 0;
+}
+
+void
+queue_bury(struct store_queue **q, bool move)
+{
+	struct grave *g;
+
+	if (*q == NULL)
+		return;
+	g = malloc(sizeof(*g));
+	if (g == NULL) {
+		store_queue_close(q);
+		return;
+	}
+	*g = (struct grave){ .next = the.graves, .queue = *q, .move = move };
+	the.graves = g;
+	*q = NULL;
+}
+
+/* All of one list to the end of another. */
+static void
+list_move(struct list *from, struct list *to)
+{
+	if (list_is_empty(from))
+		return;
+	from->next->prev = to->prev;
+	to->prev->next = from->next;
+	from->prev->next = to;
+	to->prev = from->prev;
+	list_init(from);
+}
+
+bool
+queue_turn(void)
+{
+	struct list now, again;
+	struct durable *d;
+	bool more = false;
+
+	lists_open();
+	for (unsigned slot = 0; slot < SLOTS; slot++)
+		if (!list_is_empty(&the.stalled[slot]) && out_is_clear(slot))
+			list_move(&the.stalled[slot], &the.ready);
+	list_init(&now);
+	list_init(&again);
+	list_move(&the.ready, &now);
+	while (!list_is_empty(&now)) {
+		d = LIST_FIRST(&now, struct durable, ready);
+		list_del(&d->ready);
+		if (!out_is_clear(d->session->slot)) {
+			list_add_tail(&the.stalled[d->session->slot], &d->ready);
+		} else if (send_some(d)) {
+			list_add_tail(&again, &d->ready);
+			more = true;
+		} else {
+			d->is_ready = false;
+		}
+	}
+	list_move(&again, &the.ready);
+	return bury_some() || more || !list_is_empty(&the.ready);
+}
+
+void
+queue_down(unsigned slot)
+{
+	lists_open();
+	while (!list_is_empty(&the.stalled[slot])) {
+		struct durable *d = LIST_FIRST(&the.stalled[slot], struct durable, ready);
+
+		list_del(&d->ready);
+		d->is_ready = false;
+	}
+}
+
+void
+queue_fini(void)
+{
+	struct grave *g;
+
+	while ((g = the.graves) != NULL) {
+		the.graves = g->next;
+		store_queue_close(&g->queue);
+		free(g);
+	}
+}
+
+/* --- entries ----------------------------------------------------------------------------- */
+
+static uint16_t
+packet_id(uint64_t seq)
+{
+	return (uint16_t)(1 + seq % IDS);
+}
+
+/*
+ * Is an entry in the queue that has gone out, or will, under the identifier of seq? Nearly
+ * always the queue is shorter than that.
+ */
+static bool
+id_is_taken(struct durable *d, uint64_t seq)
+{
+	struct store_entry e;
+
+	if (seq <= IDS || !store_entry_next(d->queue, 0, &e))
+		return false;
+	for (uint64_t s = seq - IDS; s >= e.seq; s -= IDS) {
+		struct store_entry other;
+
+		if (store_entry_get(d->queue, s, &other) && other.state != ENTRY_QUEUED)
+			return true;
+		if (s <= IDS)
+			break;
+	}
+	return false;
+}
+
+static void
+entry_del(struct durable *d, const struct store_entry *e)
+{
+	if (store_entry_del(d->queue, e->seq) != 0)
+		return;
+	d->entries--;
+	d->bytes -= e->size;
+	count_sub(CNT_queued, 1);
+	count_sub(CNT_queued_bytes, e->size);
+	if (e->seq <= d->cursor && d->used > 0 && d->session->state != SESSION_OFFLINE)
+		d->used--;
+}
+
+/* The oldest that hasn't been sent goes. */
+static bool
+drop_waiting(struct durable *d)
+{
+	uint64_t at = d->cursor;
+	struct store_entry e;
+
+	while (store_entry_next(d->queue, at, &e)) {
+		at = e.seq;
+		if (e.state == ENTRY_QUEUED) {
+			entry_del(d, &e);
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool
+is_expired(const struct store_entry *e)
+{
+	return e->expires_ms != 0 && e->expires_ms <= clock_wall_ms() && e->state == ENTRY_QUEUED;
+}
+
+/* True: there is more, and it could go. */
+static bool
+send_some(struct durable *d)
+{
+	struct store_entry e;
+
+	for (unsigned n = 0; n < SEND_MAX; n++) {
+		if (d->session->state != SESSION_ONLINE || d->used >= d->window)
+			return false;
+		if (d->queue == NULL || !store_entry_next(d->queue, d->cursor, &e)) {
+			if (d->ngroups == 0 || !share_fetch(d))
+				return false;
+			continue;
+		}
+		if (is_expired(&e)) {
+			entry_del(d, &e);
+			count(CNT_dropped__expired);
+			continue;
+		}
+		if (e.state == ENTRY_QUEUED && e.qos > 0 && id_is_taken(d, e.seq))
+			return false; /* an acknowledgement goes on with it */
+		if (!out_is_clear(d->session->slot))
+			return true;
+		if (!send_entry(d, &e))
+			return true;
+	}
+	return true;
+}
+
+/* False: no room, not sent. */
+static bool
+send_entry(struct durable *d, struct store_entry *e)
+{
+	struct rec_deliver rec = {
+		.epoch = d->session->epoch,
+		.seq = e->seq,
+		.handle = d->session->handle,
+		.packet_id = e->qos > 0 ? packet_id(e->seq) : 0,
+	};
+	const struct msg *m;
+	struct msg_view v;
+
+	if (e->state == ENTRY_RELEASED) {
+		rec.what = DELIVER_PUBREL;
+		if (out_send(d->session->slot, REC_DELIVER, &(struct iovec){ &rec, sizeof(rec) },
+			1) >= MESH_FULL)
+			return false;
+		d->cursor = e->seq;
+		d->used++;
+		return true;
+	}
+	m = store_msg_get(e->msg);
+	if (m == NULL) { /* the store has said why */
+		entry_del(d, e);
+		return true;
+	}
+	v = msg_view(m);
+	v.qos = e->qos;
+	v.retain = e->retain;
+	/*
+	 * What the client may have seen already has to be brought to its end: it no longer expires.
+	 */
+	if (e->state == ENTRY_SENT && v.has_expiry && e->expires_ms <= clock_wall_ms())
+		v.expiry = (uint32_t)((clock_wall_ms() - v.publish_ms) / 1000 + 1);
+	rec.nsubids = e->nsubids;
+	rec.m = rec_msg_of(&v, 0, true);
+	if (e->state == ENTRY_SENT)
+		rec.m.flags |= REC_DUP;
+	if (out_message(d->session->slot, REC_DELIVER, span_of(&rec, sizeof(rec)),
+		span_of(e->subids, e->nsubids * sizeof(e->subids[0])), &v) >= MESH_FULL)
+		return false;
+	count(CNT_delivers);
+	d->cursor = e->seq;
+	if (e->qos == 0) {
+		d->used++;
+		entry_del(d, e);
+		return true;
+	}
+	d->used++;
+	if (e->state == ENTRY_QUEUED)
+		store_entry_state(d->queue, e->seq, ENTRY_SENT);
+	return true;
+}
+
+/* --- expiry of what waits ---------------------------------------------------------------- */
+
+/* For the first that waits: behind one that never expires nothing is looked for. */
+static void
+head_arm(struct durable *d)
+{
+	uint64_t at = d->cursor, now = clock_wall_ms();
+	struct store_entry e;
+
+	timer_del(&d->head);
+	while (d->queue != NULL && store_entry_next(d->queue, at, &e)) {
+		at = e.seq;
+		if (e.state != ENTRY_QUEUED)
+			continue;
+		if (e.expires_ms != 0)
+			timer_set(loop_timers(self.loop), &d->head,
+			    clock_ms() + (e.expires_ms > now ? e.expires_ms - now : 0));
+		return;
+	}
+}
+
+static void
+on_head(struct timer *t)
+{
+	struct durable *d = container_of(t, struct durable, head);
+	uint64_t at = d->cursor;
+	struct store_entry e;
+
+	for (unsigned n = 0; n < HEAD_MAX && d->queue != NULL && store_entry_next(d->queue, at, &e);
+	     n++) {
+		if (e.state != ENTRY_QUEUED) {
+			at = e.seq;
+			continue;
+		}
+		if (!is_expired(&e))
+			break;
+		entry_del(d, &e);
+		count(CNT_dropped__expired);
+	}
+	head_arm(d);
+}
+
+/* --- ended sessions ---------------------------------------------------------------------- */
+
+static bool
+bury_some(void)
+{
+	struct store_entry e;
+	struct grave *g;
+
+	for (unsigned n = 0; n < BURY_MAX && (g = the.graves) != NULL; n++) {
+		if (!store_entry_next(g->queue, 0, &e)) {
+			the.graves = g->next;
+			store_queue_close(&g->queue);
+			free(g);
+			continue;
+		}
+		/* 4.8.2: a QoS 2 delivery that has begun stays with whom it began. */
+		if (!g->move || e.group == 0 || (e.qos == 2 && e.state != ENTRY_QUEUED) ||
+		    !share_again(&e))
+			count(CNT_dropped__session_end);
+		count_sub(CNT_queued, 1);
+		count_sub(CNT_queued_bytes, e.size);
+		store_entry_del(g->queue, e.seq);
+	}
+	return the.graves != NULL;
+}

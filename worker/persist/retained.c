@@ -1,0 +1,559 @@
+#include "worker/persist/retained.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "shared/base/clock.h"
+#include "shared/base/list.h"
+#include "shared/base/log.h"
+#include "shared/mqtt/topic.h"
+#include "worker/persist/out.h"
+#include "worker/persist/peer.h"
+#include "worker/persist/store.h"
+#include "worker/persist/sub.h"
+
+#define LOOK_MAX 2000  /* topics looked at in a turn, for all who ask */
+#define SLICE 200      /* for one of them at a time */
+#define PAGE_MAX 10000 /* messages of a page, whatever was asked for */
+#define BACKLOG 1000 /* messages waiting for a durable session: retained ones stay where they are */
+#define RING_MAX (UINT64_C(1) << 26) /* the largest ring_size */
+#define SWEEP_MS 1000
+#define SWEEP_MAX 1000 /* topics looked at for expired ones each time */
+
+/*
+ * The moment after which every worker knows of a subscription, and we have read what was
+ * published before. Shared by all who ask in one turn.
+ */
+struct fence {
+	uint32_t refs;
+	bool all_turned, passed;
+	uint64_t turn; /* it was looked at in: once in each, since a turn drains the rings once */
+	struct mesh_turns turns;
+	uint64_t from[SLOTS],
+	    at[SLOTS];       /* positions in their rings: when all had turned, and a turn ago */
+	uint32_t ups[SLOTS]; /* 0: not waited for */
+};
+
+struct get {
+	struct list link;
+	struct rec_retain_get rec;
+	struct fence *fence; /* NULL: passed */
+	uint64_t limit;      /* updates above it went live */
+	uint32_t ups, count;
+	uint8_t slot;
+	uint16_t at_len;
+	uint8_t *at; /* the topic looked at last; NULL: none yet */
+	uint8_t filter[];
+};
+
+static struct {
+	struct list gets;
+	struct fence *fence; /* of this turn */
+	uint64_t seq, expiring, turn;
+	struct timer sweep;
+	uint8_t *sweep_at;
+	size_t sweep_len;
+} the;
+
+static void on_sweep(struct timer *t);
+static void forget(const struct store_retained *r);
+static bool get_go_on(struct get *g, unsigned *looked);
+static void page_end(struct get *g, bool more);
+static void get_free(struct get *g);
+static void fence_unref(struct fence **f);
+static bool fence_is_passed(struct fence *f);
+
+int
+retained_init(void)
+{
+	list_init(&the.gets);
+	timer_init(&the.sweep, on_sweep);
+	return 0;
+}
+
+void
+retained_fini(void)
+{
+	struct get *g, *tmp;
+
+	if (the.gets.next == NULL)
+		return;
+	LIST_FOREACH(g, tmp, &the.gets, struct get, link)
+		get_free(g);
+	fence_unref(&the.fence);
+	timer_del(&the.sweep);
+	free(the.sweep_at);
+	the.sweep_at = NULL;
+	the.sweep_len = 0;
+	the.expiring = 0;
+}
+
+uint64_t
+retained_seq(void)
+{
+	return the.seq;
+}
+
+/* $SYS is ours: the limits are for what clients leave. */
+static bool
+is_counted(struct span topic)
+{
+	return topic.len < 5 || memcmp(topic.p, "$SYS/", 5) != 0;
+}
+
+static uint64_t
+now_retained(enum counter c)
+{
+	return atomic_load_explicit(&counters[c], memory_order_relaxed);
+}
+
+enum mqtt_reason
+retained_update(const struct msg_view *v, uint64_t *msg)
+{
+	size_t size = sizeof(struct msg) + v->topic.len + v->props.len + v->payload.len,
+	       old_size = 0;
+	bool counted = is_counted(v->topic), replaces, old_expiry = false;
+	struct store_retained old;
+	const struct msg *m;
+
+	replaces = store_retained_get(v->topic, &old);
+	if (v->payload.len == 0) {
+		the.seq++;
+		if (replaces)
+			forget(&old);
+		return MQTT_OK;
+	}
+	if (replaces && (m = store_msg_get(old.msg)) != NULL) {
+		old_size = msg_size(m);
+		old_expiry = m->has_expiry;
+	}
+	if (counted &&
+	    ((!replaces && self.conf.retained_max_messages > 0 &&
+		 now_retained(CNT_retained) >= self.conf.retained_max_messages) ||
+		(self.conf.retained_max_bytes > 0 &&
+		    now_retained(CNT_retained_bytes) + size >
+			self.conf.retained_max_bytes + old_size))) {
+		count(CNT_dropped__retained_full);
+		log_every(10, LOG_WARNING, "retained: full, not kept topic=%s", log_esc(v->topic));
+		return MQTT_QUOTA_EXCEEDED;
+	}
+	if ((*msg == 0 && store_msg_new(v, msg) != 0) ||
+	    store_retained_put(v->topic, *msg, the.seq + 1) != 0) {
+		count(CNT_dropped__no_memory);
+		return MQTT_QUOTA_EXCEEDED;
+	}
+	the.seq++;
+	if ((m = store_msg_get(*msg)) != NULL)
+		size = msg_size(m);
+	the.expiring += v->has_expiry;
+	the.expiring -= old_expiry;
+	if (counted) {
+		if (!replaces)
+			count_add(CNT_retained, 1);
+		count_add(CNT_retained_bytes, size - old_size);
+	}
+	if (v->has_expiry && !timer_is_set(&the.sweep))
+		timer_set(loop_timers(self.loop), &the.sweep, clock_ms() + SWEEP_MS);
+	return MQTT_OK;
+}
+
+void
+retained_clear(struct span topic)
+{
+	struct store_retained r;
+
+	if (!store_retained_get(topic, &r))
+		return;
+	the.seq++;
+	forget(&r);
+}
+
+static void
+forget(const struct store_retained *r)
+{
+	const struct msg *m = store_msg_get(r->msg);
+
+	if (m != NULL)
+		the.expiring -= m->has_expiry;
+	if (is_counted(r->topic)) {
+		count_sub(CNT_retained, 1);
+		if (m != NULL)
+			count_sub(CNT_retained_bytes, msg_size(m));
+	}
+	store_retained_del(r->topic);
+}
+
+/* True: it was, and is gone. */
+static bool
+forget_expired(const struct store_retained *r)
+{
+	const struct msg *m = store_msg_get(r->msg);
+	struct msg_view v;
+
+	if (m != NULL && !m->has_expiry)
+		return false;
+	if (m != NULL) {
+		v = msg_view(m);
+		if (!msg_is_expired(&v, clock_wall_ms()))
+			return false;
+		count(CNT_dropped__expired);
+	}
+	forget(r);
+	return true;
+}
+
+static bool
+keep_topic(uint8_t **p, size_t *len, struct span topic)
+{
+	uint8_t *at = *len >= topic.len && *p != NULL ? *p : realloc(*p, topic.len + 1);
+
+	if (at == NULL)
+		return false;
+	memcpy(at, topic.p, topic.len);
+	*p = at;
+	*len = topic.len;
+	return true;
+}
+
+static void
+on_sweep(struct timer *t)
+{
+	struct store_retained r;
+
+	for (unsigned n = 0; n < SWEEP_MAX; n++) {
+		if (!store_retained_seek(span_of(the.sweep_at, the.sweep_len), true, &r)) {
+			the.sweep_len = 0; /* from the start next time */
+			break;
+		}
+		if (!keep_topic(&the.sweep_at, &the.sweep_len, r.topic))
+			break;
+		forget_expired(&r);
+	}
+	if (the.expiring > 0)
+		timer_set(loop_timers(self.loop), t, clock_ms() + SWEEP_MS);
+}
+
+/* --- who asks ---------------------------------------------------------------------------- */
+
+/*
+ * Bytes of the filter that every topic it matches begins with; its '#' also matches the level
+ * before.
+ */
+static size_t
+literal_prefix(struct span filter)
+{
+	size_t at = 0;
+
+	for (size_t i = 0; i < filter.len; i++) {
+		if (filter.p[i] == '+' || filter.p[i] == '#')
+			return at;
+		if (filter.p[i] == '/')
+			at = i + 1;
+	}
+	return filter.len;
+}
+
+static struct fence *
+fence_get(void)
+{
+	if (the.fence == NULL) {
+		the.fence = calloc(1, sizeof(*the.fence));
+		if (the.fence == NULL)
+			return NULL;
+		the.fence->refs = 1;
+		mesh_turns(self.mesh, &the.fence->turns);
+	}
+	the.fence->refs++;
+	return the.fence;
+}
+
+static void
+fence_unref(struct fence **f)
+{
+	if (*f != NULL && --(*f)->refs == 0)
+		free(*f);
+	*f = NULL;
+}
+
+/*
+ * What a worker had published by a moment is read when a turn finds nothing more of it, or a
+ * whole ring has gone by.
+ */
+static bool
+fence_is_passed(struct fence *f)
+{
+	bool passed = true;
+
+	if (f->passed || f->turn == the.turn)
+		return f->passed;
+	f->turn = the.turn;
+	if (!f->all_turned) {
+		if (!mesh_all_turned(self.mesh, &f->turns))
+			return false;
+		f->all_turned = true;
+		for (unsigned slot = 0; slot < SLOT_MQTT_MAX; slot++) {
+			if (!peer_is_up(slot))
+				continue;
+			f->ups[slot] = peer_ups(slot);
+			f->from[slot] = f->at[slot] = mesh_position(self.mesh, slot);
+			passed = false;
+		}
+		return f->passed = passed;
+	}
+	for (unsigned slot = 0; slot < SLOT_MQTT_MAX; slot++) {
+		uint64_t at;
+
+		if (f->ups[slot] == 0)
+			continue;
+		if (!peer_is_up(slot) || peer_ups(slot) != f->ups[slot]) {
+			f->ups[slot] = 0;
+			continue;
+		}
+		at = mesh_position(self.mesh, slot);
+		if (at == f->at[slot] || at - f->from[slot] >= RING_MAX) {
+			f->ups[slot] = 0;
+			continue;
+		}
+		f->at[slot] = at;
+		passed = false;
+	}
+	return f->passed = passed;
+}
+
+int
+retained_get(unsigned slot, struct span body)
+{
+	struct span filter, cursor, name, inner;
+	struct rec_retain_get rec;
+	struct get *g;
+
+	if (!rec_take(&body, &rec, sizeof(rec)) || !rec_span(&body, rec.filter_len, &filter) ||
+	    !rec_span(&body, rec.cursor_len, &cursor) || body.len != 0 || rec.max == 0)
+		return -EPROTO;
+	if (!utf8_is_valid(filter) || !filter_is_valid(filter) ||
+	    filter_share(filter, &name, &inner) ||
+	    (cursor.len > 0 && cursor.len <= sizeof(g->limit)))
+		return -EPROTO;
+	g = calloc(1, sizeof(*g) + filter.len);
+	if (g == NULL)
+		goto no_memory;
+	list_init(&g->link);
+	g->rec = rec;
+	g->rec.max = rec.max < PAGE_MAX ? rec.max : PAGE_MAX;
+	g->slot = (uint8_t)slot;
+	g->ups = peer_ups(slot);
+	memcpy(g->filter, filter.p, filter.len);
+	if (cursor.len > 0) {
+		size_t len = 0;
+
+		memcpy(&g->limit, cursor.p, sizeof(g->limit));
+		cursor = span_of(cursor.p + sizeof(g->limit), cursor.len - sizeof(g->limit));
+		if (!keep_topic(&g->at, &len, cursor))
+			goto no_memory;
+		g->at_len = (uint16_t)len;
+	} else {
+		g->fence = fence_get();
+		if (g->fence == NULL)
+			goto no_memory;
+	}
+	list_add_tail(&the.gets, &g->link);
+	return 0;
+no_memory:
+	count(CNT_dropped__no_memory);
+	page_end(&(struct get){ .rec = rec, .slot = (uint8_t)slot }, false);
+	if (g != NULL)
+		get_free(g);
+	return 0;
+}
+
+static void
+get_free(struct get *g)
+{
+	list_del(&g->link);
+	fence_unref(&g->fence);
+	free(g->at);
+	free(g);
+}
+
+bool
+retained_waits(void)
+{
+	struct get *g, *tmp;
+
+	LIST_FOREACH(g, tmp, &the.gets, struct get, link)
+		if (g->fence != NULL)
+			return true;
+	return false;
+}
+
+bool
+retained_turn(void)
+{
+	unsigned looked = 0, rounds = 0;
+	bool moved = true, soon = false;
+
+	the.turn++;
+	fence_unref(&the.fence); /* who asks from now on has a moment of his own */
+	while (moved && looked < LOOK_MAX && rounds++ < LOOK_MAX) {
+		struct get *g, *tmp;
+
+		moved = false;
+		LIST_FOREACH(g, tmp, &the.gets, struct get, link) {
+			unsigned before = looked;
+
+			if (g->fence != NULL) {
+				if (!fence_is_passed(g->fence)) {
+					soon |= g->fence->all_turned;
+					continue;
+				}
+				fence_unref(&g->fence);
+				g->limit = the.seq;
+			}
+			if (get_go_on(g, &looked))
+				get_free(g);
+			moved |= looked > before;
+			if (looked >= LOOK_MAX)
+				break;
+		}
+	}
+	return soon || (moved && !list_is_empty(&the.gets));
+}
+
+void
+retained_down(unsigned slot)
+{
+	struct get *g, *tmp;
+
+	LIST_FOREACH(g, tmp, &the.gets, struct get, link)
+		if (g->slot == slot)
+			get_free(g);
+}
+
+static void
+page_end(struct get *g, bool more)
+{
+	struct rec_retain_end rec = { .token = g->rec.token, .count = g->count };
+	struct iovec iov[3] = { { &rec, sizeof(rec) }, { &g->limit, sizeof(g->limit) },
+		{ g->at, g->at_len } };
+
+	if (more)
+		rec.cursor_len = (uint16_t)(sizeof(g->limit) + g->at_len);
+	if (!out_is_clear(g->slot) ||
+	    out_send(g->slot, REC_RETAIN_END, iov, more ? 3 : 1) == MESH_FULL)
+		out_answer(g->slot, REC_RETAIN_END, iov, more ? 3 : 1);
+}
+
+bool
+retained_next(struct span filter, struct span at, struct store_retained *out)
+{
+	struct span prefix = span_of(filter.p, literal_prefix(filter));
+	size_t n = at.len < prefix.len ? at.len : prefix.len;
+	bool above = true;
+
+	if (prefix.len == filter.len) /* no wildcard */
+		return at.p == NULL && store_retained_get(filter, out);
+	/* "a/#" matches "a", which is before "a/" but not next to it. */
+	if (at.p == NULL && prefix.len > 0 && filter.p[prefix.len] == '#' &&
+	    store_retained_get(span_of(filter.p, prefix.len - 1), out))
+		return true;
+	if (at.p == NULL || (n > 0 && memcmp(at.p, prefix.p, n) < 0) ||
+	    (at.len < prefix.len && memcmp(at.p, prefix.p, n) == 0)) {
+		at = prefix;
+		above = false;
+	}
+	if (!store_retained_seek(at, above, out))
+		return false;
+	/* Filters that begin with a wildcard leave out '$': over all of those at once. */
+	if (prefix.len == 0 && out->topic.p[0] == '$' &&
+	    !store_retained_seek(span_str("%"), false, out))
+		return false;
+	return out->topic.len >= prefix.len &&
+	    (prefix.len == 0 || memcmp(out->topic.p, prefix.p, prefix.len) == 0);
+}
+
+/* One message of the page. */
+static void
+get_give(struct get *g, const struct store_retained *r, struct durable *d, const struct sub *s)
+{
+	struct rec_retained rec = { .token = g->rec.token };
+	const struct msg *m = store_msg_get(r->msg);
+	uint8_t granted = g->rec.options & 3, qos;
+	struct msg_view v;
+
+	if (m == NULL)
+		return;
+	v = msg_view(m);
+	qos = self.conf.upgrade_outgoing_qos || granted < v.qos ? granted : v.qos;
+	if (d != NULL && qos > 0) {
+		struct queue_item item = {
+			.msg = r->msg,
+			.subids = &g->rec.subid,
+			.nsubids = g->rec.subid != 0,
+			.qos = qos,
+			.retain = true,
+		};
+
+		if (r->seq > s->since)
+			return;
+		queue_add(d, &item);
+		g->count++;
+		return;
+	}
+	if (r->seq > g->limit)
+		return;
+	rec.m = rec_msg_of(&v, 0, true);
+	rec.m.flags |= REC_RETAIN;
+	if (out_message(g->slot, REC_RETAINED, span_of(&rec, sizeof(rec)), span_of(NULL, 0), &v) <
+	    MESH_FULL)
+		g->count++;
+}
+
+/* Goes on with a page; true: it is done, and answered. */
+static bool
+get_go_on(struct get *g, unsigned *looked)
+{
+	struct span filter = span_of(g->filter, g->rec.filter_len);
+	struct durable *d = NULL;
+	struct sub *s = NULL;
+
+	if (g->rec.durable) {
+		const struct session *at = directory_at(g->rec.session);
+
+		if (at == NULL || at->epoch != g->rec.epoch || at->durable == NULL ||
+		    (s = sub_find(at->durable, filter)) == NULL) {
+			page_end(g, false); /* it has gone, or changed its mind */
+			return true;
+		}
+		d = at->durable;
+	}
+	for (unsigned n = 0; n < SLICE; n++) {
+		struct store_retained r;
+		size_t len = g->at_len;
+
+		if (d != NULL &&
+		    (queue_waiting(d) >= BACKLOG ||
+			(self.conf.queue_max_messages > 0 &&
+			    queue_waiting(d) > self.conf.queue_max_messages / 2)))
+			return false;
+		if (!out_is_clear(g->slot))
+			return false;
+		if (g->count >= g->rec.max) {
+			page_end(g, true);
+			return true;
+		}
+		++*looked;
+		if (!retained_next(filter, span_of(g->at, g->at_len), &r)) {
+			page_end(g, false);
+			return true;
+		}
+		if (!keep_topic(&g->at, &len, r.topic)) {
+			count(CNT_dropped__no_memory);
+			page_end(g, false);
+			return true;
+		}
+		g->at_len = (uint16_t)len;
+		if (topic_match(filter, r.topic) && !forget_expired(&r))
+			get_give(g, &r, d, s);
+	}
+	return false;
+}

@@ -1,0 +1,670 @@
+#include "worker/persist/session.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "shared/base/clock.h"
+#include "shared/base/log.h"
+#include "worker/persist/out.h"
+#include "worker/persist/peer.h"
+#include "worker/persist/publish.h"
+#include "worker/persist/sub.h"
+#include "worker/persist/will.h"
+
+/* An owner that takes longer is stuck and will be replaced: who waits is told to come again. */
+#define LET_GO_MS 5000
+
+struct connect { /* a CONNECT or REGISTER; borrows from the record */
+	struct rec_connect rec;
+	struct span id, user, peer, listener;
+	struct msg_view will;
+};
+
+struct pending {          /* a CONNECT that can't be answered yet */
+	struct list link; /* in the.held until everybody has registered */
+	struct timer deadline;
+	struct session *session;
+	uint32_t ups; /* of its worker */
+	uint8_t slot;
+	uint32_t len;
+	uint8_t body[];
+};
+
+static struct {
+	struct list held;
+	uint64_t epoch;
+	struct session_numbers numbers;
+} the;
+
+static bool connect_parse(struct span body, struct connect *out);
+static void connect_begin(unsigned slot, const struct connect *c, struct span body);
+static struct pending *pending_new(unsigned slot, struct span body);
+static void pending_free(struct pending *p);
+static void on_deadline(struct timer *t);
+static void deny(unsigned slot, const struct connect *c, enum mqtt_reason reason);
+static void grant(struct session *s, const struct connect *c, unsigned slot);
+static void let_go(struct session *s, enum mqtt_reason reason);
+static bool set_user(struct session *s, struct span user);
+static void own(struct session *s, const struct connect *c, unsigned slot, uint64_t epoch);
+static void owner_left(struct session *s, bool will, const uint32_t *expiry);
+static enum mqtt_reason durable_begin(struct session *s);
+static void offline(const struct session *s, bool is);
+static void state_end(struct session *s);
+static void session_free(struct session *s);
+static void on_ends(struct timer *t);
+
+int
+session_init(void)
+{
+	list_init(&the.held);
+	the.epoch = (uint64_t)self.gen << 32;
+	the.numbers = (struct session_numbers){ 0 };
+	return 0;
+}
+
+void
+session_fini(void)
+{
+	struct pending *p, *tmp;
+	uint32_t number = 0;
+	struct session *s;
+
+	if (the.held.next == NULL)
+		return;
+	LIST_FOREACH(p, tmp, &the.held, struct pending, link)
+		pending_free(p);
+	while ((s = directory_next(&number, UINT32_MAX)) != NULL) {
+		will_drop(s);
+		s->state = SESSION_OFFLINE;
+		state_end(s);
+		session_free(s);
+	}
+}
+
+uint64_t
+session_epoch(void)
+{
+	return the.epoch;
+}
+
+struct session_numbers
+session_numbers(void)
+{
+	return the.numbers;
+}
+
+/* The session a record of this worker is about, if it is still that. */
+static struct session *
+session_of(unsigned slot, uint32_t number, uint64_t epoch)
+{
+	struct session *s = directory_at(number);
+
+	return s != NULL && s->epoch == epoch && s->slot == slot && s->state != SESSION_OFFLINE
+	    ? s
+	    : NULL;
+}
+
+/* --- records ----------------------------------------------------------------------------- */
+
+static bool
+connect_parse(struct span body, struct connect *out)
+{
+	struct connect c = { .rec.token = 0 };
+
+	if (!rec_take(&body, &c.rec, sizeof(c.rec)) ||
+	    !rec_span(&body, c.rec.client_id_len, &c.id) ||
+	    !rec_span(&body, c.rec.user_name_len, &c.user) ||
+	    !rec_span(&body, c.rec.peer_len, &c.peer) ||
+	    !rec_span(&body, c.rec.listener_len, &c.listener))
+		return false;
+	if (c.id.len == 0 || !utf8_is_valid(c.id) || !utf8_is_valid(c.user) || c.rec.window == 0)
+		return false;
+	if (c.rec.version < MQTT_3_1 || c.rec.version > MQTT_5)
+		return false;
+	if (!(c.rec.flags & CONNECT_WILL)
+		? body.len != 0
+		: c.rec.will.ngroups != 0 || !rec_msg_parse(&c.rec.will, body, &c.will, NULL))
+		return false;
+	*out = c;
+	return true;
+}
+
+int
+session_connect(unsigned slot, struct span body)
+{
+	struct pending *p;
+	struct connect c;
+
+	if (!connect_parse(body, &c))
+		return -EPROTO;
+	if (peer_is_recovered()) {
+		connect_begin(slot, &c, body);
+		return 0;
+	}
+	p = pending_new(slot, body);
+	if (p == NULL)
+		deny(slot, &c, MQTT_QUOTA_EXCEEDED);
+	else
+		list_add_tail(&the.held, &p->link);
+	return 0;
+}
+
+void
+session_recovered(void)
+{
+	while (!list_is_empty(&the.held)) {
+		struct pending *p = LIST_FIRST(&the.held, struct pending, link);
+		struct connect c;
+
+		list_del(&p->link);
+		if (peer_ups(p->slot) == p->ups && connect_parse(span_of(p->body, p->len), &c))
+			connect_begin(p->slot, &c, span_of(p->body, p->len));
+		pending_free(p);
+	}
+}
+
+static void
+connect_begin(unsigned slot, const struct connect *c, struct span body)
+{
+	struct session *s = directory_find(c->id);
+	struct pending *p;
+	struct connect old;
+
+	if (s == NULL) {
+		s = directory_add(c->id, SESSION_NO_NUMBER);
+		if (s == NULL) {
+			count(CNT_dropped__no_memory);
+			deny(slot, c, MQTT_QUOTA_EXCEEDED);
+			return;
+		}
+	}
+	if (s->state == SESSION_OFFLINE) {
+		grant(s, c, slot);
+		return;
+	}
+	p = pending_new(slot, body);
+	if (p == NULL) {
+		deny(slot, c, MQTT_QUOTA_EXCEEDED);
+		return;
+	}
+	/* Who came before is taken over without ever having had it. */
+	if (s->pending != NULL) {
+		if (connect_parse(span_of(s->pending->body, s->pending->len), &old) &&
+		    peer_ups(s->pending->slot) == s->pending->ups)
+			deny(s->pending->slot, &old, MQTT_SESSION_TAKEN_OVER);
+		pending_free(s->pending);
+	}
+	s->pending = p;
+	p->session = s;
+	timer_set(loop_timers(self.loop), &p->deadline, clock_ms() + LET_GO_MS);
+	count(CNT_takeovers);
+	let_go(s, MQTT_SESSION_TAKEN_OVER);
+}
+
+int
+session_gone(unsigned slot, struct span body)
+{
+	struct rec_gone rec;
+	struct session *s;
+
+	if (!rec_take(&body, &rec, sizeof(rec)) || body.len != 0)
+		return -EPROTO;
+	s = session_of(slot, rec.session, rec.epoch);
+	if (s != NULL)
+		owner_left(s, rec.flags & GONE_WILL, rec.flags & GONE_EXPIRY ? &rec.expiry : NULL);
+	return 0;
+}
+
+void
+session_lost(struct session *s)
+{
+	owner_left(s, true, NULL);
+}
+
+int
+session_register(unsigned slot, struct span body)
+{
+	struct session *s;
+	struct connect c;
+
+	if (!connect_parse(body, &c) || c.rec.session >= SESSION_NUMBERS ||
+	    c.rec.token >> 32 >= self.gen)
+		return -EPROTO;
+	if (peer_is_recovered()) {
+		log_every(10, LOG_WARNING, "session: registered too late, ignored from=%s id=%s",
+		    proc_title(slot), log_esc(c.id));
+		return 0;
+	}
+	s = directory_find(c.id);
+	if (s != NULL &&
+	    s->epoch < c.rec.token) { /* a takeover was under way: the newer one has it */
+		let_go(s, MQTT_SESSION_TAKEN_OVER);
+		s->state = SESSION_OFFLINE;
+		the.numbers.connected--;
+		will_drop(s);
+		state_end(s);
+		session_free(s);
+		s = NULL;
+	}
+	if (s == NULL)
+		s = directory_add(c.id, c.rec.session);
+	else
+		s = NULL;
+	if (s == NULL) {
+		struct rec_let_go rec = {
+			.epoch = c.rec.token,
+			.handle = c.rec.handle,
+			.reason = MQTT_SESSION_TAKEN_OVER,
+		};
+
+		out_answer(slot, REC_LET_GO, &(struct iovec){ &rec, sizeof(rec) }, 1);
+		return 0;
+	}
+	if ((c.rec.flags & CONNECT_QUEUE) && durable_begin(s) == MQTT_OK) {
+		s->durable->expiry = c.rec.expiry;
+		s->durable->window = c.rec.window;
+		/* Packet identifiers of the time before may be under way: begin elsewhere. */
+		s->durable->next_seq = clock_wall_ms();
+	}
+	set_user(s, c.user);
+	own(s, &c, slot, c.rec.token);
+	if (c.rec.flags & CONNECT_WILL)
+		will_set(s, &c.will, c.rec.will_delay);
+	return 0;
+}
+
+static int
+subscription(unsigned slot, struct span body, bool remove)
+{
+	struct rec_subbed answer = { .reason = MQTT_SUCCESS };
+	bool existed = false;
+	struct rec_sub rec;
+	struct session *s;
+
+	if (!rec_take(&body, &rec, sizeof(rec)) || body.len != rec.filter_len ||
+	    !utf8_is_valid(body) || !filter_is_valid(body) || (rec.options & 3) == 3 ||
+	    rec.subid > MQTT_SUBID_MAX)
+		return -EPROTO;
+	s = session_of(slot, rec.session, rec.epoch);
+	if (s == NULL || s->durable == NULL)
+		answer.reason = MQTT_UNSPECIFIED_ERROR; /* it has moved on */
+	else if (remove)
+		existed = sub_remove(s->durable, body);
+	else
+		answer.reason =
+		    (uint8_t)sub_put(s->durable, body, rec.options, rec.subid, &existed);
+	answer.token = rec.token;
+	answer.flags = existed ? SUBBED_EXISTED : 0;
+	if (rec.token != 0)
+		out_answer(slot, remove ? REC_UNSUBBED : REC_SUBBED,
+		    &(struct iovec){ &answer, sizeof(answer) }, 1);
+	return 0;
+}
+
+int
+session_subscribe(unsigned slot, struct span body)
+{
+	return subscription(slot, body, false);
+}
+
+int
+session_unsubscribe(unsigned slot, struct span body)
+{
+	return subscription(slot, body, true);
+}
+
+int
+session_acked(unsigned slot, struct span body)
+{
+	struct rec_acked rec;
+	const struct session *s;
+
+	if (!rec_take(&body, &rec, sizeof(rec)) || body.len != 0)
+		return -EPROTO;
+	s = session_of(slot, rec.session, rec.epoch);
+	return s != NULL && s->durable != NULL ? queue_acked(s->durable, &rec) : 0;
+}
+
+/* --- CONNECTs that wait ------------------------------------------------------------------ */
+
+static struct pending *
+pending_new(unsigned slot, struct span body)
+{
+	struct pending *p = malloc(sizeof(*p) + body.len);
+
+	if (p == NULL) {
+		count(CNT_dropped__no_memory);
+		return NULL;
+	}
+	*p = (struct pending){
+		.slot = (uint8_t)slot, .ups = peer_ups(slot), .len = (uint32_t)body.len
+	};
+	list_init(&p->link);
+	timer_init(&p->deadline, on_deadline);
+	memcpy(p->body, body.p, body.len);
+	return p;
+}
+
+static void
+pending_free(struct pending *p)
+{
+	list_del(&p->link);
+	timer_del(&p->deadline);
+	free(p);
+}
+
+static void
+on_deadline(struct timer *t)
+{
+	struct pending *p = container_of(t, struct pending, deadline);
+	struct connect c;
+
+	log_every(10, LOG_WARNING,
+	    "session: owner does not let go, newcomer refused id=%s owner=%s",
+	    log_esc(session_id(p->session)), proc_title(p->session->slot));
+	if (peer_ups(p->slot) == p->ups && connect_parse(span_of(p->body, p->len), &c))
+		deny(p->slot, &c, MQTT_SERVER_BUSY);
+	p->session->pending = NULL;
+	pending_free(p);
+}
+
+static void
+deny(unsigned slot, const struct connect *c, enum mqtt_reason reason)
+{
+	struct rec_grant rec = { .token = c->rec.token, .reason = (uint8_t)reason };
+
+	out_answer(slot, REC_GRANT, &(struct iovec){ &rec, sizeof(rec) }, 1);
+}
+
+/* --- grants ------------------------------------------------------------------------------ */
+
+static uint8_t
+listener_index(struct span name)
+{
+	for (uint32_t i = 0; i < self.conf.nlisteners && i < CONF_LISTENERS; i++)
+		if (span_eq(name, span_str(self.conf.listener[i].name.s)))
+			return (uint8_t)i;
+	return SESSION_NO_LISTENER;
+}
+
+static void
+own(struct session *s, const struct connect *c, unsigned slot, uint64_t epoch)
+{
+	s->epoch = epoch;
+	s->slot = (uint8_t)slot;
+	s->handle = c->rec.handle;
+	s->version = c->rec.version;
+	s->keep_alive = c->rec.keep_alive;
+	s->connected_s = (uint32_t)(c->rec.connected_ms / 1000);
+	s->listener = listener_index(c->listener);
+	s->state = SESSION_ONLINE;
+	s->clear = false;
+	if (++the.numbers.connected > the.numbers.most)
+		the.numbers.most = the.numbers.connected;
+}
+
+/* False: no memory. */
+static bool
+set_user(struct session *s, struct span user)
+{
+	char *p = NULL;
+
+	if (s->user != NULL && span_eq(user, span_str(s->user)))
+		return true;
+	if (user.len > 0) {
+		p = malloc(user.len + 1);
+		if (p == NULL)
+			return false;
+		memcpy(p, user.p, user.len);
+		p[user.len] = '\0';
+	}
+	free(s->user);
+	s->user = p;
+	return true;
+}
+
+static void
+save(const struct session *s)
+{
+	struct store_session rec = {
+		.client_id = session_id(s),
+		.user_name = span_of(s->user, s->user != NULL ? strlen(s->user) : 0),
+		.epoch = s->epoch,
+		.next_seq = s->durable->next_seq,
+		.left_ms = s->state == SESSION_OFFLINE ? clock_wall_ms() : 0,
+		.number = s->number,
+		.expiry = s->durable->expiry,
+	};
+
+	if (store_session_put(&rec) != 0)
+		log_every(10, LOG_ERR, "session: not saved id=%s", log_esc(session_id(s)));
+}
+
+static void
+send_resume(const struct session *s, const struct connect *c, unsigned slot)
+{
+	static char text[SUB_TEXT_MAX];
+	struct sub *sub, *tmp;
+
+	LIST_FOREACH(sub, tmp, &s->durable->subs, struct sub, link) {
+		struct span filter = sub_text(sub, text);
+		struct rec_resume rec = {
+			.token = c->rec.token,
+			.subid = sub->id,
+			.filter_len = (uint16_t)filter.len,
+			.options = sub->options,
+		};
+		struct iovec iov[2] = { { &rec, sizeof(rec) }, { text, filter.len } };
+
+		out_answer(slot, REC_RESUME, iov, 2);
+	}
+}
+
+/* The session is OFFLINE, perhaps new. */
+static void
+grant(struct session *s, const struct connect *c, unsigned slot)
+{
+	bool present = !(c->rec.flags & CONNECT_CLEAN) && s->durable != NULL;
+	struct rec_grant rec = { .token = c->rec.token };
+	enum mqtt_reason reason = MQTT_OK;
+
+	rec.expiry = c->rec.expiry < self.conf.session_expiry_max ? c->rec.expiry
+								  : self.conf.session_expiry_max;
+	if (s->durable != NULL) {
+		offline(s, false);
+		timer_del(&s->durable->ends);
+	}
+	if (present)
+		will_drop(s); /* back before its delay has passed [MQTT-3.1.3-9] */
+	else
+		state_end(s);
+	if (rec.expiry > 0 && !present)
+		reason = durable_begin(s);
+	if (reason == MQTT_OK && !set_user(s, c->user))
+		reason = MQTT_QUOTA_EXCEEDED;
+	if (reason == MQTT_OK && (c->rec.flags & CONNECT_WILL) &&
+	    will_set(s, &c->will, c->rec.will_delay) != 0)
+		reason = MQTT_QUOTA_EXCEEDED;
+	if (reason != MQTT_OK) {
+		deny(slot, c, reason);
+		will_drop(s);
+		if (present) { /* only for want of memory: it is as if its connection had just ended */
+			s->state = SESSION_ONLINE;
+			the.numbers.connected++;
+			owner_left(s, false, NULL);
+			return;
+		}
+		state_end(s);
+		session_free(s);
+		return;
+	}
+	own(s, c, slot, ++the.epoch);
+	if (s->durable != NULL) {
+		s->durable->expiry = rec.expiry;
+		s->durable->window = c->rec.window;
+		save(s);
+		rec.flags |= GRANT_DURABLE;
+	}
+	if (present) {
+		rec.flags |= GRANT_PRESENT;
+		send_resume(s, c, slot);
+	}
+	rec.epoch = s->epoch;
+	rec.session = s->number;
+	out_answer(slot, REC_GRANT, &(struct iovec){ &rec, sizeof(rec) }, 1);
+	if (s->durable != NULL)
+		queue_begin(s->durable);
+}
+
+static void
+let_go(struct session *s, enum mqtt_reason reason)
+{
+	struct rec_let_go rec = {
+		.epoch = s->epoch, .handle = s->handle, .reason = (uint8_t)reason
+	};
+
+	s->state = SESSION_LEAVING;
+	if (s->durable != NULL)
+		queue_pause(s->durable);
+	out_answer(s->slot, REC_LET_GO, &(struct iovec){ &rec, sizeof(rec) }, 1);
+}
+
+void
+session_kick(struct session *s, enum mqtt_reason reason)
+{
+	if (s->state == SESSION_ONLINE)
+		let_go(s, reason);
+}
+
+void
+session_clear(struct session *s)
+{
+	if (s->state != SESSION_OFFLINE) {
+		s->clear = true;
+		session_kick(s, MQTT_ADMINISTRATIVE_ACTION);
+		return;
+	}
+	if (s->durable != NULL)
+		offline(s, false);
+	state_end(s);
+	session_free(s);
+}
+
+/* --- ends -------------------------------------------------------------------------------- */
+
+/* The connection is over, for everybody. expiry: replaces the session's, if not NULL. */
+static void
+owner_left(struct session *s, bool will, const uint32_t *expiry)
+{
+	struct durable *d = s->durable;
+	struct pending *p = s->pending;
+	struct connect c;
+
+	s->state = SESSION_OFFLINE;
+	s->epoch = 0;
+	the.numbers.connected--;
+	if (!will)
+		will_drop(s);
+	if (d != NULL) {
+		queue_pause(d);
+		if (expiry != NULL)
+			d->expiry = *expiry < self.conf.session_expiry_max
+			    ? *expiry
+			    : self.conf.session_expiry_max;
+	}
+	if (d == NULL || d->expiry == 0 || s->clear) {
+		state_end(s);
+	} else {
+		will_start(s, d->expiry);
+		offline(s, true);
+		if (d->expiry != MQTT_EXPIRY_NEVER)
+			timer_set(loop_timers(self.loop), &d->ends,
+			    clock_ms() + d->expiry * UINT64_C(1000));
+		save(s);
+	}
+	s->pending = NULL;
+	if (p != NULL && peer_is_up(p->slot) && peer_ups(p->slot) == p->ups &&
+	    connect_parse(span_of(p->body, p->len), &c))
+		grant(s, &c, p->slot);
+	else if (s->durable == NULL)
+		session_free(s);
+	if (p != NULL)
+		pending_free(p);
+}
+
+static void
+offline(const struct session *s, bool is)
+{
+	if (is) {
+		count_add(CNT_sessions_offline, 1);
+		the.numbers.offline_subs += s->durable->nsubs;
+	} else {
+		count_sub(CNT_sessions_offline, 1);
+		the.numbers.offline_subs -= s->durable->nsubs;
+	}
+}
+
+static enum mqtt_reason
+durable_begin(struct session *s)
+{
+	struct durable *d;
+
+	if (self.conf.sessions_max > 0 &&
+	    atomic_load_explicit(&counters[CNT_sessions_persistent], memory_order_relaxed) >=
+		self.conf.sessions_max)
+		return MQTT_QUOTA_EXCEEDED;
+	d = malloc(sizeof(*d));
+	if (d == NULL) {
+		count(CNT_dropped__no_memory);
+		return MQTT_QUOTA_EXCEEDED;
+	}
+	queue_init(d, s);
+	timer_init(&d->ends, on_ends);
+	s->durable = d;
+	count_add(CNT_sessions_persistent, 1);
+	return MQTT_OK;
+}
+
+/* All that was kept for it goes; its will is due. The entry stays. */
+static void
+state_end(struct session *s)
+{
+	struct durable *d = s->durable;
+
+	will_publish(s);
+	if (d == NULL)
+		return;
+	sub_drop_all(d); /* before its messages: they must not come back to it */
+	queue_pause(d);
+	timer_del(&d->ends);
+	timer_del(&d->head);
+	queue_bury(&d->queue, true);
+	store_rxid_drop(s->number);
+	store_session_del(s->number);
+	s->durable = NULL;
+	free(d);
+	count_sub(CNT_sessions_persistent, 1);
+}
+
+static void
+session_free(struct session *s)
+{
+	if (s->pending != NULL)
+		pending_free(s->pending);
+	will_drop(s);
+	store_rxid_drop(s->number);
+	directory_del(s);
+}
+
+static void
+on_ends(struct timer *t)
+{
+	struct session *s = container_of(t, struct durable, ends)->session;
+
+	log_info("session: expired id=%s", log_esc(session_id(s)));
+	count(CNT_sessions_expired);
+	offline(s, false);
+	state_end(s);
+	session_free(s);
+}

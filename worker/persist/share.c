@@ -1,0 +1,362 @@
+#include "worker/persist/share.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "shared/base/clock.h"
+#include "shared/base/htab.h"
+#include "shared/base/must.h"
+#include "worker/persist/out.h"
+#include "worker/persist/peer.h"
+
+#define GROUPS_MAX 256 /* groups of one process that match one topic */
+
+struct group {
+	struct subnode *node;
+	struct store_queue *queue; /* what waits for a member */
+	uint64_t name, next_seq, bytes;
+	uint32_t entries, number, turn;
+};
+
+struct member {          /* who can take a message now */
+	struct sub *sub; /* NULL: clean members of the worker */
+	uint32_t weight;
+	unsigned slot;
+};
+
+static struct {
+	struct htab by_name;
+	struct member *member;
+	size_t cap;
+	uint32_t number;
+	uint64_t waiting; /* entries of all groups */
+	bool is_open;
+} the;
+
+static size_t members(const struct group *g, const struct msg_view *v, const struct topic_hash *t);
+static const struct member *
+pick(struct group *g, size_t n, const struct msg_view *v, const struct session *publisher);
+static enum queued group_add(struct group *g, const struct msg_view *v, uint64_t msg, uint8_t qos);
+
+static uint64_t
+group_hash(const void *entry)
+{
+	return ((const struct group *)entry)->name;
+}
+
+static bool
+group_eq(const void *entry, const void *key)
+{
+	return ((const struct group *)entry)->name == *(const uint64_t *)key;
+}
+
+static struct group *
+group_find(uint64_t name)
+{
+	return the.is_open ? htab_find(&the.by_name, name, group_eq, &name) : NULL;
+}
+
+int
+share_new(struct subnode *n)
+{
+	struct group *g = calloc(1, sizeof(*g));
+
+	if (g == NULL)
+		return -ENOMEM;
+	if (!the.is_open) {
+		htab_init(&the.by_name, group_hash);
+		the.is_open = true;
+	}
+	g->node = n;
+	g->name = interest_group_hash(&self.key, index_filter(&n->n), index_group(&n->n));
+	g->next_seq = 1;
+	g->number = ++the.number;
+	if (group_find(g->name) != NULL || htab_add(&the.by_name, g->name, g) != 0) {
+		free(g);
+		return -ENOMEM;
+	}
+	n->group = g;
+	return 0;
+}
+
+void
+share_free(struct subnode *n)
+{
+	struct group *g = n->group;
+
+	the.waiting -= g->entries;
+	queue_bury(&g->queue, false);
+	must(htab_del(&the.by_name, g->name, g));
+	n->group = NULL;
+	free(g);
+	if (htab_count(&the.by_name) == 0) {
+		htab_fini(&the.by_name);
+		free(the.member);
+		the.member = NULL;
+		the.cap = 0;
+		the.is_open = false;
+	}
+}
+
+struct subnode *
+share_find(uint64_t name)
+{
+	const struct group *g = group_find(name);
+
+	return g != NULL ? g->node : NULL;
+}
+
+uint64_t
+share_name(const struct subnode *n)
+{
+	return n->group->name;
+}
+
+static uint8_t
+effective_qos(const struct sub *s, uint8_t published)
+{
+	uint8_t granted = SUB_QOS(s);
+
+	return self.conf.upgrade_outgoing_qos || granted < published ? granted : published;
+}
+
+enum queued
+share_give(struct subnode *n, const struct msg_view *v, const struct topic_hash *t,
+    const struct session *publisher, uint64_t *msg)
+{
+	struct group *g = n->group;
+	const struct member *m = pick(g, members(g, v, t), v, publisher);
+	struct queue_item item;
+
+	if (m != NULL && m->sub == NULL) {
+		struct rec_msg rec = rec_msg_of(v, 1, false);
+
+		if (out_message(m->slot, REC_FWD, span_of(&rec, sizeof(rec)),
+			span_of(&g->name, sizeof(g->name)), v) < MESH_FULL)
+			return QUEUE_OK;
+		m = NULL;
+	}
+	if (*msg == 0 && store_msg_new(v, msg) != 0) {
+		count(CNT_dropped__no_memory);
+		return QUEUE_NO_MEMORY;
+	}
+	if (m == NULL)
+		return group_add(g, v, *msg, v->qos);
+	item = (struct queue_item){
+		.msg = *msg,
+		.group = g->name,
+		.subids = &m->sub->id,
+		.nsubids = m->sub->id != 0,
+		.qos = effective_qos(m->sub, v->qos),
+		.retain = v->retain && SUB_AS_PUBLISHED(m->sub),
+	};
+	return queue_add(m->sub->durable, &item);
+}
+
+static void
+member_add(size_t *n, struct sub *s, uint32_t weight, unsigned slot)
+{
+	if (*n == the.cap) {
+		size_t cap = the.cap ? the.cap * 2 : 16;
+		struct member *m = realloc(the.member, cap * sizeof(*m));
+
+		if (m == NULL)
+			return;
+		the.member = m;
+		the.cap = cap;
+	}
+	the.member[(*n)++] = (struct member){ s, weight, slot };
+}
+
+/* Into the.member: durable ones first. */
+static size_t
+members(const struct group *g, const struct msg_view *v, const struct topic_hash *t)
+{
+	uint32_t online[SLOTS] = { 0 }; /* durable members at a worker, which counts them too */
+	size_t n = 0;
+
+	for (uint32_t i = 0; i < g->node->nsubs; i++) {
+		struct sub *s = g->node->sub[i];
+		const struct session *at = s->durable->session;
+
+		if (effective_qos(s, v->qos) == 0)
+			continue; /* its worker's own business */
+		if (at->state != SESSION_OFFLINE)
+			online[at->slot]++;
+		if (queue_can_send(s->durable))
+			member_add(&n, s, 1, at->slot);
+	}
+	for (unsigned slot = 0; slot < SLOT_MQTT_MAX; slot++) {
+		struct interest_hit hit[GROUPS_MAX];
+		const struct segment *seg = peer_is_up(slot) ? mesh_peer(self.mesh, slot) : NULL;
+		unsigned nhits;
+
+		if (seg == NULL ||
+		    atomic_load_explicit(&seg->interest.ngroups, memory_order_acquire) == 0)
+			continue;
+		nhits = interest_probe_groups(
+		    &seg->interest, mesh_tables(self.mesh, slot), t, hit, GROUPS_MAX);
+		for (unsigned i = 0; i < nhits; i++)
+			if (hit[i].group == g->name && hit[i].weight > online[slot])
+				member_add(&n, NULL, hit[i].weight - online[slot], slot);
+	}
+	return n;
+}
+
+static uint32_t
+load_of(const struct member *m)
+{
+	return m->sub != NULL ? m->sub->durable->entries : 0;
+}
+
+static const struct member *
+pick(struct group *g, size_t n, const struct msg_view *v, const struct session *publisher)
+{
+	uint64_t at, weight = 0;
+	const struct member *best;
+
+	if (n == 0)
+		return NULL;
+	best = &the.member[0];
+	switch (self.conf.shared_policy) {
+	case SHARE_sticky:
+		return best;
+	case SHARE_least_loaded:
+		/* From another one each time, so that equals take turns. */
+		at = g->turn++;
+		best = &the.member[at % n];
+		for (size_t i = 1; i < n; i++)
+			if (load_of(&the.member[(at + i) % n]) < load_of(best))
+				best = &the.member[(at + i) % n];
+		return best;
+	case SHARE_hash_client:
+		at = publisher != NULL ? hash_bytes(&self.key, session_id(publisher)) : 0;
+		break;
+	case SHARE_hash_topic:
+		at = hash_bytes(&self.key, v->topic);
+		break;
+	default:
+		at = g->turn++;
+	}
+	for (size_t i = 0; i < n; i++)
+		weight += the.member[i].weight;
+	at %= weight;
+	for (best = the.member; at >= best->weight; best++)
+		at -= best->weight;
+	return best;
+}
+
+static void
+group_pop(struct group *g, const struct store_entry *e)
+{
+	the.waiting--;
+	g->entries--;
+	g->bytes -= e->size;
+	count_sub(CNT_queued, 1);
+	count_sub(CNT_queued_bytes, e->size);
+	store_entry_del(g->queue, e->seq);
+}
+
+static enum queued
+group_add(struct group *g, const struct msg_view *v, uint64_t msg, uint8_t qos)
+{
+	const struct msg *m = store_msg_get(msg);
+	struct store_entry e = { .msg = msg, .group = g->name, .qos = qos, .retain = v->retain };
+
+	if (m == NULL ||
+	    (g->queue == NULL && store_queue_open(STORE_QUEUE_GROUP | g->number, &g->queue) != 0))
+		goto no_memory;
+	e.size = (uint32_t)msg_size(m);
+	if (v->has_expiry)
+		e.expires_ms = v->publish_ms + v->expiry * UINT64_C(1000);
+	while ((self.conf.queue_max_messages > 0 && g->entries >= self.conf.queue_max_messages) ||
+	    (self.conf.queue_max_bytes > 0 && g->bytes + e.size > self.conf.queue_max_bytes)) {
+		struct store_entry old;
+
+		count(CNT_dropped__queue_full);
+		if (self.conf.queue_drop != DROP_oldest || !store_entry_next(g->queue, 0, &old))
+			return QUEUE_FULL;
+		group_pop(g, &old);
+	}
+	e.seq = g->next_seq;
+	store_msg_ref(msg);
+	if (store_entry_add(g->queue, &e) != 0) {
+		store_msg_unref(msg);
+		goto no_memory;
+	}
+	g->next_seq++;
+	the.waiting++;
+	g->entries++;
+	g->bytes += e.size;
+	count_add(CNT_queued, 1);
+	count_add(CNT_queued_bytes, e.size);
+	return QUEUE_OK;
+no_memory:
+	count(CNT_dropped__no_memory);
+	return QUEUE_NO_MEMORY;
+}
+
+bool
+share_fetch(struct durable *d)
+{
+	struct sub *s, *tmp;
+
+	if (the.waiting == 0)
+		return false;
+	LIST_FOREACH(s, tmp, &d->subs, struct sub, link) {
+		struct group *g = s->node->group;
+		struct store_entry e;
+		struct queue_item item;
+		bool expired;
+
+		if (g == NULL || g->entries == 0 || !store_entry_next(g->queue, 0, &e))
+			continue;
+		expired = e.expires_ms != 0 && e.expires_ms <= clock_wall_ms();
+		item = (struct queue_item){
+			.msg = e.msg,
+			.group = g->name,
+			.subids = &s->id,
+			.nsubids = s->id != 0,
+			.qos = effective_qos(s, e.qos),
+			.retain = e.retain && SUB_AS_PUBLISHED(s),
+		};
+		if (item.qos == 0 || (!expired && queue_add(d, &item) != QUEUE_OK))
+			continue;
+		if (expired)
+			count(CNT_dropped__expired);
+		group_pop(g, &e);
+		return true;
+	}
+	return false;
+}
+
+bool
+share_again(const struct store_entry *e)
+{
+	struct subnode *n = share_find(e->group);
+	const struct msg *m = store_msg_get(e->msg);
+	uint64_t msg = e->msg;
+	struct topic_hash t;
+	struct msg_view v;
+
+	if (n == NULL || m == NULL)
+		return false;
+	v = msg_view(m);
+	topic_hash(&self.key, v.topic, &t);
+	return share_give(n, &v, &t, NULL, &msg) == QUEUE_OK;
+}
+
+unsigned
+share_pick_worker(const struct share_hit *hit, unsigned n, uint32_t turn)
+{
+	uint64_t weight = 0, at;
+
+	for (unsigned i = 0; i < n; i++)
+		weight += hit[i].weight;
+	if (weight == 0)
+		return hit[0].slot;
+	at = turn % weight;
+	for (; at >= hit->weight; hit++)
+		at -= hit->weight;
+	return hit->slot;
+}

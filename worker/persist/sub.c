@@ -1,0 +1,324 @@
+#include "worker/persist/sub.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "shared/base/htab.h"
+#include "shared/base/must.h"
+#include "worker/persist/retained.h"
+#include "worker/persist/share.h"
+
+static struct {
+	struct index *index;
+	struct htab subs; /* by node and session */
+	struct subnode **match;
+	size_t cap;
+	bool queue_qos0; /* as the interest table was made */
+} the;
+
+struct sub_key {
+	const struct subnode *node;
+	const struct durable *durable;
+};
+
+static void sub_free(struct sub *s);
+static void node_free(struct subnode *n);
+static void node_show(struct subnode *n, int change);
+
+static uint64_t
+key_hash(const struct subnode *n, const struct durable *d)
+{
+	return hash_mix((uint64_t)(uintptr_t)n ^ hash_mix((uint64_t)(uintptr_t)d));
+}
+
+static uint64_t
+sub_hash(const void *entry)
+{
+	const struct sub *s = entry;
+
+	return key_hash(s->node, s->durable);
+}
+
+static bool
+sub_eq(const void *entry, const void *key)
+{
+	const struct sub *s = entry;
+	const struct sub_key *k = key;
+
+	return s->node == k->node && s->durable == k->durable;
+}
+
+int
+sub_init(void)
+{
+	the.index = index_new(&self.key);
+	if (the.index == NULL)
+		return -ENOMEM;
+	htab_init(&the.subs, sub_hash);
+	the.queue_qos0 = self.conf.queue_qos0;
+	return 0;
+}
+
+void
+sub_fini(void)
+{
+	if (the.index == NULL)
+		return;
+	htab_fini(&the.subs);
+	index_free(the.index);
+	the.index = NULL;
+	free(the.match);
+	the.match = NULL;
+	the.cap = 0;
+}
+
+size_t
+sub_count(void)
+{
+	return htab_count(&the.subs);
+}
+
+bool
+sub_is_shown(const struct sub *s)
+{
+	return SUB_QOS(s) > 0 || the.queue_qos0;
+}
+
+static struct subnode *
+node_find(struct span filter)
+{
+	struct span group = span_of(NULL, 0), inner = filter;
+
+	filter_share(filter, &group, &inner);
+	return (struct subnode *)index_find(the.index, inner, group);
+}
+
+struct sub *
+sub_find(struct durable *d, struct span filter)
+{
+	struct sub_key key = { .node = node_find(filter), .durable = d };
+
+	return key.node == NULL ? NULL : htab_find(&the.subs, key_hash(key.node, d), sub_eq, &key);
+}
+
+static struct subnode *
+node_get(struct span filter)
+{
+	struct span group = span_of(NULL, 0), inner = filter;
+	struct subnode *n = node_find(filter);
+
+	if (n != NULL)
+		return n;
+	filter_share(filter, &group, &inner);
+	n = (struct subnode *)index_add(the.index, inner, group, sizeof(*n));
+	if (n != NULL && group.len > 0 && share_new(n) != 0) {
+		node_free(n);
+		return NULL;
+	}
+	return n;
+}
+
+static int
+node_push(struct subnode *n, struct sub *s)
+{
+	if (n->nsubs == n->cap) {
+		uint32_t cap = n->cap ? n->cap * 2 : 1;
+		struct sub **sub = realloc(n->sub, cap * sizeof(struct sub *));
+
+		if (sub == NULL)
+			return -ENOMEM;
+		n->sub = sub;
+		n->cap = cap;
+	}
+	s->at = n->nsubs;
+	n->sub[n->nsubs++] = s;
+	return 0;
+}
+
+enum mqtt_reason
+sub_put(struct durable *d, struct span filter, uint8_t options, uint32_t id, bool *existed_out)
+{
+	struct sub *s = sub_find(d, filter);
+	struct subnode *n;
+	bool was;
+
+	if (store_sub_put(d->session->number, filter, options, id) != 0)
+		return MQTT_QUOTA_EXCEEDED;
+	*existed_out = s != NULL;
+	if (s != NULL) {
+		was = sub_is_shown(s);
+		s->options = options;
+		s->id = id;
+		s->since = retained_seq();
+		if (was != sub_is_shown(s))
+			node_show(s->node, was ? -1 : 1);
+		return MQTT_SUCCESS;
+	}
+	n = node_get(filter);
+	s = n != NULL ? malloc(sizeof(*s)) : NULL;
+	if (s == NULL)
+		goto no_memory;
+	*s = (struct sub){
+		.node = n,
+		.durable = d,
+		.since = retained_seq(),
+		.id = id,
+		.options = options,
+	};
+	if (node_push(n, s) != 0)
+		goto no_memory;
+	if (htab_add(&the.subs, key_hash(n, d), s) != 0) {
+		n->nsubs--;
+		goto no_memory;
+	}
+	list_add_tail(&d->subs, &s->link);
+	d->nsubs++;
+	if (n->group != NULL) {
+		d->ngroups++;
+		queue_ready(d); /* messages may wait for a member */
+	}
+	if (sub_is_shown(s))
+		node_show(n, 1);
+	return MQTT_SUCCESS;
+no_memory:
+	free(s);
+	if (n != NULL && n->nsubs == 0)
+		node_free(n);
+	store_sub_del(d->session->number, filter);
+	count(CNT_dropped__no_memory);
+	return MQTT_QUOTA_EXCEEDED;
+}
+
+bool
+sub_remove(struct durable *d, struct span filter)
+{
+	struct sub *s = sub_find(d, filter);
+
+	if (s == NULL)
+		return false;
+	store_sub_del(d->session->number, filter);
+	sub_free(s);
+	return true;
+}
+
+void
+sub_drop_all(struct durable *d)
+{
+	struct sub *s, *tmp;
+
+	LIST_FOREACH(s, tmp, &d->subs, struct sub, link)
+		sub_free(s);
+}
+
+/* The last takes the free place. */
+static void
+sub_free(struct sub *s)
+{
+	struct subnode *n = s->node;
+	struct durable *d = s->durable;
+
+	must(htab_del(&the.subs, key_hash(n, d), s));
+	list_del(&s->link);
+	d->nsubs--;
+	if (n->group != NULL)
+		d->ngroups--;
+	n->sub[s->at] = n->sub[--n->nsubs];
+	n->sub[s->at]->at = s->at;
+	if (sub_is_shown(s))
+		node_show(n, -1);
+	free(s);
+	if (n->nsubs == 0)
+		node_free(n);
+}
+
+static void
+node_free(struct subnode *n)
+{
+	struct index_node *node = &n->n;
+
+	if (n->group != NULL)
+		share_free(n);
+	free(n->sub);
+	index_del(the.index, &node);
+}
+
+static void
+node_show(struct subnode *n, int change)
+{
+	struct interest *x = mesh_interest(self.mesh);
+
+	n->nshown += (uint32_t)change;
+	if (n->group != NULL) {
+		uint64_t group;
+
+		interest_group(x, index_filter(&n->n), index_group(&n->n), n->nshown, true, &group);
+	} else if (n->nshown == 0) {
+		interest_del(x, index_filter(&n->n));
+	} else if (n->nshown == 1 && change > 0) {
+		interest_add(x, index_filter(&n->n));
+	}
+}
+
+void
+sub_show_all(void)
+{
+	struct subnode *n;
+	uint64_t pos = 0;
+
+	if (the.queue_qos0 == self.conf.queue_qos0)
+		return;
+	/*
+	 * What was hidden before shows now, or the other way round: a node met twice is told by its
+	 * count.
+	 */
+	the.queue_qos0 = self.conf.queue_qos0;
+	while ((n = (struct subnode *)index_next(the.index, &pos)) != NULL) {
+		uint32_t shown = 0;
+
+		for (uint32_t i = 0; i < n->nsubs; i++)
+			shown += sub_is_shown(n->sub[i]);
+		while (n->nshown != shown)
+			node_show(n, n->nshown < shown ? 1 : -1);
+	}
+}
+
+size_t
+sub_match(struct span topic, const struct topic_hash *t, struct subnode ***out)
+{
+	size_t n;
+
+	if (htab_count(&the.subs) == 0)
+		return 0;
+	for (;;) {
+		n = index_match(the.index, topic, t, (struct index_node **)the.match, the.cap);
+		if (n <= the.cap)
+			break;
+		struct subnode **match = realloc(the.match, n * 2 * sizeof(struct subnode *));
+
+		if (match == NULL) {
+			count(CNT_dropped__no_memory);
+			n = the.cap;
+			break;
+		}
+		the.match = match;
+		the.cap = n * 2;
+	}
+	*out = the.match;
+	return n;
+}
+
+struct span
+sub_text(const struct sub *s, char *buf)
+{
+	struct span filter = index_filter(&s->node->n), group = index_group(&s->node->n);
+	size_t n = 0;
+
+	if (group.len > 0) {
+		memcpy(buf, "$share/", 7);
+		memcpy(buf + 7, group.p, group.len);
+		buf[7 + group.len] = '/';
+		n = 8 + group.len;
+	}
+	memcpy(buf + n, filter.p, filter.len);
+	return span_of(buf, n + filter.len);
+}

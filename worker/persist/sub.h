@@ -1,0 +1,60 @@
+/*
+ * sub.h - subscriptions of durable sessions, by filter
+ *
+ * A node is one filter, or one filter and group. Those that persist has to deliver for, at QoS 1
+ * and 2 (with queue_qos0 at QoS 0 too), show in our interest table: workers ask us to store what
+ * matches them, and only that.
+ *
+ * Runs in: persist's loop.
+ */
+#ifndef PERSIST_SUB_H
+#define PERSIST_SUB_H
+
+#include "shared/mqtt/index.h"
+#include "worker/persist/queue.h"
+
+struct subnode;
+
+struct sub {
+	struct subnode *node;
+	struct durable *durable;
+	struct list link; /* in durable->subs */
+	uint64_t
+	    since;   /* last update of a retained message before it: later ones went to it live */
+	uint32_t at; /* place in the node */
+	uint32_t id; /* subscription identifier; 0: none */
+	uint8_t options; /* as in SUBSCRIBE, 3.8.3.1 */
+};
+
+struct subnode {
+	struct index_node n;
+	struct sub **sub;
+	uint32_t nsubs, cap;
+	uint32_t nshown;     /* subscriptions that show in the interest table */
+	struct group *group; /* share.c; NULL: plain */
+};
+
+#define SUB_QOS(s) ((s)->options & 3u)
+#define SUB_NO_LOCAL(s) ((s)->options & 4u)
+#define SUB_AS_PUBLISHED(s) ((s)->options & 8u)
+
+int sub_init(void);
+void sub_fini(void);
+/* filter as in records: with $share/NAME/ if it was, valid. */
+enum mqtt_reason
+sub_put(struct durable *d, struct span filter, uint8_t options, uint32_t id, bool *existed_out);
+bool sub_remove(struct durable *d, struct span filter); /* false: there was none */
+struct sub *sub_find(struct durable *d, struct span filter);
+void sub_drop_all(struct durable *d);
+bool sub_is_shown(const struct sub *s);
+void sub_show_all(void); /* queue_qos0 has changed */
+size_t sub_count(void);
+
+/* Nodes whose filter matches; borrowed until the next call or change. */
+size_t sub_match(struct span topic, const struct topic_hash *t, struct subnode ***out);
+
+/* The filter as it came; buf has SUB_TEXT_MAX bytes. */
+#define SUB_TEXT_MAX (UINT16_MAX + 1)
+struct span sub_text(const struct sub *s, char *buf);
+
+#endif
