@@ -1,0 +1,96 @@
+#include "worker/mqtt/inflight.h"
+
+#include "tests/unit/unit.h"
+
+static void
+unknown_identifier_is_not_found(void)
+{
+	struct inflights f = { 0 };
+
+	CU_ASSERT_PTR_NULL(inflight_find(&f, 1));
+	CU_ASSERT_PTR_NOT_NULL_FATAL(inflight_add(&f, 7));
+	CU_ASSERT_PTR_NULL(inflight_find(&f, 1));
+	CU_ASSERT_PTR_NULL(inflight_find(&f, 15)); /* the same place */
+	inflights_clear(&f);
+}
+
+static void
+all_identifiers_can_be_under_way_and_no_more(void)
+{
+	struct inflights f = { 0 };
+	struct inflight *e;
+
+	for (unsigned i = 1; i <= UINT16_MAX; i++) {
+		e = inflight_new(&f);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(e);
+		CU_ASSERT_EQUAL(e->id, i);
+	}
+	CU_ASSERT_PTR_NULL(inflight_new(&f));
+	inflight_del(&f, inflight_find(&f, 4711));
+	e = inflight_new(&f);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(e);
+	CU_ASSERT_EQUAL(e->id, 4711);
+	inflights_clear(&f);
+	CU_ASSERT_PTR_NULL(f.at);
+}
+
+static void
+identifier_zero_is_never_handed_out(void)
+{
+	struct inflights f = { .last = UINT16_MAX };
+
+	CU_ASSERT_EQUAL(inflight_new(&f)->id, 1);
+	inflights_clear(&f);
+}
+
+static void
+one_that_is_stuck_does_not_stop_the_others(void)
+{
+	struct inflights f = { 0 };
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(inflight_add(&f, 3));
+	for (unsigned i = 0; i < 200000; i++) {
+		struct inflight *e = inflight_new(&f);
+
+		CU_ASSERT_PTR_NOT_NULL_FATAL(e);
+		CU_ASSERT_NOT_EQUAL_FATAL(e->id, 3);
+		inflight_del(&f, e);
+	}
+	CU_ASSERT_PTR_NOT_NULL(inflight_find(&f, 3));
+	CU_ASSERT_EQUAL(f.n, 1);
+	inflights_clear(&f);
+}
+
+static void
+entries_survive_growing(void)
+{
+	struct inflights f = { 0 };
+
+	for (unsigned i = 1; i < 5000; i += 7)
+		inflight_add(&f, (uint16_t)i)->seq = i * 10;
+	for (unsigned i = 1; i < 5000; i += 7) {
+		struct inflight *e = inflight_find(&f, (uint16_t)i);
+
+		CU_ASSERT_PTR_NOT_NULL_FATAL(e);
+		CU_ASSERT_EQUAL(e->seq, i * 10);
+	}
+	inflights_clear(&f);
+}
+
+static void
+empty_table_gives_its_memory_back_a_used_one_does_not(void)
+{
+	struct inflights f = { 0 };
+	struct inflight *e = inflight_new(&f);
+
+	inflights_trim(&f);
+	CU_ASSERT_PTR_NOT_NULL(f.at);
+	inflight_del(&f, e);
+	inflights_trim(&f);
+	CU_ASSERT_PTR_NULL(f.at);
+}
+
+UNIT_MAIN("worker/mqtt/inflight", TEST(unknown_identifier_is_not_found),
+    TEST(all_identifiers_can_be_under_way_and_no_more), TEST(identifier_zero_is_never_handed_out),
+    TEST(one_that_is_stuck_does_not_stop_the_others), TEST(entries_survive_growing),
+    TEST(empty_table_gives_its_memory_back_a_used_one_does_not))

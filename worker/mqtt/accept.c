@@ -1,0 +1,338 @@
+#include "worker/mqtt/accept.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "shared/base/clock.h"
+#include "shared/base/htab.h"
+#include "shared/base/log.h"
+#include "shared/net/sock.h"
+#include "worker/mqtt/conn.h"
+
+#define ACCEPTS 64   /* connections of one listener in one turn */
+#define PAUSE_MS 100 /* until accepting is tried again when nothing ends */
+
+struct listener {
+	struct watch watch;
+	struct list link;
+	int fd;
+	uint32_t id, index;
+	char name[32];
+};
+
+struct address { /* with connections that have not sent CONNECT */
+	uint32_t n;
+	uint16_t len;
+	char text[];
+};
+
+static struct {
+	struct list all;
+	struct htab addresses;
+	struct timer timer;
+	bool ready, serving, paused;
+	uint64_t rate_at_ms;
+	double rate;
+} the;
+
+static void on_accept(struct watch *w, uint32_t events);
+static void on_pause_end(struct timer *t);
+static bool accept_one(struct listener *l);
+static void accept_pause(void);
+static void listener_close(struct listener *l);
+static bool rate_take(void);
+static bool half_open_add(const char *peer);
+
+static struct span
+address_of(const char *peer)
+{
+	const char *colon = strrchr(peer, ':');
+
+	return colon != NULL ? span_of(peer, (size_t)(colon - peer)) : span_str(peer);
+}
+
+static uint64_t
+address_hash(const void *entry)
+{
+	const struct address *a = entry;
+
+	return hash_bytes(&self.key, span_of(a->text, a->len));
+}
+
+static bool
+address_eq(const void *entry, const void *key)
+{
+	const struct address *a = entry;
+
+	return span_eq(span_of(a->text, a->len), *(const struct span *)key);
+}
+
+static void
+accept_ready(void)
+{
+	if (the.ready)
+		return;
+	list_init(&the.all);
+	htab_init(&the.addresses, address_hash);
+	timer_init(&the.timer, on_pause_end);
+	the.ready = true;
+}
+
+int
+accept_listener(const struct msg_listener *l, int fd)
+{
+	struct listener *x;
+
+	accept_ready();
+	x = calloc(1, sizeof(*x));
+	if (x == NULL) {
+		close(fd);
+		return -ENOMEM;
+	}
+	*x = (struct listener){
+		.watch = { .fd = -1, .fn = on_accept }, .fd = fd, .id = l->id, .index = l->index
+	};
+	memcpy(x->name, l->name, sizeof(x->name) - 1);
+	list_add_tail(&the.all, &x->link);
+	if (the.serving && !the.paused)
+		return loop_add(self.loop, &x->watch, fd, EPOLLIN);
+	return 0;
+}
+
+void
+accept_listener_gone(uint32_t id)
+{
+	struct listener *l, *tmp;
+
+	accept_ready();
+	LIST_FOREACH(l, tmp, &the.all, struct listener, link) {
+		if (l->id != id)
+			continue;
+		while (the.serving && accept_one(l))
+			;
+		listener_close(l);
+		return;
+	}
+}
+
+void
+accept_start(void)
+{
+	struct listener *l, *tmp;
+
+	accept_ready();
+	the.serving = true;
+	the.paused = true;
+	accept_resume();
+	LIST_FOREACH(l, tmp, &the.all, struct listener, link)
+		log_debug("accept: listening listener=%s", l->name);
+}
+
+void
+accept_stop(void)
+{
+	struct listener *l, *tmp;
+
+	accept_ready();
+	LIST_FOREACH(l, tmp, &the.all, struct listener, link) {
+		while (the.serving && accept_one(l))
+			;
+		listener_close(l);
+	}
+	the.serving = false;
+}
+
+void
+accept_resume(void)
+{
+	struct listener *l, *tmp;
+
+	if (!the.paused || !the.serving)
+		return;
+	the.paused = false;
+	timer_del(&the.timer);
+	LIST_FOREACH(l, tmp, &the.all, struct listener, link) {
+		int err = loop_add(self.loop, &l->watch, l->fd, EPOLLIN);
+
+		if (err != 0) {
+			log_err("accept: cannot watch listener=%s: %s", l->name, strerror(-err));
+			accept_pause();
+			return;
+		}
+	}
+}
+
+void
+accept_half_open_del(const char *peer)
+{
+	struct span text = address_of(peer);
+	uint64_t hash = hash_bytes(&self.key, text);
+	struct address *a = htab_find(&the.addresses, hash, address_eq, &text);
+
+	if (a == NULL || --a->n > 0)
+		return;
+	htab_del(&the.addresses, hash, a);
+	free(a);
+}
+
+void
+accept_fini(void)
+{
+	struct listener *l, *tmp;
+	struct address *a;
+	uint64_t pos = 0;
+
+	accept_ready();
+	LIST_FOREACH(l, tmp, &the.all, struct listener, link)
+		listener_close(l);
+	timer_del(&the.timer);
+	while ((a = htab_next(&the.addresses, &pos)) != NULL)
+		free(a);
+	htab_fini(&the.addresses);
+}
+
+static void
+on_accept(struct watch *w, uint32_t events)
+{
+	struct listener *l = container_of(w, struct listener, watch);
+
+	(void)events;
+	for (int i = 0; i < ACCEPTS && !the.paused; i++)
+		if (!accept_one(l))
+			break;
+}
+
+static void
+on_pause_end(struct timer *t)
+{
+	(void)t;
+	accept_resume();
+}
+
+/* False: nobody waits, or it can't be done now. */
+static bool
+accept_one(struct listener *l)
+{
+	struct sock_addr from = { .len = sizeof(from.ss) };
+	char peer[SOCK_TEXT_MAX];
+	uint64_t others = 0;
+	int fd;
+
+	if (!rate_take()) {
+		accept_pause();
+		return false;
+	}
+	fd = accept4(l->fd, &from.sa, &from.len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (fd < 0) {
+		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+			log_every(10, LOG_WARNING, "accept: paused listener=%s: %s", l->name,
+			    strerror(errno));
+			accept_pause();
+		}
+		return errno == ECONNABORTED || errno == EINTR;
+	}
+	sock_addr_text(&from, peer);
+	for (unsigned s = 0; s < SLOT_MQTT_MAX && self.conf.max_connections > 0; s++) {
+		const struct segment *seg =
+		    s == self.slot ? mesh_segment(self.mesh) : mesh_peer(self.mesh, s);
+
+		if (seg != NULL)
+			others += atomic_load_explicit(
+			    &seg->counter[CNT_connections], memory_order_relaxed);
+	}
+	if (self.conf.max_connections > 0 && others >= self.conf.max_connections) {
+		count(CNT_refused__max_connections);
+		log_every(10, LOG_WARNING, "accept: refused peer=%s: max_connections", peer);
+		close(fd);
+		return true;
+	}
+	if (conn_half_open() >= self.conf.max_half_open || !half_open_add(peer)) {
+		count(CNT_refused__half_open);
+		log_every(10, LOG_WARNING,
+		    "accept: refused peer=%s: too many connections that have not sent CONNECT",
+		    peer);
+		close(fd);
+		return true;
+	}
+	sock_client(fd);
+	if (conn_accept(fd, l->index, peer) != 0) {
+		accept_half_open_del(peer);
+		close(fd);
+		log_every(10, LOG_ERR, "accept: no memory for peer=%s", peer);
+		return true;
+	}
+	log_info("conn: accepted peer=%s listener=%s", peer, l->name);
+	return true;
+}
+
+static void
+accept_pause(void)
+{
+	struct listener *l, *tmp;
+
+	if (!the.paused)
+		count(CNT_accept_paused);
+	the.paused = true;
+	LIST_FOREACH(l, tmp, &the.all, struct listener, link)
+		if (l->watch.fd >= 0)
+			loop_del(self.loop, &l->watch);
+	timer_set(loop_timers(self.loop), &the.timer, clock_ms() + PAUSE_MS);
+}
+
+static void
+listener_close(struct listener *l)
+{
+	if (l->watch.fd >= 0)
+		loop_del(self.loop, &l->watch);
+	close(l->fd);
+	list_del(&l->link);
+	free(l);
+}
+
+/* A bucket of one second's connections. */
+static bool
+rate_take(void)
+{
+	double per_s = self.conf.connect_rate;
+	uint64_t now = clock_ms();
+
+	if (per_s == 0)
+		return true;
+	the.rate += (double)(now - the.rate_at_ms) / 1000 * per_s;
+	the.rate_at_ms = now;
+	if (the.rate > per_s)
+		the.rate = per_s;
+	if (the.rate < 1)
+		return false;
+	the.rate -= 1;
+	return true;
+}
+
+static bool
+half_open_add(const char *peer)
+{
+	struct span text = address_of(peer);
+	uint64_t hash = hash_bytes(&self.key, text);
+	struct address *a = htab_find(&the.addresses, hash, address_eq, &text);
+
+	if (a != NULL) {
+		if (a->n >= self.conf.max_half_open_address)
+			return false;
+		a->n++;
+		return true;
+	}
+	a = malloc(sizeof(*a) + text.len);
+	if (a == NULL)
+		return false;
+	a->n = 1;
+	a->len = (uint16_t)text.len;
+	memcpy(a->text, text.p, text.len);
+	if (htab_add(&the.addresses, hash, a) != 0) {
+		free(a);
+		return false;
+	}
+	return true;
+}

@@ -1,0 +1,27 @@
+/*
+ * accept.h - listening sockets of this worker: accept, pause, limits before CONNECT
+ *
+ * When descriptors run out, or connect_rate is reached, accepting pauses and those who come wait in the backlog; nobody who is connected
+ * notices. It goes on when a connection ends, or a moment later.
+ *
+ * Runs in: worker's loop.
+ */
+#ifndef MQTT_ACCEPT_H
+#define MQTT_ACCEPT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "shared/ipc/chan.h"
+
+int
+accept_listener(const struct msg_listener *l, int fd); /* takes fd; accepts after accept_start() */
+void accept_listener_gone(uint32_t id);                /* first accepts what waits in its backlog */
+void accept_start(void);
+void accept_stop(void); /* for good: draining */
+void accept_resume(void);
+void
+accept_half_open_del(const char *peer); /* a connection from there has sent CONNECT, or ended */
+void accept_fini(void);
+
+#endif

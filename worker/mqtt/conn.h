@@ -1,0 +1,138 @@
+/*
+ * conn.h - a client's connection, and with it the worker's part of its session
+ *
+ * A clean session lives here and ends here. Of a durable session persist owns the state that must outlive us (queue, packet ids, QoS 2
+ * ids); here are its subscriptions, because QoS 0 messages go straight, and the deliveries under way.
+ *
+ * Life: NEW (accepted) → ASKED (CONNECT read, persist asked for the client id; nothing more is read) → OPEN → ENDED: what it still has
+ * to say is written with the turn's flush, then it is closed and freed. A connection that ends while it is ASKED stays as GHOST, without
+ * socket, until the answer comes and can be given back.
+ * An idle connection owns no buffer: input is decoded in the worker's scratch and only an incomplete packet is kept, output chunks
+ * go back to the pool once written, tables of packet identifiers are dropped when they are empty at a PINGREQ.
+ *
+ * Runs in: worker's loop. Others refer to a connection by handle and serial, never by pointer across turns.
+ */
+#ifndef MQTT_CONN_H
+#define MQTT_CONN_H
+
+#include "shared/child/child.h"
+#include "shared/mqtt/packet.h"
+#include "worker/mqtt/inflight.h"
+#include "worker/mqtt/out.h"
+
+#define CONN_SCRATCH 65536 /* bytes read at once */
+#define CONN_PEER_MAX 64
+
+enum conn_state { CONN_NEW, CONN_ASKED, CONN_OPEN, CONN_ENDED, CONN_GHOST, CONN_STATES };
+
+/* Why a connection isn't read. Its keep alive stands still meanwhile. */
+enum {
+	PAUSE_ASKED = 1,  /* until persist answers */
+	PAUSE_PEER = 2,   /* a ring it publishes to is full */
+	PAUSE_RATE = 4,   /* message_rate, byte_rate */
+	PAUSE_OUTPUT = 8, /* it does not read our answers */
+	PAUSE_STORE = 16, /* too many of its messages wait for persist */
+};
+
+struct conn_input {              /* an incomplete packet */
+	uint32_t len, cap, need; /* need: bytes of the whole packet, 0: header incomplete */
+	uint8_t data[];
+};
+
+struct conn_alias { /* either direction */
+	uint16_t n, max;
+	struct conn_topic {
+		char *p;
+		uint16_t len;
+	} topic[]; /* [alias - 1] */
+};
+
+struct conn_rate {
+	struct timer timer;
+	struct conn *conn;
+	uint64_t at_ms;
+	double messages, bytes;
+};
+
+struct waiting; /* deliver.c: a QoS 1/2 message that waits for the window */
+
+struct conn {
+	struct watch watch;
+	int fd;
+	struct timer timer; /* connect timeout, then keep alive */
+	uint64_t serial;    /* never used twice */
+	uint64_t epoch;
+	uint64_t seen_ms;
+	uint32_t handle, session;
+	uint8_t state, version, pause;
+	bool durable : 1, clean_start : 1, problem_info : 1, half_open : 1, dirty : 1;
+	bool published : 1; /* something of it may be under way to others */
+	bool answered : 1;  /* persist has said yes or no */
+	bool assigned : 1, server_keep_alive : 1, expiry_given : 1; /* CONNACK says so */
+	uint16_t keep_alive;             /* seconds, as it counts; 0: off */
+	uint16_t listener;               /* its index in the snapshot it came by */
+	uint16_t window;                 /* QoS 1/2 we may have under way */
+	uint16_t receive_max, alias_max; /* as announced */
+	uint16_t stores;                 /* its QoS 1/2 publishes not yet acknowledged */
+	uint32_t max_packet;             /* client's; UINT32_MAX: none */
+	uint32_t expiry;                 /* session expiry interval in force */
+	uint32_t mark, mark_at;          /* deliver.c: merging overlapping subscriptions */
+	uint32_t nsubs, nwaiting;
+	uint64_t waiting_bytes;
+	char *id;    /* client identifier, NUL terminated */
+	char *user;  /* user name or NULL */
+	char *mount; /* mount point or NULL */
+	uint16_t id_len, user_len, mount_len, alias_out_max;
+	struct conn_input *in;
+	struct conn *dirty_next;
+	struct list resumed; /* in the list of those to go on with */
+	struct out out;
+	struct list subs;        /* struct sub */
+	struct list gets;        /* struct retain_get: pages of retained messages under way */
+	struct inflights tx, rx; /* packet identifiers: ours under way; QoS 2 of the client's */
+	struct waiting *wait_first, *wait_last;
+	struct conn_alias *alias_in, *alias_out;
+	struct conn_rate *rate;
+	char *peer;          /* its address as text */
+	struct msg *will;    /* persist publishes it; here for a persist that starts anew */
+	uint32_t will_delay; /* seconds */
+};
+
+/* Why connections end: the counter tells. */
+void conn_end(struct conn *c, enum counter why, enum mqtt_reason reason, const char *text);
+/* The client has said goodbye, or the network did: no DISCONNECT is sent. will: publish it. */
+void conn_gone(struct conn *c, enum counter why, enum mqtt_reason reason, bool will);
+
+int conn_accept(int fd, unsigned listener, const char *peer);
+struct conn *conn_find(uint32_t handle, uint64_t serial); /* or NULL; GHOSTs are found */
+struct conn *conn_find_low(uint32_t handle, uint32_t serial_low);
+struct conn *conn_find_epoch(uint32_t handle, uint64_t epoch);
+struct conn *conn_next(uint32_t *handle); /* walks all; *handle starts at 0 */
+void conn_answered(struct conn *c);       /* a GHOST's answer has come: it can go */
+size_t conn_count(void);                  /* with a socket */
+size_t conn_half_open(void);
+
+void conn_enter(struct conn *c, enum conn_state s);
+void conn_pause(struct conn *c, unsigned why);
+void conn_resume(struct conn *c, unsigned why); /* goes on with what is buffered */
+void conn_dirty(struct conn *c);                /* has output: flush after this turn */
+bool
+conn_flush_all(void); /* after the rings' heads are stored; true: some ended, take another turn */
+bool conn_turn(void); /* frees what ended, goes on with those that were resumed; true: more */
+const char *conn_name(const struct conn *c); /* for the log */
+struct span conn_id(const struct conn *c);
+
+/* Room in the output for a packet of len; NULL: no memory, the connection has been ended. Sent with this turn's flush. */
+uint8_t *conn_room(struct conn *c, size_t len);
+/* Sends an encoded packet that isn't a PUBLISH. */
+void conn_send(struct conn *c, const void *packet, size_t len);
+
+void conn_init(void);
+void conn_fini(void);
+
+/* Handlers of packets, in connect.c, publish.c, subscribe.c. */
+typedef void conn_packet_fn(struct conn *c, struct span body, uint8_t flags);
+conn_packet_fn on_connect, on_publish, on_puback, on_pubrec, on_pubrel, on_pubcomp, on_subscribe,
+    on_unsubscribe, on_pingreq, on_disconnect, on_auth;
+
+#endif

@@ -1,0 +1,522 @@
+#include "worker/mqtt/connect.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "shared/base/clock.h"
+#include "shared/base/log.h"
+#include "worker/mqtt/deliver.h"
+#include "worker/mqtt/gone.h"
+#include "worker/mqtt/subscribe.h"
+
+#define CONNACK_ROOM 512
+
+static enum mqtt_reason connect_check(struct conn *c, const struct connect *p, const char **why);
+static enum mqtt_reason connect_names(struct conn *c, const struct connect *p, const char **why);
+static bool connect_ask(struct conn *c, const struct connect *p);
+static void connack(struct conn *c, bool present, enum mqtt_reason reason, const char *why);
+static void refuse(struct conn *c, enum mqtt_reason reason, const char *why);
+static char *dup_text(struct span s);
+
+/* Which counter tells of a refusal. */
+static enum counter
+refusal(enum mqtt_reason reason)
+{
+	switch (reason) {
+	case MQTT_UNSUPPORTED_PROTOCOL_VERSION:
+		return CNT_connects__refused_version;
+	case MQTT_CLIENT_IDENTIFIER_NOT_VALID:
+		return CNT_connects__refused_client_id;
+	case MQTT_BAD_USER_NAME_OR_PASSWORD:
+	case MQTT_NOT_AUTHORIZED:
+	case MQTT_BAD_AUTHENTICATION_METHOD:
+	case MQTT_BANNED:
+		return CNT_connects__refused_auth;
+	case MQTT_SERVER_BUSY:
+	case MQTT_SERVER_UNAVAILABLE:
+	case MQTT_QUOTA_EXCEEDED:
+		return CNT_connects__refused_busy;
+	default:
+		return CNT_connects__refused_other;
+	}
+}
+
+void
+on_connect(struct conn *c, struct span body, uint8_t flags)
+{
+	const char *why = "malformed CONNECT";
+	enum mqtt_version version = 0;
+	struct connect p;
+	enum mqtt_reason reason;
+
+	(void)flags;
+	reason = connect_decode(body, &p, &version, &why);
+	if (reason == MQTT_OK)
+		version = p.version;
+	c->version = (uint8_t)version;
+	if (reason == MQTT_OK)
+		reason = connect_check(c, &p, &why);
+	if (reason == MQTT_OK)
+		reason = connect_names(c, &p, &why);
+	if (reason != MQTT_OK) {
+		refuse(c, reason, why);
+		return;
+	}
+	c->clean_start = p.clean_start;
+	c->keep_alive = p.keep_alive;
+	c->receive_max = (uint16_t)self.conf.receive_max;
+	c->window = (uint16_t)self.conf.inflight_max;
+	c->expiry = p.clean_start ? 0 : self.conf.session_expiry_v3;
+	if (c->version == MQTT_5) {
+		c->alias_max = (uint16_t)self.conf.topic_alias_max;
+		c->expiry = props_has(&p.props, PROP_SESSION_EXPIRY) ? p.props.session_expiry : 0;
+		if (props_has(&p.props, PROP_RECEIVE_MAX) && p.props.receive_max < c->window)
+			c->window = p.props.receive_max;
+		if (props_has(&p.props, PROP_MAX_PACKET_SIZE))
+			c->max_packet = p.props.max_packet_size;
+		if (props_has(&p.props, PROP_TOPIC_ALIAS_MAX))
+			c->alias_out_max = p.props.topic_alias_max < self.conf.topic_alias_max_out
+			    ? p.props.topic_alias_max
+			    : (uint16_t)self.conf.topic_alias_max_out;
+		if (props_has(&p.props, PROP_REQUEST_PROBLEM))
+			c->problem_info = p.props.request_problem;
+		/* A longer keep alive, or none, becomes ours, and CONNACK says so. */
+		if (self.conf.max_keepalive < UINT16_MAX &&
+		    (c->keep_alive == 0 || c->keep_alive > self.conf.max_keepalive))
+			c->keep_alive = (uint16_t)self.conf.max_keepalive;
+	}
+	c->server_keep_alive = c->keep_alive != p.keep_alive;
+	conn_enter(c, CONN_ASKED);
+	conn_pause(c, PAUSE_ASKED);
+	if (!connect_ask(c, &p)) {
+		c->answered = true; /* nothing will come that a GHOST would have to wait for */
+		refuse(c, MQTT_SERVER_UNAVAILABLE, "the session directory is not available");
+	}
+}
+
+static enum mqtt_reason
+connect_check(struct conn *c, const struct connect *p, const char **why)
+{
+	const struct conf_listener *l = &self.conf.listener[c->listener];
+
+	if ((p->version == MQTT_3_1 && !l->mqtt_31) || (p->version == MQTT_3_1_1 && !l->mqtt_311) ||
+	    (p->version == MQTT_5 && !l->mqtt_5)) {
+		*why = "this listener does not take this protocol version";
+		return MQTT_UNSUPPORTED_PROTOCOL_VERSION;
+	}
+	if (props_has(&p->props, PROP_AUTH_METHOD)) { /* [MQTT-4.12.0-1] */
+		*why = "no authentication method is configured";
+		return MQTT_BAD_AUTHENTICATION_METHOD;
+	}
+	if (!l->allow_anonymous) {
+		*why = "anonymous clients are not allowed";
+		return MQTT_NOT_AUTHORIZED;
+	}
+	if (!p->has_will)
+		return MQTT_OK;
+	if (p->will.qos > self.conf.max_qos) { /* [MQTT-3.2.2-12] */
+		*why = "will QoS above Maximum QoS";
+		return MQTT_QOS_NOT_SUPPORTED;
+	}
+	if (p->will.retain && !self.conf.retain_available) { /* [MQTT-3.2.2-13] */
+		*why = "retained messages are not available";
+		return MQTT_RETAIN_NOT_SUPPORTED;
+	}
+	if (p->will.topic.len + strlen(l->mount_point.s) > UINT16_MAX ||
+	    p->will.topic.len > self.conf.max_topic_length ||
+	    topic_levels(p->will.topic) > self.conf.max_topic_levels) {
+		*why = "will topic longer or deeper than allowed";
+		return MQTT_TOPIC_NAME_INVALID;
+	}
+	return MQTT_OK;
+}
+
+/* Client identifier, user name, mount point. */
+static enum mqtt_reason
+connect_names(struct conn *c, const struct connect *p, const char **why)
+{
+	static uint64_t assigned;
+	const struct conf_listener *l = &self.conf.listener[c->listener];
+	struct span id = p->client_id;
+	char made[64];
+
+	if (l->username_as_client_id && p->has_user_name && p->user_name.len > 0)
+		id = p->user_name;
+	if (id.len == 0 && p->version != MQTT_5 && !p->clean_start) { /* 3.1.1 [MQTT-3.1.3-8] */
+		*why = "an empty client identifier needs clean session 1";
+		return MQTT_CLIENT_IDENTIFIER_NOT_VALID;
+	}
+	if (id.len == 0 && p->version == MQTT_3_1) {
+		*why = "MQTT 3.1 needs a client identifier";
+		return MQTT_CLIENT_IDENTIFIER_NOT_VALID;
+	}
+	if (id.len > self.conf.max_client_id) {
+		*why = "client identifier longer than max_client_id";
+		return MQTT_CLIENT_IDENTIFIER_NOT_VALID;
+	}
+	if (id.len == 0) {
+		/* Unique in time and space: this instance, this process's generation, and a count. */
+		snprintf(made, sizeof(made), "auto-%016" PRIx64 "-%x-%" PRIx64,
+		    self.birth.broker_id, self.gen, ++assigned);
+		id = span_str(made);
+		c->assigned = true;
+	}
+	c->id = dup_text(id);
+	if (c->id == NULL)
+		goto no_memory;
+	c->id_len = (uint16_t)id.len;
+	if (p->has_user_name) {
+		c->user = dup_text(p->user_name);
+		if (c->user == NULL)
+			goto no_memory;
+		c->user_len = (uint16_t)p->user_name.len;
+	}
+	if (l->mount_point.s[0] != '\0') {
+		c->mount = dup_text(span_str(l->mount_point.s));
+		if (c->mount == NULL)
+			goto no_memory;
+		c->mount_len = (uint16_t)strlen(c->mount);
+	}
+	return MQTT_OK;
+no_memory:
+	*why = "no memory";
+	return MQTT_QUOTA_EXCEEDED;
+}
+
+/* CONNECT and REGISTER have the same record. */
+static enum mesh_sent
+connect_record(const struct conn *c, unsigned type, uint64_t token)
+{
+	const char *listener = self.conf.listener[c->listener].name.s;
+	struct rec_connect rec = {
+		.token = token,
+		.handle = c->handle,
+		.session = c->session,
+		.expiry = c->expiry,
+		.window = c->window,
+		.keep_alive = c->keep_alive,
+		.max_packet = c->max_packet == UINT32_MAX ? 0 : c->max_packet,
+		.client_id_len = c->id_len,
+		.user_name_len = c->user_len,
+		.peer_len = (uint8_t)strlen(c->peer),
+		.listener_len = (uint8_t)strlen(listener),
+		.flags = (uint8_t)((c->clean_start ? CONNECT_CLEAN : 0) |
+		    (c->will != NULL ? CONNECT_WILL : 0) |
+		    (c->version != MQTT_5 ? CONNECT_MQTT3 : 0) | (c->durable ? CONNECT_QUEUE : 0)),
+		.version = c->version,
+		.will_delay = c->will_delay,
+		.connected_ms = clock_wall_ms(),
+	};
+	struct iovec iov[8] = {
+		{ &rec, sizeof(rec) },
+		{ c->id, c->id_len },
+		{ c->user, c->user_len },
+		{ c->peer, rec.peer_len },
+		{ (void *)listener, rec.listener_len },
+	};
+	int n = 5;
+
+	if (c->will != NULL) {
+		struct msg_view will = msg_view(c->will);
+
+		rec.will = rec_msg_of(&will, 0, true);
+		iov[n++] = (struct iovec){ (void *)will.topic.p, will.topic.len };
+		iov[n++] = (struct iovec){ (void *)will.props.p, will.props.len };
+		iov[n++] = (struct iovec){ (void *)will.payload.p, will.payload.len };
+	}
+	return mesh_send(self.mesh, SLOT_PERSIST, type, iov, n);
+}
+
+/* The will is kept here too: a persist that starts anew has to be told. */
+static bool
+connect_will(struct conn *c, const struct connect *p)
+{
+	const struct props *props = &p->will.props;
+	size_t topic_len = c->mount_len + p->will.topic.len;
+	uint8_t *buf = malloc(topic_len + props->raw.len + 1);
+	struct msg_view v = {
+		.topic = span_of(buf, topic_len),
+		.payload = p->will.payload,
+		.qos = p->will.qos,
+		.retain = p->will.retain,
+		.publish_ms = clock_wall_ms(),
+	};
+
+	if (buf == NULL)
+		return false;
+	if (c->mount_len > 0)
+		memcpy(buf, c->mount, c->mount_len);
+	memcpy(buf + c->mount_len, p->will.topic.p, p->will.topic.len);
+	if (props->has != 0) {
+		v.props = span_of(buf + topic_len, props_forward(props, buf + topic_len));
+		v.has_expiry = props_has(props, PROP_MESSAGE_EXPIRY);
+		v.expiry = v.has_expiry ? props->message_expiry : 0;
+		c->will_delay = props_has(props, PROP_WILL_DELAY) ? props->will_delay : 0;
+	}
+	c->will = msg_new(&v);
+	free(buf);
+	return c->will != NULL;
+}
+
+static bool
+connect_ask(struct conn *c, const struct connect *p)
+{
+	if (p->has_will && !connect_will(c, p))
+		return false;
+	return connect_record(c, REC_CONNECT, (uint64_t)c->handle << 32 | (uint32_t)c->serial) <
+	    MESH_FULL;
+}
+
+/* The token of CONNECT is handle and the serial's low half: enough for the short time it is asked. */
+static struct conn *
+asked_by(uint64_t token)
+{
+	struct conn *c = conn_find_low((uint32_t)(token >> 32), (uint32_t)token);
+
+	return c != NULL && (c->state == CONN_ASKED || c->state == CONN_GHOST) ? c : NULL;
+}
+
+void
+connect_resume(const struct rec_resume *r, struct span filter)
+{
+	struct conn *c = asked_by(r->token);
+
+	if (c == NULL || c->state != CONN_ASKED)
+		return;
+	c->durable = true;
+	if (!subscribe_resume(c, filter, r->options, r->subid))
+		log_every(
+		    10, LOG_ERR, "connect: no memory for a subscription of id=%s", conn_name(c));
+}
+
+void
+connect_granted(const struct rec_grant *g)
+{
+	struct conn *c = asked_by(g->token);
+
+	if (c == NULL || c->state == CONN_GHOST) {
+		if (g->reason == MQTT_SUCCESS)
+			gone_unwanted(g->session, g->epoch);
+		if (c != NULL)
+			conn_answered(c);
+		return;
+	}
+	c->answered = true;
+	if (g->reason != MQTT_SUCCESS) {
+		refuse(c, g->reason, mqtt_reason_text(g->reason));
+		return;
+	}
+	c->epoch = g->epoch;
+	c->session = g->session;
+	c->durable = g->flags & GRANT_DURABLE;
+	c->expiry_given = g->expiry != c->expiry;
+	c->expiry = g->expiry;
+	conn_enter(c, CONN_OPEN);
+	count(CNT_connects);
+	count_add(CNT_clients, 1);
+	if (c->keep_alive > 0)
+		timer_set(
+		    loop_timers(self.loop), &c->timer, clock_ms() + c->keep_alive * UINT64_C(1500));
+	else
+		timer_del(&c->timer);
+	connack(c, g->flags & GRANT_PRESENT, MQTT_SUCCESS, NULL);
+	log_info("conn: connected id=%s peer=%s version=%u keep_alive=%u clean=%d expiry=%" PRIu32
+		 " present=%d",
+	    conn_name(c), c->peer, c->version, c->keep_alive, c->clean_start, c->expiry,
+	    (g->flags & GRANT_PRESENT) != 0);
+	conn_resume(c, PAUSE_ASKED);
+}
+
+void
+connect_let_go(const struct rec_let_go *r)
+{
+	struct conn *c = conn_find_epoch(r->handle, r->epoch);
+
+	if (c == NULL)
+		return; /* its GONE is on the way */
+	if (r->reason == MQTT_SESSION_TAKEN_OVER)
+		conn_end(c, CNT_ends__takeover, r->reason,
+		    "another connection uses this client identifier");
+	else
+		conn_end(c, CNT_ends__kicked, r->reason, "ended by an administrator");
+}
+
+void
+connect_register_all(void)
+{
+	uint32_t handle = 0;
+	struct conn *c;
+
+	while ((c = conn_next(&handle)) != NULL) {
+		struct sub *s, *tmp;
+
+		if (c->state != CONN_OPEN)
+			continue;
+		connect_record(c, REC_REGISTER, c->epoch);
+		if (!c->durable)
+			continue;
+		LIST_FOREACH(s, tmp, &c->subs, struct sub, link) {
+			char text[UINT16_MAX + 1];
+			size_t len = subscribe_filter_text(s, text);
+			struct rec_sub rec = {
+				.epoch = c->epoch,
+				.session = c->session,
+				.subid = s->id,
+				.filter_len = (uint16_t)len,
+				.options = subscribe_options(s),
+			};
+			struct iovec iov[2] = { { &rec, sizeof(rec) }, { text, len } };
+
+			mesh_send(self.mesh, SLOT_PERSIST, REC_SUB, iov, 2);
+		}
+	}
+	mesh_send(self.mesh, SLOT_PERSIST, REC_REGISTERED,
+	    &(struct iovec){ &(struct rec_none){ 0 }, sizeof(struct rec_none) }, 1);
+}
+
+/* --- PINGREQ, DISCONNECT, AUTH ------------------------------------------------------------ */
+
+void
+on_pingreq(struct conn *c, struct span body, uint8_t flags)
+{
+	uint8_t packet[4];
+
+	(void)flags;
+	if (body.len != 0) {
+		conn_end(c, CNT_ends__malformed, MQTT_MALFORMED, "PINGREQ with a body");
+		return;
+	}
+	count(CNT_pings);
+	inflights_trim(&c->tx); /* who has to ping is idle */
+	inflights_trim(&c->rx);
+	conn_send(c, packet, pingresp_encode(packet, sizeof(packet)));
+}
+
+void
+on_disconnect(struct conn *c, struct span body, uint8_t flags)
+{
+	const char *why = "malformed DISCONNECT";
+	struct disconnect d;
+	enum mqtt_reason reason = disconnect_decode(body, c->version, IN_DISCONNECT_C, &d, &why);
+	bool will;
+
+	(void)flags;
+	if (reason != MQTT_OK) {
+		conn_end(c,
+		    reason == MQTT_MALFORMED ? CNT_ends__malformed : CNT_ends__protocol_error,
+		    reason, why);
+		return;
+	}
+	if (c->version == MQTT_5 && props_has(&d.props, PROP_SESSION_EXPIRY)) {
+		if (!c->durable && d.props.session_expiry > 0) { /* 3.14.2.2.2 */
+			conn_end(c, CNT_ends__protocol_error, MQTT_PROTOCOL_ERROR,
+			    "session expiry was 0 at CONNECT");
+			return;
+		}
+		c->expiry = d.props.session_expiry < self.conf.session_expiry_max
+		    ? d.props.session_expiry
+		    : self.conf.session_expiry_max;
+	}
+	will = d.reason != MQTT_SUCCESS; /* [MQTT-3.14.4-3] */
+	log_info("conn: disconnected id=%s peer=%s reason=0x%02x", conn_name(c), c->peer, d.reason);
+	conn_gone(c, will ? CNT_ends__with_will : CNT_ends__normal, d.reason, will);
+}
+
+void
+on_auth(struct conn *c, struct span body, uint8_t flags)
+{
+	const char *why = "malformed AUTH";
+	struct disconnect d;
+	enum mqtt_reason reason = auth_decode(body, &d, &why);
+
+	(void)flags;
+	if (reason == MQTT_OK) { /* [MQTT-4.12.0-7] */
+		reason = MQTT_PROTOCOL_ERROR;
+		why = "AUTH without an authentication method in CONNECT";
+	}
+	conn_end(c, reason == MQTT_MALFORMED ? CNT_ends__malformed : CNT_ends__protocol_error,
+	    reason, why);
+}
+
+/* --- CONNACK ----------------------------------------------------------------------------- */
+
+static void
+connack_props(const struct conn *c, struct wr *w)
+{
+	if (c->assigned)
+		wr_prop_str(w, PROP_ASSIGNED_CLIENT_ID, conn_id(c));
+	if (c->server_keep_alive)
+		wr_prop_num(w, PROP_SERVER_KEEP_ALIVE, c->keep_alive);
+	if (c->expiry_given)
+		wr_prop_num(w, PROP_SESSION_EXPIRY, c->expiry);
+	if (c->receive_max < UINT16_MAX)
+		wr_prop_num(w, PROP_RECEIVE_MAX, c->receive_max);
+	if (self.conf.max_qos < 2)
+		wr_prop_num(w, PROP_MAX_QOS, self.conf.max_qos);
+	if (!self.conf.retain_available)
+		wr_prop_num(w, PROP_RETAIN_AVAILABLE, 0);
+	wr_prop_num(w, PROP_MAX_PACKET_SIZE, (uint32_t)self.conf.max_packet_size);
+	if (c->alias_max > 0)
+		wr_prop_num(w, PROP_TOPIC_ALIAS_MAX, c->alias_max);
+	if (!self.conf.wildcard_available)
+		wr_prop_num(w, PROP_WILDCARD_AVAILABLE, 0);
+	if (!self.conf.subscription_id_available)
+		wr_prop_num(w, PROP_SUBSCRIPTION_ID_AVAILABLE, 0);
+	if (!self.conf.shared_available)
+		wr_prop_num(w, PROP_SHARED_AVAILABLE, 0);
+}
+
+static void
+connack(struct conn *c, bool present, enum mqtt_reason reason, const char *why)
+{
+	uint8_t packet[CONNACK_ROOM + 16], props[CONNACK_ROOM];
+	struct wr w = wr_of(props, sizeof(props));
+	uint8_t code = (uint8_t)reason;
+	size_t len, without;
+
+	if (c->version != MQTT_5) {
+		code = mqtt_connack_v3(reason);
+		if (code == 0xff)
+			return;
+		len = connack_encode(c->version, present && c->version == MQTT_3_1_1, code,
+		    span_of(NULL, 0), packet, sizeof(packet));
+		conn_send(c, packet, len);
+		return;
+	}
+	if (reason == MQTT_SUCCESS)
+		connack_props(c, &w);
+	without = (size_t)(w.p - props);
+	if (why != NULL)
+		wr_prop_str(&w, PROP_REASON_STRING, span_str(why));
+	len = connack_encode(
+	    MQTT_5, present, code, span_of(props, (size_t)(w.p - props)), packet, sizeof(packet));
+	if (len > c->max_packet) /* [MQTT-3.2.2-19] */
+		len = connack_encode(
+		    MQTT_5, present, code, span_of(props, without), packet, sizeof(packet));
+	conn_send(c, packet, len);
+}
+
+static void
+refuse(struct conn *c, enum mqtt_reason reason, const char *why)
+{
+	count(refusal(reason));
+	log_info("conn: refused peer=%s id=%s reason=0x%02x why=\"%s\"", c->peer, conn_name(c),
+	    reason, why);
+	if (c->version != 0)
+		connack(c, false, reason, why);
+	conn_gone(c, CNT_ends__refused, reason, false);
+}
+
+static char *
+dup_text(struct span s)
+{
+	char *p = malloc(s.len + 1);
+
+	if (p == NULL)
+		return NULL;
+	if (s.len > 0)
+		memcpy(p, s.p, s.len);
+	p[s.len] = '\0';
+	return p;
+}

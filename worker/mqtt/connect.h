@@ -1,0 +1,19 @@
+/*
+ * connect.h - CONNECT, from the packet to CONNACK
+ *
+ * The worker checks the packet and the limits, then asks persist, which is the one order of events for a client id. Until the answer nothing more is
+ * read. What a resumed session brings (its subscriptions) is in force before CONNACK leaves.
+ *
+ * Runs in: worker's loop.
+ */
+#ifndef MQTT_CONNECT_H
+#define MQTT_CONNECT_H
+
+#include "worker/mqtt/conn.h"
+
+void connect_resume(const struct rec_resume *r, struct span filter);
+void connect_granted(const struct rec_grant *g);
+void connect_let_go(const struct rec_let_go *r);
+void connect_register_all(void); /* to a new persist: who is connected here, with what */
+
+#endif

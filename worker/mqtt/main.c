@@ -1,0 +1,77 @@
+/*
+ * tbmq-mqtt - a worker: accepts clients, speaks MQTT with them, routes what they publish
+ */
+#include "worker/mqtt/accept.h"
+#include "worker/mqtt/admin.h"
+#include "worker/mqtt/ask.h"
+#include "worker/mqtt/farewell.h"
+#include "worker/mqtt/gone.h"
+#include "worker/mqtt/peer.h"
+#include "worker/mqtt/publish.h"
+#include "worker/mqtt/subscribe.h"
+
+static int
+start(void)
+{
+	conn_init();
+	return subnode_init();
+}
+
+static int
+go(void)
+{
+	accept_start();
+	return 0;
+}
+
+static bool
+on_turn(void)
+{
+	bool more = conn_turn();
+
+	more |= publish_turn();
+	more |= interest_step(mesh_interest(self.mesh));
+	gone_turn();
+	return more | farewell_turn();
+}
+
+static bool
+after_flush(void)
+{
+	return conn_flush_all();
+}
+
+static const struct child worker = {
+	.kind = PROC_MQTT,
+	.mesh = { .on_record = peer_record,
+	    .on_up = peer_up,
+	    .on_down = peer_down,
+	    .on_room = peer_room },
+	.start = start,
+	.go = go,
+	.on_turn = on_turn,
+	.after_flush = after_flush,
+	.listener = accept_listener,
+	.listener_gone = accept_listener_gone,
+	.drain = farewell_drain,
+	.stop = farewell_stop,
+	.request = admin_request,
+};
+
+int
+main(int argc, char **argv)
+{
+	int code = child_main(&worker, argc, argv);
+
+	accept_fini();
+	conn_fini();
+	subscribe_fini();
+	publish_fini();
+	deliver_fini();
+	gone_fini();
+	route_fini();
+	ask_fini();
+	subnode_fini();
+	child_fini();
+	return code;
+}

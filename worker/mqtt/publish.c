@@ -1,0 +1,1038 @@
+#include "worker/mqtt/publish.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "shared/base/clock.h"
+#include "shared/base/log.h"
+#include "shared/base/must.h"
+#include "worker/mqtt/ask.h"
+#include "worker/mqtt/subscribe.h"
+
+#define HOPS_MAX 3    /* processes that may pass on a message of a group before it is given up */
+#define PICKS_MAX 256 /* groups of one message that go to other processes */
+#define SLOT_WORDS ((SLOTS + 63) / 64)
+
+struct slots {
+	uint64_t bit[SLOT_WORDS];
+};
+
+/* An acknowledgement that stands for a record which is still outside the ring. */
+struct late {
+	struct list link;
+	struct slots slots;
+	uint64_t serial;
+	uint32_t handle;
+	uint16_t id;
+	uint8_t type, reason;
+};
+
+struct again {
+	struct again *next;
+	struct msg *msg;
+	uint64_t group;
+};
+
+struct pick {
+	uint64_t group;
+	unsigned slot;
+};
+
+/* What persist has to do with a publish. */
+struct persist_part {
+	const uint64_t *groups;
+	unsigned ngroups;
+	bool plain;
+	uint8_t want; /* STORE_… */
+	uint16_t id;
+	struct msg *held; /* goes to clean sessions when persist has answered; borrowed */
+};
+
+/* What became of a publish. */
+struct routed {
+	struct delivered here;
+	struct slots waits; /* peers whose ring was full */
+	uint16_t id;        /* of the PUBLISH, if its answer depends on this */
+	bool elsewhere;     /* at least one other process got it */
+	bool asked;         /* persist will answer */
+	bool lost; /* somebody who wants it could not be reached: don't acknowledge as done */
+};
+
+static struct {
+	struct list late;
+	struct pick pick[PICKS_MAX];
+	unsigned npicks;
+	struct again *again, **again_end;
+	uint8_t *scratch; /* topic with mount point; forwarded properties */
+	size_t cap;
+	uint32_t turn;
+} the;
+
+static bool publish_check(struct conn *c, struct publish *p);
+static bool is_ours(struct span topic, size_t mount_len);
+static bool publish_alias(struct conn *c, struct publish *p);
+static uint8_t *publish_scratch(size_t len);
+static void store_first(struct conn *c, const struct route *r, const struct msg_view *v,
+    uint16_t id, struct routed *out);
+static bool store(
+    struct conn *c, const struct msg_view *v, const struct persist_part *part, struct routed *out);
+static void publish_route(struct conn *c, const struct publish *p, const struct msg_view *v);
+static void route_message(const struct route *r, const struct msg_view *v, struct conn *from,
+    bool persist_too, struct routed *out);
+static void route_groups(const struct route *r, const struct msg_view *v, struct conn *from,
+    bool persist_too, struct routed *out);
+static void route_persist(
+    const struct route *r, const struct msg_view *v, struct conn *from, struct routed *out);
+static unsigned picks_of(unsigned slot, uint64_t *groups);
+static void send_message(unsigned slot, const struct msg_view *v, const uint64_t *groups,
+    unsigned ngroups, bool plain, unsigned hops, struct conn *from, struct routed *out);
+static void
+acknowledge(struct conn *c, uint8_t type, uint16_t id, uint8_t reason, const struct slots *waits);
+static void send_ack(struct conn *c, uint8_t type, uint16_t id, uint8_t reason);
+static void tell_persist(struct conn *c, const struct inflight *e, uint8_t packet, uint8_t reason);
+
+static void
+slots_add(struct slots *s, unsigned slot)
+{
+	s->bit[slot / 64] |= UINT64_C(1) << slot % 64;
+}
+
+static bool
+slots_any(const struct slots *s)
+{
+	for (int i = 0; i < SLOT_WORDS; i++)
+		if (s->bit[i] != 0)
+			return true;
+	return false;
+}
+
+/* --- from clients ------------------------------------------------------------------------ */
+
+void
+on_publish(struct conn *c, struct span body, uint8_t flags)
+{
+	const char *why = "malformed PUBLISH";
+	struct publish p;
+	enum mqtt_reason reason = publish_decode(body, flags, c->version, IN_PUBLISH_C, &p, &why);
+	struct msg_view v;
+	struct inflight *e;
+
+	count(CNT_publish_received);
+	if (reason != MQTT_OK) {
+		conn_end(c,
+		    reason == MQTT_MALFORMED ? CNT_ends__malformed : CNT_ends__protocol_error,
+		    reason, why);
+		return;
+	}
+	if (!publish_check(c, &p))
+		return;
+	count_add(CNT_publish_bytes_received, p.payload.len);
+	if (is_ours(p.topic, c->mount_len)) {
+		count(CNT_publish_refused);
+		if (p.qos > 0)
+			send_ack(
+			    c, p.qos == 2 ? PKT_PUBREC : PKT_PUBACK, p.id, MQTT_NOT_AUTHORIZED);
+		return;
+	}
+
+	if (p.qos > 0) {
+		/* The client's word that a repeated QoS 2 message is one: until PUBREL the id stands for the same [MQTT-4.3.3-10]. */
+		e = p.qos == 2 ? inflight_find(&c->rx, p.id) : NULL;
+		if (e != NULL) {
+			if (e->state == INFLIGHT_HELD)
+				send_ack(c, PKT_PUBREC, p.id, MQTT_SUCCESS);
+			return;
+		}
+		if (c->stores + c->rx.n >= c->receive_max) {
+			if (c->version == MQTT_5) {
+				conn_end(c, CNT_ends__receive_max, MQTT_RECEIVE_MAXIMUM_EXCEEDED,
+				    "more messages than Receive Maximum");
+				return;
+			}
+			/* MQTT 3 knows no such limit, but must not make us hold any number. */
+			if (c->rx.n >= c->receive_max) {
+				conn_end(c, CNT_ends__receive_max, MQTT_QUOTA_EXCEEDED,
+				    "too many QoS 2 messages without PUBREL");
+				return;
+			}
+		}
+	}
+	v = (struct msg_view){
+		.topic = p.topic,
+		.payload = p.payload,
+		.publish_ms = clock_wall_ms(),
+		.qos = p.qos,
+		.retain = p.retain,
+	};
+	if (p.props.has != 0) {
+		v.has_expiry = props_has(&p.props, PROP_MESSAGE_EXPIRY);
+		v.expiry = v.has_expiry ? p.props.message_expiry : 0;
+		v.props = p.props.raw;
+		if (!props_is_forwardable(&p.props)) {
+			/* Behind the topic, which may be in the scratch too. */
+			uint8_t *buf = publish_scratch(p.topic.len + p.props.raw.len);
+
+			if (buf == NULL) {
+				conn_end(c, CNT_ends__memory, MQTT_QUOTA_EXCEEDED,
+				    "no memory for the properties");
+				return;
+			}
+			if (p.topic.p != buf)
+				memcpy(buf, p.topic.p, p.topic.len);
+			v.topic = span_of(buf, p.topic.len);
+			v.props =
+			    span_of(buf + p.topic.len, props_forward(&p.props, buf + p.topic.len));
+		}
+	}
+	if (self.conf.message_expiry_max != UINT32_MAX &&
+	    (!v.has_expiry || v.expiry > self.conf.message_expiry_max)) {
+		v.has_expiry = true;
+		v.expiry = self.conf.message_expiry_max;
+	}
+	publish_route(c, &p, &v);
+}
+
+/* $SYS topics are the broker's own. */
+static bool
+is_ours(struct span topic, size_t mount_len)
+{
+	return topic.len >= mount_len + 4 && memcmp(topic.p + mount_len, "$SYS", 4) == 0 &&
+	    (topic.len == mount_len + 4 || topic.p[mount_len + 4] == '/');
+}
+
+/* Limits and what was announced in CONNACK; resolves the alias, puts the mount point in front. */
+static bool
+publish_check(struct conn *c, struct publish *p)
+{
+	unsigned users = 0;
+	size_t at = 0;
+	struct prop prop;
+
+	if (p->qos > self.conf.max_qos) { /* [MQTT-3.2.2-11] */
+		conn_end(
+		    c, CNT_ends__protocol_error, MQTT_QOS_NOT_SUPPORTED, "QoS above Maximum QoS");
+		return false;
+	}
+	if (p->retain && !self.conf.retain_available) { /* [MQTT-3.2.2-14] */
+		conn_end(c, CNT_ends__protocol_error, MQTT_RETAIN_NOT_SUPPORTED,
+		    "retained messages are not available");
+		return false;
+	}
+	if (p->props.has != 0) {
+		if (!publish_alias(c, p))
+			return false;
+		if (props_has(&p->props, PROP_USER_PROPERTY)) {
+			while (props_next(p->props.raw, &at, &prop))
+				users += prop.id == PROP_USER_PROPERTY;
+			if (users > self.conf.max_user_properties) {
+				conn_end(c, CNT_ends__too_large, MQTT_QUOTA_EXCEEDED,
+				    "more user properties than max_user_properties");
+				return false;
+			}
+		}
+	}
+	if (p->topic.len > self.conf.max_topic_length ||
+	    topic_levels(p->topic) > self.conf.max_topic_levels) {
+		conn_end(c, CNT_ends__protocol_error, MQTT_TOPIC_NAME_INVALID,
+		    "topic longer or deeper than allowed");
+		return false;
+	}
+	if (c->mount_len > 0) {
+		/* With room for the properties that may follow: it must not move then. */
+		uint8_t *buf = publish_scratch(c->mount_len + p->topic.len + p->props.raw.len);
+
+		if (buf == NULL || c->mount_len + p->topic.len > UINT16_MAX) {
+			conn_end(c, CNT_ends__memory, MQTT_TOPIC_NAME_INVALID,
+			    "no room for the topic with its mount point");
+			return false;
+		}
+		memmove(buf + c->mount_len, p->topic.p, p->topic.len);
+		memcpy(buf, c->mount, c->mount_len);
+		p->topic = span_of(buf, c->mount_len + p->topic.len);
+	}
+	return true;
+}
+
+/* 3.3.2.3.4 */
+static bool
+publish_alias(struct conn *c, struct publish *p)
+{
+	struct conn_alias *a = c->alias_in;
+	struct conn_topic *t;
+
+	if (!props_has(&p->props, PROP_TOPIC_ALIAS))
+		return true;
+	if (p->props.topic_alias == 0 || p->props.topic_alias > c->alias_max) {
+		conn_end(c, CNT_ends__alias, MQTT_TOPIC_ALIAS_INVALID, "topic alias out of range");
+		return false;
+	}
+	if (a == NULL) {
+		a = c->alias_in = calloc(1, sizeof(*a) + c->alias_max * sizeof(a->topic[0]));
+		if (a == NULL)
+			goto no_memory;
+		a->max = c->alias_max;
+	}
+	t = &a->topic[p->props.topic_alias - 1];
+	if (p->topic.len == 0) {
+		if (t->p == NULL) {
+			conn_end(c, CNT_ends__alias, MQTT_PROTOCOL_ERROR,
+			    "topic alias without a topic yet");
+			return false;
+		}
+		p->topic = span_of(t->p, t->len);
+		return true;
+	}
+	free(t->p);
+	t->p = malloc(p->topic.len);
+	if (t->p == NULL)
+		goto no_memory;
+	memcpy(t->p, p->topic.p, p->topic.len);
+	t->len = (uint16_t)p->topic.len;
+	return true;
+no_memory:
+	conn_end(c, CNT_ends__memory, MQTT_QUOTA_EXCEEDED, "no memory for the topic alias");
+	return false;
+}
+
+static uint8_t *
+publish_scratch(size_t len)
+{
+	uint8_t *p;
+
+	if (len <= the.cap)
+		return the.scratch;
+	p = realloc(the.scratch, len);
+	if (p == NULL) {
+		count(CNT_dropped__no_memory);
+		return NULL;
+	}
+	the.scratch = p;
+	the.cap = len;
+	return p;
+}
+
+/* Hands one message to persist. False: it could not be sent, out->lost is set. */
+static bool
+store(struct conn *c, const struct msg_view *v, const struct persist_part *part, struct routed *out)
+{
+	struct rec_store rec = {
+		.epoch = c->epoch,
+		.session = c->session,
+		.packet_id = part->id,
+		.want = part->want,
+		.m = rec_msg_of(v, part->ngroups, part->plain),
+	};
+	struct iovec iov[5] = {
+		{ &rec, sizeof(rec) },
+		{ (void *)part->groups, part->ngroups * sizeof(part->groups[0]) },
+		{ (void *)v->topic.p, v->topic.len },
+		{ (void *)v->props.p, v->props.len },
+		{ (void *)v->payload.p, v->payload.len },
+	};
+	struct ask *a = NULL;
+	enum mesh_sent sent;
+
+	if (part->want & STORE_ANSWER) {
+		a = ask_new(ASK_PUBLISH, c, &rec.token);
+		if (a == NULL) {
+			out->lost = true;
+			return false;
+		}
+		a->packet_id = part->id;
+		a->qos = v->qos;
+		a->msg = part->held != NULL ? msg_ref(part->held) : NULL;
+	}
+	sent = mesh_send(self.mesh, SLOT_PERSIST, REC_STORE, iov, 5);
+	if (sent >= MESH_FULL) {
+		count(CNT_dropped__overflow);
+		if (a != NULL) {
+			msg_unref(&a->msg);
+			ask_del(a);
+		}
+		out->lost = true;
+		return false;
+	}
+	count(CNT_stores);
+	c->published = true;
+	if (sent == MESH_WAITS) {
+		slots_add(&out->waits, SLOT_PERSIST);
+		conn_pause(c, PAUSE_PEER);
+	}
+	if (a != NULL)
+		out->asked = true;
+	if (a != NULL && v->qos == 1 && ++c->stores >= c->receive_max)
+		conn_pause(c, PAUSE_STORE);
+	return true;
+}
+
+static void
+publish_route(struct conn *c, const struct publish *p, const struct msg_view *v)
+{
+	const struct route *r = route_find(v->topic);
+	uint8_t type = p->qos == 2 ? PKT_PUBREC : PKT_PUBACK;
+	struct routed out = { .id = p->id };
+	uint8_t reason = MQTT_SUCCESS;
+	struct inflight *e = NULL;
+
+	if (p->qos == 2 && (e = inflight_add(&c->rx, p->id)) != NULL)
+		e->state = INFLIGHT_HELD;
+	if (r == NULL || (p->qos == 2 && e == NULL)) {
+		count(CNT_dropped__no_memory);
+		reason = MQTT_QUOTA_EXCEEDED;
+	} else if (p->qos == 2 && c->durable) {
+		store_first(c, r, v, p->id, &out);
+		reason = out.lost ? MQTT_QUOTA_EXCEEDED : MQTT_SUCCESS;
+	} else {
+		route_message(r, v, c, true, &out);
+		if (out.lost || out.here.full > 0)
+			reason = MQTT_QUOTA_EXCEEDED;
+		else if (out.here.clients == 0 && !out.elsewhere && !v->retain)
+			reason = MQTT_NO_MATCHING_SUBSCRIBERS;
+	}
+	if (out.asked && e != NULL)
+		e->state = INFLIGHT_STORING;
+	if (p->qos == 0 || out.asked)
+		return; /* publish_stored() acknowledges */
+	if (reason >= 0x80 && (e = inflight_find(&c->rx, p->id)) != NULL && p->qos == 2)
+		inflight_del(&c->rx, e); /* [MQTT-4.3.3-9] */
+	acknowledge(c, type, p->id, reason, &out.waits);
+}
+
+/*
+ * QoS 2 from a durable session: persist says whether it is new; only then it goes to clean sessions. It goes to durable ones at once, from
+ * there.
+ */
+static void
+store_first(struct conn *c, const struct route *r, const struct msg_view *v, uint16_t id,
+    struct routed *out)
+{
+	uint64_t groups[PICKS_MAX];
+	struct persist_part part = {
+		.groups = groups,
+		.plain = r->persist,
+		.id = id,
+		.want = STORE_QOS2 | STORE_ANSWER,
+		.held = msg_new(v),
+	};
+
+	if (part.held == NULL) {
+		out->lost = true;
+		return;
+	}
+	for (uint32_t i = 0; i < r->ngroups && part.ngroups < PICKS_MAX; i++)
+		if (r->group[i].durable)
+			groups[part.ngroups++] = r->group[i].group;
+	part.want |= part.plain || part.ngroups > 0 ? STORE_DURABLE : 0;
+	part.want |= v->retain ? STORE_RETAIN : 0;
+	store(c, v, &part, out);
+	msg_unref(&part.held);
+}
+
+void
+publish_stored(const struct rec_stored *r)
+{
+	struct ask *a = ask_find(r->token, ASK_PUBLISH);
+	struct conn *c;
+	struct msg *held;
+	struct routed out = { 0 };
+	uint8_t qos, reason;
+	uint16_t id;
+	struct inflight *e;
+
+	if (a == NULL)
+		return;
+	c = ask_conn(a);
+	held = a->msg;
+	qos = a->qos;
+	id = a->packet_id;
+	reason = r->reason;
+	ask_del(a);
+	if (held != NULL && r->reason < 0x80 && !(r->flags & STORED_DUPLICATE)) {
+		struct msg_view v = msg_view(held);
+		const struct route *route = route_find(v.topic);
+
+		/* The rest of the way of a QoS 2 message; persist has had its part. */
+		if (route != NULL)
+			route_message(route, &v, c, false, &out);
+	}
+	msg_unref(&held);
+	if (c == NULL)
+		return;
+	if (qos == 1) {
+		c->stores--;
+		conn_resume(c, PAUSE_STORE);
+	}
+	if (qos == 2 && (e = inflight_find(&c->rx, id)) != NULL) {
+		if (reason >= 0x80)
+			inflight_del(&c->rx, e);
+		else
+			e->state = INFLIGHT_HELD;
+	}
+	acknowledge(c, qos == 2 ? PKT_PUBREC : PKT_PUBACK, id, reason, &out.waits);
+}
+
+void
+on_pubrel(struct conn *c, struct span body, uint8_t flags)
+{
+	const char *why = "malformed PUBREL";
+	struct ack ack;
+	enum mqtt_reason reason = ack_decode(body, PKT_PUBREL, c->version, &ack, &why);
+	struct rec_release rec;
+	struct iovec iov = { &rec, sizeof(rec) };
+	struct inflight *e;
+	struct ask *a;
+
+	(void)flags;
+	if (reason != MQTT_OK) {
+		conn_end(c,
+		    reason == MQTT_MALFORMED ? CNT_ends__malformed : CNT_ends__protocol_error,
+		    reason, why);
+		return;
+	}
+	e = inflight_find(&c->rx, ack.id);
+	if (e != NULL)
+		inflight_del(&c->rx, e);
+	if (!c->durable) {
+		send_ack(c, PKT_PUBCOMP, ack.id,
+		    e != NULL ? MQTT_SUCCESS : MQTT_PACKET_IDENTIFIER_NOT_FOUND);
+		return;
+	}
+	rec = (struct rec_release){ .epoch = c->epoch, .session = c->session, .packet_id = ack.id };
+	a = ask_new(ASK_RELEASE, c, &rec.token);
+	if (a != NULL) {
+		a->packet_id = ack.id;
+		if (mesh_send(self.mesh, SLOT_PERSIST, REC_RELEASE, &iov, 1) < MESH_FULL)
+			return;
+		ask_del(a);
+	}
+	conn_end(c, CNT_ends__other, MQTT_SERVER_BUSY, "the store is not available");
+}
+
+void
+publish_released(const struct rec_stored *r)
+{
+	struct ask *a = ask_find(r->token, ASK_RELEASE);
+	struct conn *c;
+
+	if (a == NULL)
+		return;
+	c = ask_conn(a);
+	if (c != NULL)
+		send_ack(c, PKT_PUBCOMP, a->packet_id,
+		    r->flags & STORED_FOUND ? MQTT_SUCCESS : MQTT_PACKET_IDENTIFIER_NOT_FOUND);
+	ask_del(a);
+}
+
+/* --- from other processes ---------------------------------------------------------------- */
+
+void
+publish_from_peer(const struct rec_msg *m, const struct msg_view *v, struct span groups)
+{
+	struct delivered d = { 0 };
+	const struct route *r;
+
+	if (m->plain) {
+		r = route_find(v->topic);
+		if (r != NULL)
+			deliver_plain(r, v, NULL, &d);
+		if (v->retain)
+			subscribe_saw(v->topic);
+	}
+	for (size_t i = 0; i < m->ngroups; i++) {
+		struct subnode *n;
+		uint64_t group;
+
+		memcpy(&group, groups.p + i * sizeof(group), sizeof(group));
+		n = subnode_group(group);
+		if (n != NULL && deliver_member(n, v, NULL, &d))
+			continue;
+		/* Its last member here has left while the message was on its way. */
+		if (m->spare[0] < HOPS_MAX) {
+			struct msg *copy = msg_new(v);
+
+			if (copy != NULL) {
+				publish_again(copy, group);
+				msg_unref(&copy);
+			}
+		} else {
+			count(CNT_dropped__no_member);
+		}
+	}
+}
+
+void
+publish_deliver(const struct rec_deliver *r, struct span subids, const struct msg_view *v)
+{
+	struct conn *c = conn_find_epoch(r->handle, r->epoch);
+
+	if (c == NULL || deliver_stored(c, r, subids, v) || c->state != CONN_OPEN)
+		return;
+	tell_persist(c, &(struct inflight){ .seq = r->seq, .id = r->packet_id }, 0, 0);
+}
+
+void
+publish_deliver_pubrel(const struct rec_deliver *r)
+{
+	struct conn *c = conn_find_epoch(r->handle, r->epoch);
+	struct inflight *e;
+
+	if (c == NULL)
+		return;
+	e = inflight_find(&c->tx, r->packet_id);
+	if (e == NULL)
+		e = inflight_add(&c->tx, r->packet_id);
+	if (e == NULL) {
+		conn_end(
+		    c, CNT_ends__memory, MQTT_QUOTA_EXCEEDED, "no memory for a packet identifier");
+		return;
+	}
+	e->seq = r->seq;
+	e->state = INFLIGHT_PUBCOMP;
+	deliver_pubrel(c, r->packet_id);
+}
+
+void
+publish_again(struct msg *m, uint64_t group)
+{
+	struct again *a = malloc(sizeof(*a));
+
+	if (a == NULL) {
+		count(CNT_dropped__no_memory);
+		return;
+	}
+	*a = (struct again){ .msg = msg_ref(m), .group = group };
+	if (the.again == NULL)
+		the.again_end = &the.again;
+	*the.again_end = a;
+	the.again_end = &a->next;
+}
+
+bool
+publish_turn(void)
+{
+	struct again *a, *list = the.again;
+
+	the.again = NULL;
+	while ((a = list) != NULL) {
+		struct msg_view v = msg_view(a->msg);
+		const struct route *r = route_find(v.topic);
+		struct routed out = { 0 };
+		struct delivered d = { 0 };
+		const struct route_group *g = NULL;
+
+		list = a->next;
+		for (uint32_t i = 0; r != NULL && i < r->ngroups; i++)
+			if (r->group[i].group == a->group)
+				g = &r->group[i];
+		if (g == NULL || g->n == 0) {
+			count(CNT_dropped__no_member);
+		} else {
+			struct subnode *n = subnode_group(a->group);
+
+			if (n == NULL || !deliver_member(n, &v, NULL, &d)) {
+				const struct route_member *m =
+				    &r->member[g->first + the.turn++ % g->n];
+
+				if (m->slot != self.slot)
+					send_message(
+					    m->slot, &v, &a->group, 1, false, HOPS_MAX, NULL, &out);
+				else
+					count(CNT_dropped__no_member);
+			}
+		}
+		msg_unref(&a->msg);
+		free(a);
+	}
+	return the.again != NULL;
+}
+
+/* --- routing ----------------------------------------------------------------------------- */
+
+/* Which of the processes with members gets a message of this group. */
+static unsigned
+pick_process(
+    const struct route *r, const struct route_group *g, const struct conn *from, struct span topic)
+{
+	const struct route_member *m = &r->member[g->first];
+	uint32_t at;
+
+	switch (self.conf.shared_policy) {
+	case SHARE_local:
+		for (unsigned i = 0; i < g->n; i++)
+			if (m[i].slot == self.slot && m[i].weight > 0)
+				return self.slot;
+		at = the.turn++;
+		break;
+	case SHARE_sticky:
+		at = 0;
+		break;
+	case SHARE_hash_client:
+		at = from != NULL ? (uint32_t)hash_bytes(&self.key, conn_id(from)) : 0;
+		break;
+	case SHARE_hash_topic:
+		at = (uint32_t)hash_bytes(&self.key, topic);
+		break;
+	default:
+		at = the.turn++;
+	}
+	at %= g->weight;
+	for (unsigned i = 0; i < g->n; i++) {
+		if (at < m[i].weight)
+			return m[i].slot;
+		at -= m[i].weight;
+	}
+	return m[0].slot;
+}
+
+/* Groups here are served at once; those of other workers and of persist are left in the.pick. */
+static void
+route_groups(const struct route *r, const struct msg_view *v, struct conn *from, bool persist_too,
+    struct routed *out)
+{
+	the.npicks = 0;
+	for (uint32_t i = 0; i < r->ngroups; i++) {
+		const struct route_group *g = &r->group[i];
+		unsigned slot;
+
+		if (g->durable && v->qos > 0) {
+			slot = SLOT_PERSIST;
+			if (!persist_too)
+				continue;
+		} else if (g->weight == 0) {
+			continue;
+		} else {
+			slot = pick_process(r, g, from, v->topic);
+		}
+		if (slot == self.slot) {
+			struct subnode *n = subnode_group(g->group);
+
+			if (n != NULL && deliver_member(n, v, from, &out->here))
+				continue;
+			count(CNT_dropped__no_member);
+		} else if (the.npicks < PICKS_MAX) {
+			the.pick[the.npicks++] = (struct pick){ g->group, slot };
+		} else {
+			count(CNT_dropped__no_member);
+		}
+	}
+}
+
+/* The groups picked for a process, taken off the list; answers how many. */
+static unsigned
+picks_of(unsigned slot, uint64_t *groups)
+{
+	unsigned n = 0, left = 0;
+
+	for (unsigned i = 0; i < the.npicks; i++) {
+		if (the.pick[i].slot == slot)
+			groups[n++] = the.pick[i].group;
+		else
+			the.pick[left++] = the.pick[i];
+	}
+	the.npicks = left;
+	return n;
+}
+
+/* To everyone who wants it. persist_too: persist hasn't had it yet. */
+static void
+route_message(const struct route *r, const struct msg_view *v, struct conn *from, bool persist_too,
+    struct routed *out)
+{
+	uint64_t groups[PICKS_MAX];
+	uint64_t workers = r->workers;
+
+	deliver_plain(r, v, from, &out->here);
+	if (v->retain)
+		subscribe_saw(v->topic);
+	if (r->ngroups > 0)
+		route_groups(r, v, from, persist_too, out);
+	for (; workers != 0; workers &= workers - 1) {
+		unsigned slot = (unsigned)__builtin_ctzll(workers);
+
+		send_message(slot, v, groups, the.npicks > 0 ? picks_of(slot, groups) : 0, true, 0,
+		    from, out);
+	}
+	if (persist_too && from != NULL)
+		route_persist(r, v, from, out);
+	while (the.npicks > 0) { /* of workers that want it for groups only */
+		unsigned slot = the.pick[0].slot;
+
+		send_message(slot, v, groups, picks_of(slot, groups), false, 0, from, out);
+	}
+}
+
+static void
+route_persist(
+    const struct route *r, const struct msg_view *v, struct conn *from, struct routed *out)
+{
+	uint64_t groups[PICKS_MAX];
+	unsigned ngroups = the.npicks > 0 ? picks_of(SLOT_PERSIST, groups) : 0;
+	struct persist_part part = { .groups = groups, .ngroups = ngroups };
+
+	if (r->persist && (v->qos > 0 || self.conf.upgrade_outgoing_qos || self.conf.queue_qos0))
+		part.plain = true;
+	if (part.plain || ngroups > 0)
+		part.want |= STORE_DURABLE;
+	if (v->retain)
+		part.want |= STORE_RETAIN;
+	if (part.want == 0)
+		return;
+	if (v->qos > 0)
+		part.want |= STORE_ANSWER;
+	part.id = out->id;
+	store(from, v, &part, out);
+}
+
+static void
+send_message(unsigned slot, const struct msg_view *v, const uint64_t *groups, unsigned ngroups,
+    bool plain, unsigned hops, struct conn *from, struct routed *out)
+{
+	struct rec_msg m = rec_msg_of(v, ngroups, plain);
+	struct iovec iov[5] = {
+		{ &m, sizeof(m) },
+		{ (void *)groups, ngroups * sizeof(groups[0]) },
+		{ (void *)v->topic.p, v->topic.len },
+		{ (void *)v->props.p, v->props.len },
+		{ (void *)v->payload.p, v->payload.len },
+	};
+
+	m.spare[0] = (uint8_t)hops;
+	switch (mesh_send(self.mesh, slot, REC_FWD, iov, 5)) {
+	case MESH_WAITS:
+		slots_add(&out->waits, slot);
+		if (from != NULL)
+			conn_pause(from, PAUSE_PEER);
+		/* fall through */
+	case MESH_SENT:
+		out->elsewhere = true;
+		if (from != NULL)
+			from->published = true;
+		break;
+	case MESH_FULL:
+		count(CNT_dropped__overflow);
+		out->lost = v->qos > 0;
+		break;
+	case MESH_NO_PEER:
+		count(CNT_dropped__peer_gone);
+		break;
+	}
+}
+
+/* --- acknowledgements -------------------------------------------------------------------- */
+
+static void
+late_init(void)
+{
+	if (the.late.next == NULL)
+		list_init(&the.late);
+}
+
+static void
+acknowledge(struct conn *c, uint8_t type, uint16_t id, uint8_t reason, const struct slots *waits)
+{
+	struct late *l;
+
+	late_init();
+	if (!slots_any(waits)) {
+		send_ack(c, type, id, reason);
+		return;
+	}
+	l = malloc(sizeof(*l));
+	if (l == NULL) {
+		conn_end(
+		    c, CNT_ends__memory, MQTT_QUOTA_EXCEEDED, "no memory for an acknowledgement");
+		return;
+	}
+	*l = (struct late){ .slots = *waits,
+		.serial = c->serial,
+		.handle = c->handle,
+		.id = id,
+		.type = type,
+		.reason = reason };
+	list_add_tail(&the.late, &l->link);
+}
+
+void
+publish_room(unsigned slot)
+{
+	struct late *l, *tmp;
+	uint32_t handle = 0;
+	struct conn *c;
+
+	late_init();
+	LIST_FOREACH(l, tmp, &the.late, struct late, link) {
+		l->slots.bit[slot / 64] &= ~(UINT64_C(1) << slot % 64);
+		if (slots_any(&l->slots))
+			continue;
+		c = conn_find(l->handle, l->serial);
+		if (c != NULL && c->state == CONN_OPEN)
+			send_ack(c, l->type, l->id, l->reason);
+		list_del(&l->link);
+		free(l);
+	}
+	for (unsigned s = 0; s < SLOTS; s++)
+		if (mesh_waits(self.mesh, s))
+			return; /* whoever waits for that one is resumed with it */
+	while ((c = conn_next(&handle)) != NULL)
+		conn_resume(c, PAUSE_PEER);
+}
+
+void
+publish_fini(void)
+{
+	struct late *l, *tmp;
+	struct again *a;
+
+	late_init();
+	LIST_FOREACH(l, tmp, &the.late, struct late, link) {
+		list_del(&l->link);
+		free(l);
+	}
+	while ((a = the.again) != NULL) {
+		the.again = a->next;
+		msg_unref(&a->msg);
+		free(a);
+	}
+	free(the.scratch);
+}
+
+/*
+ * In MQTT 3 an acknowledgement can't refuse: what may not be published looks acknowledged, what could not be stored ends the connection, so
+ * that the client keeps it.
+ */
+static void
+send_ack(struct conn *c, uint8_t type, uint16_t id, uint8_t reason)
+{
+	uint8_t packet[64], props[48];
+	struct wr w = wr_of(props, sizeof(props));
+	size_t len;
+
+	if (c->state != CONN_OPEN)
+		return;
+	if (reason >= 0x80)
+		count(CNT_publish_refused);
+	if (c->version != MQTT_5 && reason >= 0x80 && reason != MQTT_NOT_AUTHORIZED &&
+	    type != PKT_PUBCOMP) {
+		conn_end(c, CNT_ends__other, reason, mqtt_reason_text(reason));
+		return;
+	}
+	if (reason >= 0x80 && c->problem_info && c->version == MQTT_5)
+		wr_prop_str(&w, PROP_REASON_STRING, span_str(mqtt_reason_text(reason)));
+	len = ack_encode(type, id, c->version, reason, span_of(props, (size_t)(w.p - props)),
+	    packet, sizeof(packet));
+	if (len == 0 || len > c->max_packet)
+		len = ack_encode(
+		    type, id, c->version, reason, span_of(NULL, 0), packet, sizeof(packet));
+	conn_send(c, packet, len);
+}
+
+/* --- acknowledgements of what we sent ---------------------------------------------------- */
+
+static void
+tell_persist(struct conn *c, const struct inflight *e, uint8_t packet, uint8_t reason)
+{
+	struct rec_acked rec = {
+		.epoch = c->epoch,
+		.seq = e->seq,
+		.session = c->session,
+		.packet_id = e->id,
+		.packet = packet,
+		.reason = reason,
+	};
+	struct iovec iov = { &rec, sizeof(rec) };
+
+	if (mesh_send(self.mesh, SLOT_PERSIST, REC_ACKED, &iov, 1) >= MESH_FULL)
+		conn_end(c, CNT_ends__other, MQTT_SERVER_BUSY, "the store is not available");
+}
+
+static bool
+decode_ack(struct conn *c, struct span body, unsigned type, struct ack *out)
+{
+	const char *why = "malformed acknowledgement";
+	enum mqtt_reason reason = ack_decode(body, type, c->version, out, &why);
+
+	if (reason == MQTT_OK)
+		return true;
+	conn_end(c, reason == MQTT_MALFORMED ? CNT_ends__malformed : CNT_ends__protocol_error,
+	    reason, why);
+	return false;
+}
+
+void
+on_puback(struct conn *c, struct span body, uint8_t flags)
+{
+	struct ack ack;
+	struct inflight *e;
+
+	(void)flags;
+	if (!decode_ack(c, body, PKT_PUBACK, &ack))
+		return;
+	e = inflight_find(&c->tx, ack.id);
+	if (e == NULL || e->state != INFLIGHT_PUBACK)
+		return; /* must not widen the window */
+	if (c->durable)
+		tell_persist(c, e, PKT_PUBACK, ack.reason);
+	if (c->state == CONN_OPEN)
+		inflight_del(&c->tx, e);
+	deliver_acked(c);
+}
+
+void
+on_pubrec(struct conn *c, struct span body, uint8_t flags)
+{
+	struct ack ack;
+	struct inflight *e;
+
+	(void)flags;
+	if (!decode_ack(c, body, PKT_PUBREC, &ack))
+		return;
+	e = inflight_find(&c->tx, ack.id);
+	if (e == NULL || e->state == INFLIGHT_PUBACK) {
+		uint8_t packet[8];
+
+		if (ack.reason < 0x80) /* 3.6.2.1: it may go on from an older state */
+			conn_send(c, packet,
+			    ack_encode(PKT_PUBREL, ack.id, c->version,
+				MQTT_PACKET_IDENTIFIER_NOT_FOUND, span_of(NULL, 0), packet,
+				sizeof(packet)));
+		return;
+	}
+	if (ack.reason >= 0x80) { /* [MQTT-4.4.0-2] */
+		if (c->durable)
+			tell_persist(c, e, PKT_PUBREC, ack.reason);
+		if (c->state == CONN_OPEN)
+			inflight_del(&c->tx, e);
+		deliver_acked(c);
+		return;
+	}
+	if (e->state == INFLIGHT_PUBCOMP) {
+		deliver_pubrel(c, ack.id);
+		return;
+	}
+	if (c->durable) {
+		tell_persist(
+		    c, e, PKT_PUBREC, ack.reason); /* which sends PUBREL once that is on record */
+		return;
+	}
+	e->state = INFLIGHT_PUBCOMP;
+	deliver_pubrel(c, ack.id);
+}
+
+void
+on_pubcomp(struct conn *c, struct span body, uint8_t flags)
+{
+	struct ack ack;
+	struct inflight *e;
+
+	(void)flags;
+	if (!decode_ack(c, body, PKT_PUBCOMP, &ack))
+		return;
+	e = inflight_find(&c->tx, ack.id);
+	if (e == NULL || e->state != INFLIGHT_PUBCOMP)
+		return;
+	if (c->durable)
+		tell_persist(c, e, PKT_PUBCOMP, ack.reason);
+	if (c->state == CONN_OPEN)
+		inflight_del(&c->tx, e);
+	deliver_acked(c);
+}

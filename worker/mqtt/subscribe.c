@@ -1,0 +1,598 @@
+#include "worker/mqtt/subscribe.h"
+
+#include <stdlib.h>
+
+#include "shared/base/clock.h"
+#include "shared/base/log.h"
+#include "worker/mqtt/ask.h"
+#include "worker/mqtt/deliver.h"
+
+#define PAGE 100            /* retained messages fetched at once */
+#define GET_HELD UINT64_MAX /* token of one whose SUBACK is still to come */
+#define SEEN_MAX                                                                                   \
+	4096 /* topics remembered for one subscription's retained messages; a client that gets more live ones may see an old one again */
+
+struct suback {
+	uint64_t serial;
+	uint32_t handle;
+	uint32_t n, left; /* filters; those without an answer yet */
+	uint16_t packet_id;
+	uint8_t type;
+	struct suback_filter {
+		struct retain_get *get; /* to be started once acknowledged, or NULL */
+		char *text;             /* while persist is asked: as the client wrote it */
+		uint16_t text_len;
+		uint8_t reason, options;
+		bool existed;
+	} f[];
+};
+
+struct retain_get {
+	struct list link, all; /* of the connection; of the worker */
+	struct conn *conn;
+	uint64_t token; /* 0: between two pages; GET_HELD */
+	uint64_t *seen; /* hashes of topics that went out live */
+	uint32_t nseen, cap;
+	uint32_t subid;
+	uint16_t filter_len, cursor_len;
+	uint8_t options;
+	char *cursor;
+	char filter[];
+};
+
+static struct {
+	struct list gets;
+	char *text; /* a filter with mount point */
+	size_t cap;
+} the;
+
+static enum mqtt_reason filter_check(const struct conn *c, const struct filter *f);
+static bool
+filter_parts(const struct conn *c, struct span written, struct span *filter, struct span *group);
+static void
+filter_add(struct conn *c, struct suback *b, uint32_t nth, const struct filter *f, uint32_t id);
+static void suback_send(struct conn *c, struct suback *b);
+static void filter_stored(struct conn *c, struct suback_filter *bf, const struct rec_subbed *r);
+static bool ask_persist(struct conn *c, struct suback *b, uint32_t nth, unsigned type,
+    struct span filter, uint8_t options, uint32_t id);
+static struct retain_get *get_new(struct conn *c, struct span filter, uint8_t options, uint32_t id);
+static void get_page(struct retain_get *g);
+static void get_free(struct retain_get *g);
+
+static struct list *
+all_gets(void)
+{
+	if (the.gets.next == NULL)
+		list_init(&the.gets);
+	return &the.gets;
+}
+
+void
+on_subscribe(struct conn *c, struct span body, uint8_t flags)
+{
+	const char *why = "malformed SUBSCRIBE";
+	struct subscribe s;
+	enum mqtt_reason reason = subscribe_decode(body, c->version, &s, &why);
+	struct filter f;
+	struct suback *b;
+	uint32_t id = 0;
+
+	(void)flags;
+	if (reason != MQTT_OK) {
+		conn_end(c,
+		    reason == MQTT_MALFORMED ? CNT_ends__malformed : CNT_ends__protocol_error,
+		    reason, why);
+		return;
+	}
+	if (c->version == MQTT_5 && props_has(&s.props, PROP_SUBSCRIPTION_ID)) {
+		id = s.props.subscription_id;
+		if (!self.conf.subscription_id_available) {
+			conn_end(c, CNT_ends__protocol_error,
+			    MQTT_SUBSCRIPTION_IDENTIFIERS_NOT_SUPPORTED,
+			    "subscription identifiers are not available");
+			return;
+		}
+	}
+	b = calloc(1, sizeof(*b) + s.count * sizeof(b->f[0]));
+	if (b == NULL) {
+		conn_end(
+		    c, CNT_ends__memory, MQTT_QUOTA_EXCEEDED, "no memory for the subscriptions");
+		return;
+	}
+	*b = (struct suback){ .serial = c->serial,
+		.handle = c->handle,
+		.packet_id = s.id,
+		.type = PKT_SUBACK,
+		.left = 1 };
+	while (c->state == CONN_OPEN && subscribe_next(&s.rest, c->version, &f)) {
+		struct span name, inner;
+
+		if (f.no_local && filter_is_valid(f.filter) &&
+		    filter_share(f.filter, &name, &inner)) { /* [MQTT-3.8.3-4] */
+			conn_end(c, CNT_ends__protocol_error, MQTT_PROTOCOL_ERROR,
+			    "no local on a shared subscription");
+			break;
+		}
+		filter_add(c, b, b->n++, &f, id);
+	}
+	if (--b->left == 0)
+		suback_send(c, b);
+}
+
+void
+on_unsubscribe(struct conn *c, struct span body, uint8_t flags)
+{
+	const char *why = "malformed UNSUBSCRIBE";
+	struct subscribe s;
+	enum mqtt_reason reason = unsubscribe_decode(body, c->version, &s, &why);
+	struct span written, filter, group;
+	struct suback *b;
+
+	(void)flags;
+	if (reason != MQTT_OK) {
+		conn_end(c,
+		    reason == MQTT_MALFORMED ? CNT_ends__malformed : CNT_ends__protocol_error,
+		    reason, why);
+		return;
+	}
+	b = calloc(1, sizeof(*b) + s.count * sizeof(b->f[0]));
+	if (b == NULL) {
+		conn_end(
+		    c, CNT_ends__memory, MQTT_QUOTA_EXCEEDED, "no memory for the subscriptions");
+		return;
+	}
+	*b = (struct suback){ .serial = c->serial,
+		.handle = c->handle,
+		.packet_id = s.id,
+		.type = PKT_UNSUBACK,
+		.left = 1 };
+	while (c->state == CONN_OPEN && unsubscribe_next(&s.rest, &written)) {
+		uint32_t nth = b->n++;
+		struct sub *sub;
+
+		if (!filter_parts(c, written, &filter, &group)) {
+			b->f[nth].reason = MQTT_TOPIC_FILTER_INVALID;
+			continue;
+		}
+		sub = sub_find(c, filter, group);
+		b->f[nth].reason = sub != NULL ? MQTT_SUCCESS : MQTT_NO_SUBSCRIPTION_EXISTED;
+		if (sub == NULL)
+			continue;
+		count(CNT_unsubscribes);
+		if (c->durable)
+			ask_persist(c, b, nth, REC_UNSUB, written, 0, 0);
+		sub_del(sub);
+	}
+	if (--b->left == 0)
+		suback_send(c, b);
+}
+
+void
+subscribe_drop(struct conn *c)
+{
+	struct retain_get *g, *gtmp;
+	struct sub *s, *stmp;
+
+	LIST_FOREACH(g, gtmp, &c->gets, struct retain_get, link)
+		get_free(g);
+	LIST_FOREACH(s, stmp, &c->subs, struct sub, link)
+		sub_del(s);
+}
+
+bool
+subscribe_resume(struct conn *c, struct span written, uint8_t options, uint32_t id)
+{
+	struct span filter, group;
+	struct sub *s;
+
+	if (!filter_parts(c, written, &filter, &group))
+		return true;
+	s = sub_find(c, filter, group);
+	if (s == NULL)
+		s = sub_add(c, filter, group);
+	if (s == NULL)
+		return false;
+	s->qos = options & 3;
+	s->no_local = options & 4;
+	s->retain_as_published = options & 8;
+	s->retain_handling = options >> 4 & 3;
+	s->id = id;
+	return true;
+}
+
+void
+subscribe_answer(const struct rec_subbed *r, bool unsub)
+{
+	struct ask *a = ask_find(r->token, unsub ? ASK_UNSUB : ASK_SUB);
+	struct suback *b;
+	struct conn *c;
+	uint32_t nth;
+
+	if (a == NULL)
+		return;
+	c = ask_conn(a);
+	b = a->suback;
+	nth = a->nth;
+	ask_del(a);
+	if (c != NULL && !unsub)
+		filter_stored(c, &b->f[nth], r);
+	if (--b->left == 0)
+		suback_send(c, b);
+}
+
+void
+subscribe_retained(uint64_t token, const struct msg_view *v)
+{
+	struct ask *a = ask_find(token, ASK_RETAINED);
+	struct span filter, group;
+	struct retain_get *g;
+	uint64_t hash;
+	struct sub *s;
+
+	if (a == NULL || a->get == NULL || a->get->conn->state != CONN_OPEN)
+		return;
+	g = a->get;
+	hash = hash_bytes(&self.key, v->topic);
+	for (uint32_t i = 0; i < g->nseen; i++)
+		if (g->seen[i] == hash)
+			return;
+	if (!filter_parts(g->conn, span_of(g->filter, g->filter_len), &filter, &group))
+		return;
+	s = sub_find(g->conn, filter, group);
+	if (s != NULL) /* else unsubscribed meanwhile */
+		deliver_retained(g->conn, s, v);
+}
+
+void
+subscribe_retained_end(uint64_t token, struct span cursor)
+{
+	struct ask *a = ask_find(token, ASK_RETAINED);
+	struct retain_get *g;
+
+	if (a == NULL)
+		return;
+	g = a->get;
+	ask_del(a);
+	if (g == NULL)
+		return;
+	g->token = 0;
+	if (g->conn->state != CONN_OPEN)
+		return; /* subscribe_drop() is about to come */
+	free(g->cursor);
+	g->cursor = NULL;
+	g->cursor_len = 0;
+	if (cursor.len == 0 || (g->cursor = malloc(cursor.len)) == NULL) {
+		get_free(g);
+		return;
+	}
+	memcpy(g->cursor, cursor.p, cursor.len);
+	g->cursor_len = (uint16_t)cursor.len;
+	if (!deliver_is_behind(g->conn))
+		get_page(g);
+}
+
+void
+subscribe_more(struct conn *c)
+{
+	struct retain_get *g, *tmp;
+
+	LIST_FOREACH(g, tmp, &c->gets, struct retain_get, link)
+		if (g->token == 0)
+			get_page(g);
+}
+
+void
+subscribe_saw(struct span topic)
+{
+	struct retain_get *g, *tmp;
+
+	if (list_is_empty(all_gets()))
+		return;
+	LIST_FOREACH(g, tmp, &the.gets, struct retain_get, all) {
+		struct span filter, group;
+
+		if (!filter_parts(g->conn, span_of(g->filter, g->filter_len), &filter, &group) ||
+		    !topic_match(filter, topic))
+			continue;
+		if (g->nseen == g->cap) {
+			uint32_t cap = g->cap ? g->cap * 2 : 8;
+			uint64_t *seen =
+			    cap <= SEEN_MAX ? realloc(g->seen, cap * sizeof(*seen)) : NULL;
+
+			if (seen == NULL)
+				continue;
+			g->seen = seen;
+			g->cap = cap;
+		}
+		g->seen[g->nseen++] = hash_bytes(&self.key, topic);
+	}
+}
+
+uint8_t
+subscribe_options(const struct sub *s)
+{
+	return (uint8_t)(s->qos | s->no_local << 2 | s->retain_as_published << 3 |
+	    s->retain_handling << 4);
+}
+
+size_t
+subscribe_filter_text(const struct sub *s, char *buf)
+{
+	struct span filter = index_filter(&s->node->n), group = index_group(&s->node->n);
+	size_t mount = s->conn->mount_len, n = 0;
+
+	if (group.len > 0) {
+		memcpy(buf, "$share/", 7);
+		memcpy(buf + 7, group.p, group.len);
+		buf[7 + group.len] = '/';
+		n = 8 + group.len;
+	}
+	memcpy(buf + n, filter.p + mount, filter.len - mount);
+	return n + filter.len - mount;
+}
+
+void
+subscribe_fini(void)
+{
+	free(the.text);
+}
+
+/* --- filters ----------------------------------------------------------------------------- */
+
+static enum mqtt_reason
+filter_check(const struct conn *c, const struct filter *f)
+{
+	struct span name, inner;
+
+	if (!filter_is_valid(f->filter) || f->filter.len + c->mount_len > UINT16_MAX)
+		return MQTT_TOPIC_FILTER_INVALID;
+	if (f->filter.len > self.conf.max_topic_length ||
+	    topic_levels(f->filter) > self.conf.max_topic_levels)
+		return MQTT_TOPIC_FILTER_INVALID;
+	if (filter_share(f->filter, &name, &inner) && !self.conf.shared_available)
+		return MQTT_SHARED_SUBSCRIPTIONS_NOT_SUPPORTED;
+	if (filter_has_wildcard(f->filter) && !self.conf.wildcard_available)
+		return MQTT_WILDCARD_SUBSCRIPTIONS_NOT_SUPPORTED;
+	return MQTT_OK;
+}
+
+/* As they are in the index: without $share/NAME/, with the mount point. Borrowed until the next call. */
+static bool
+filter_parts(const struct conn *c, struct span written, struct span *filter, struct span *group)
+{
+	*group = span_of(NULL, 0);
+	*filter = written;
+	if (!filter_is_valid(written))
+		return false;
+	filter_share(written, group, filter);
+	if (c->mount_len == 0)
+		return true;
+	if (the.cap < c->mount_len + filter->len) {
+		char *text = realloc(the.text, c->mount_len + filter->len);
+
+		if (text == NULL)
+			return false;
+		the.text = text;
+		the.cap = c->mount_len + filter->len;
+	}
+	memcpy(the.text, c->mount, c->mount_len);
+	memcpy(the.text + c->mount_len, filter->p, filter->len);
+	*filter = span_of(the.text, c->mount_len + filter->len);
+	return true;
+}
+
+static void
+filter_add(struct conn *c, struct suback *b, uint32_t nth, const struct filter *f, uint32_t id)
+{
+	enum mqtt_reason reason = filter_check(c, f);
+	struct suback_filter *bf = &b->f[nth];
+	struct span filter, group;
+	struct sub *s = NULL;
+
+	if (reason == MQTT_OK && !filter_parts(c, f->filter, &filter, &group))
+		reason = MQTT_QUOTA_EXCEEDED;
+	if (reason == MQTT_OK) {
+		s = sub_find(c, filter, group);
+		bf->existed = s != NULL;
+		if (s == NULL &&
+		    (self.conf.max_subscriptions == 0 || c->nsubs < self.conf.max_subscriptions))
+			s = sub_add(c, filter, group);
+		if (s == NULL)
+			reason = MQTT_QUOTA_EXCEEDED;
+	}
+	if (reason != MQTT_OK) {
+		bf->reason = (uint8_t)reason;
+		count(CNT_subscribes__refused);
+		log_info("subscribe: refused id=%s filter=\"%s\" reason=0x%02x", conn_name(c),
+		    log_esc(f->filter), reason);
+		return;
+	}
+	s->qos =
+	    f->qos <= self.conf.max_qos ? f->qos : (uint8_t)self.conf.max_qos; /* [MQTT-3.2.2-10] */
+	s->no_local = f->no_local;
+	s->retain_as_published = f->retain_as_published;
+	s->retain_handling = f->retain_handling;
+	s->id = id;
+	count(CNT_subscribes);
+	bf->reason = s->qos; /* granted QoS: 0x00 to 0x02 */
+	bf->options = subscribe_options(s);
+	if (group.len == 0 && self.conf.retain_available &&
+	    (f->retain_handling == 0 || (f->retain_handling == 1 && !bf->existed)))
+		bf->get = get_new(c, f->filter, bf->options, id);
+	if (c->durable && !ask_persist(c, b, nth, REC_SUB, f->filter, bf->options, id))
+		filter_stored(c, bf, &(struct rec_subbed){ .reason = MQTT_UNSPECIFIED_ERROR });
+}
+
+/* Persist's word on a durable session's filter. */
+static void
+filter_stored(struct conn *c, struct suback_filter *bf, const struct rec_subbed *r)
+{
+	struct span filter, group;
+	struct sub *s;
+
+	if (r->reason >= 0x80) {
+		bf->reason = r->reason;
+		count(CNT_subscribes__refused);
+		s = !bf->existed &&
+			filter_parts(c, span_of(bf->text, bf->text_len), &filter, &group)
+		    ? sub_find(c, filter, group)
+		    : NULL;
+		if (s != NULL)
+			sub_del(s);
+	}
+	if (bf->get != NULL &&
+	    (r->reason >= 0x80 || ((r->flags & SUBBED_EXISTED) && (bf->options >> 4 & 3) == 1))) {
+		get_free(bf->get); /* [MQTT-3.3.1-10] */
+		bf->get = NULL;
+	}
+}
+
+static bool
+ask_persist(struct conn *c, struct suback *b, uint32_t nth, unsigned type, struct span filter,
+    uint8_t options, uint32_t id)
+{
+	struct rec_sub rec = {
+		.epoch = c->epoch,
+		.session = c->session,
+		.subid = id,
+		.filter_len = (uint16_t)filter.len,
+		.options = options,
+	};
+	struct iovec iov[2] = { { &rec, sizeof(rec) }, { (void *)filter.p, filter.len } };
+	struct suback_filter *bf = &b->f[nth];
+	struct ask *a;
+
+	bf->text = malloc(filter.len);
+	if (bf->text == NULL)
+		return false;
+	memcpy(bf->text, filter.p, filter.len);
+	bf->text_len = (uint16_t)filter.len;
+	a = ask_new(type == REC_SUB ? ASK_SUB : ASK_UNSUB, c, &rec.token);
+	if (a == NULL)
+		return false;
+	a->suback = b;
+	a->nth = nth;
+	if (mesh_send(self.mesh, SLOT_PERSIST, type, iov, 2) >= MESH_FULL) {
+		ask_del(a);
+		return false;
+	}
+	b->left++;
+	return true;
+}
+
+static uint8_t
+reason_for(const struct conn *c, const struct suback *b, uint32_t nth)
+{
+	if (c->version == MQTT_5 || b->f[nth].reason < 0x80)
+		return b->f[nth].reason;
+	/* MQTT 3.1 has no code for a refusal: it looks granted and brings nothing. */
+	return c->version == MQTT_3_1 ? b->f[nth].options & 3 : 0x80;
+}
+
+/* Takes b. The connection may have ended meanwhile. */
+static void
+suback_send(struct conn *c, struct suback *b)
+{
+	struct conn *there = conn_find(b->handle, b->serial);
+	size_t room = b->n + 16;
+	uint8_t *packet, *reasons;
+	size_t len;
+
+	if (there == NULL || there->state != CONN_OPEN)
+		goto out;
+	c = there;
+	packet = malloc(room + b->n);
+	if (packet == NULL) {
+		conn_end(
+		    c, CNT_ends__memory, MQTT_QUOTA_EXCEEDED, "no memory for an acknowledgement");
+		goto out;
+	}
+	reasons = packet + room;
+	for (uint32_t i = 0; i < b->n; i++)
+		reasons[i] = reason_for(c, b, i);
+	len = suback_encode(b->type, b->packet_id, c->version,
+	    span_of(reasons, c->version == MQTT_5 || b->type == PKT_SUBACK ? b->n : 0),
+	    span_of(NULL, 0), packet, room);
+	conn_send(c, packet, len);
+	free(packet);
+	for (uint32_t i = 0; i < b->n && c->state == CONN_OPEN; i++)
+		if (b->f[i].get != NULL)
+			get_page(b->f[i].get);
+out:
+	for (uint32_t i = 0; i < b->n; i++)
+		free(b->f[i].text);
+	free(b);
+}
+
+/* --- retained messages ------------------------------------------------------------------- */
+
+/* From here on live messages are watched; get_page() starts it. NULL: no memory, the subscription does without. */
+static struct retain_get *
+get_new(struct conn *c, struct span filter, uint8_t options, uint32_t id)
+{
+	struct retain_get *g = calloc(1, sizeof(*g) + filter.len);
+
+	if (g == NULL) {
+		count(CNT_dropped__no_memory);
+		return NULL;
+	}
+	g->conn = c;
+	g->options = options;
+	g->subid = id;
+	g->filter_len = (uint16_t)filter.len;
+	memcpy(g->filter, filter.p, filter.len);
+	list_add_tail(&c->gets, &g->link);
+	list_add_tail(all_gets(), &g->all);
+	g->token = GET_HELD;
+	return g;
+}
+
+static void
+get_page(struct retain_get *g)
+{
+	struct conn *c = g->conn;
+	struct span filter, group;
+	struct rec_retain_get rec = {
+		.epoch = c->epoch,
+		.session = c->session,
+		.subid = g->subid,
+		.max = PAGE,
+		.cursor_len = g->cursor_len,
+		.options = g->options,
+		.durable = c->durable,
+	};
+	struct iovec iov[3] = { { &rec, sizeof(rec) } };
+	struct ask *a;
+
+	if (!filter_parts(c, span_of(g->filter, g->filter_len), &filter, &group)) {
+		get_free(g);
+		return;
+	}
+	rec.filter_len = (uint16_t)filter.len;
+	iov[1] = (struct iovec){ (void *)filter.p, filter.len };
+	iov[2] = (struct iovec){ g->cursor, g->cursor_len };
+	a = ask_new(ASK_RETAINED, c, &rec.token);
+	if (a == NULL || mesh_send(self.mesh, SLOT_PERSIST, REC_RETAIN_GET, iov, 3) >= MESH_FULL) {
+		if (a != NULL)
+			ask_del(a);
+		count(CNT_dropped__overflow);
+		get_free(g);
+		return;
+	}
+	a->get = g;
+	g->token = rec.token;
+}
+
+static void
+get_free(struct retain_get *g)
+{
+	struct ask *a = ask_find(g->token, ASK_RETAINED);
+
+	if (a != NULL)
+		a->get = NULL; /* what still comes is ignored */
+	list_del(&g->link);
+	list_del(&g->all);
+	free(g->seen);
+	free(g->cursor);
+	free(g);
+}
