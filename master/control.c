@@ -1,0 +1,548 @@
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "master/master.h"
+#include "shared/base/clock.h"
+#include "shared/base/log.h"
+#include "shared/child/request.h"
+
+#define CONNECTIONS_MAX 64
+#define REQUEST_MS 10000 /* to send the request */
+
+struct asker {
+	struct watch watch;
+	struct timer timer;
+	int fd;
+	size_t len;
+	char text[REQUEST_TEXT_MAX];
+};
+
+typedef json_t *verb_fn(const struct request *r);
+
+static struct {
+	struct watch watch;
+	int fd, nasking;
+	int reloader; /* who waits for the end of a reload: -1 nobody */
+	json_t *changes;
+	struct timer confirm; /* configuration goes back if nobody confirms it */
+	bool timer_ready;
+} the = { .fd = -1, .reloader = -1 };
+
+static void on_connect(struct watch *w, uint32_t events);
+static void on_text(struct watch *w, uint32_t events);
+static void on_late(struct timer *t);
+static void asker_free(struct asker *a, bool keep_fd);
+static void handle(struct asker *a);
+
+int
+control_open(void)
+{
+	int err = sock_unix_listen(master.dirs.control, 0660, &the.fd);
+
+	if (err != 0) {
+		log_err("control: cannot listen on %s: %s", master.dirs.control, strerror(-err));
+		return err;
+	}
+	the.watch.fn = on_connect;
+	return loop_add(master.loop, &the.watch, the.fd, EPOLLIN);
+}
+
+void
+control_close(void)
+{
+	if (the.fd < 0)
+		return;
+	loop_del(master.loop, &the.watch);
+	close(the.fd);
+	unlink(master.dirs.control);
+	the.fd = -1;
+}
+
+/* Root, or whoever the broker belongs to. */
+static bool
+may_ask(int fd)
+{
+	struct ucred u;
+	socklen_t len = sizeof(u);
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &u, &len) == 0 &&
+	    (u.uid == 0 || u.uid == geteuid());
+}
+
+static void
+on_connect(struct watch *w, uint32_t events)
+{
+	struct asker *a;
+	int fd = accept4(w->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	(void)events;
+	if (fd < 0)
+		return;
+	if (!may_ask(fd) || the.nasking >= CONNECTIONS_MAX || (a = calloc(1, sizeof(*a))) == NULL) {
+		log_every(10, LOG_WARNING, "control: connection refused");
+		close(fd);
+		return;
+	}
+	a->fd = fd;
+	a->watch.fn = on_text;
+	timer_init(&a->timer, on_late);
+	if (loop_add(master.loop, &a->watch, fd, EPOLLIN) != 0) {
+		close(fd);
+		free(a);
+		return;
+	}
+	the.nasking++;
+	timer_set(loop_timers(master.loop), &a->timer, clock_ms() + REQUEST_MS);
+}
+
+static void
+on_late(struct timer *t)
+{
+	asker_free(container_of(t, struct asker, timer), false);
+}
+
+static void
+asker_free(struct asker *a, bool keep_fd)
+{
+	loop_del(master.loop, &a->watch);
+	timer_del(&a->timer);
+	if (!keep_fd)
+		close(a->fd);
+	the.nasking--;
+	free(a);
+}
+
+static void
+on_text(struct watch *w, uint32_t events)
+{
+	struct asker *a = container_of(w, struct asker, watch);
+	ssize_t n = read(a->fd, a->text + a->len, sizeof(a->text) - a->len);
+
+	(void)events;
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0) {
+		asker_free(a, false);
+		return;
+	}
+	a->len += (size_t)n;
+	if (memchr(a->text, '\n', a->len) != NULL)
+		handle(a);
+	else if (a->len == sizeof(a->text)) {
+		request_error(
+		    master.loop, a->fd, "the request is longer than %d bytes", REQUEST_TEXT_MAX);
+		asker_free(a, true);
+	}
+}
+
+/* --- the master's own verbs -------------------------------------------------------------- */
+
+static json_t *
+failed(const char *what)
+{
+	return json_pack("{s:b, s:s}", "ok", 0, "error", what);
+}
+
+static json_t *
+done(void)
+{
+	return json_pack("{s:b}", "ok", 1);
+}
+
+static json_t *
+broker_status(const struct request *r)
+{
+	(void)r;
+	return status_json();
+}
+
+static json_t *
+broker_counters(const struct request *r)
+{
+	return status_counters(request_str(r, "process"));
+}
+
+static json_t *
+broker_version(const struct request *r)
+{
+	(void)r;
+	return json_pack("{s:b, s:s}", "ok", 1, "version", TBMQ_VERSION);
+}
+
+static json_t *
+broker_stop(const struct request *r)
+{
+	(void)r;
+	master_stop();
+	return done();
+}
+
+static json_t *
+broker_log_level(const struct request *r)
+{
+	const char *level = request_str(r, "level"), *module = request_str(r, "module");
+	struct msg_log_level m = { 0 };
+	int n;
+
+	if (level == NULL || log_level_parse(level, &n) != 0)
+		return failed("level must be err, warning, notice, info or debug");
+	if (module != NULL && strlen(module) >= sizeof(m.module))
+		return failed("no such module");
+	m.level = n;
+	if (module != NULL)
+		strcpy(m.module, module);
+	log_level_set(module, n);
+	for (unsigned i = 0; i < SLOTS; i++)
+		if (master.slot[i].pid > 0)
+			slot_send(&master.slot[i], IPC_LOG_LEVEL, &m, sizeof(m), NULL, 0);
+	log_notice("control: log level=%s module=%s until the next reload", level,
+	    module != NULL ? module : "all");
+	return done();
+}
+
+static json_t *
+broker_drain(const struct request *r)
+{
+	const char *reference = request_str(r, "server_reference");
+	struct msg_drain m = { .kick = 1, .reason = 0x8b };
+	double rate = 0;
+
+	request_num(r, "rate", &rate);
+	if (rate < 0 || rate > 1e6)
+		return failed("rate must be 0 (at once) to 1000000 clients a second");
+	m.rate = (uint32_t)rate;
+	if (reference != NULL) {
+		if (strlen(reference) >= sizeof(m.server_reference))
+			return failed("server_reference is too long");
+		strcpy(m.server_reference, reference);
+		m.reason = 0x9c;
+	}
+	for (unsigned i = 0; i < SLOT_MQTT_MAX; i++) {
+		struct slot *s = &master.slot[i];
+
+		if (s->state != SLOT_READY)
+			continue;
+		s->wanted = false;
+		s->state = SLOT_DRAINING;
+		slot_send(s, IPC_DRAIN, &m, sizeof(m), NULL, 0);
+	}
+	log_notice("control: draining rate=%u", m.rate);
+	return done();
+}
+
+static json_t *
+worker_restart(const struct request *r)
+{
+	const char *name = request_str(r, "name");
+	int slot = name != NULL ? proc_slot_of(name) : -EINVAL;
+
+	if (slot < 0 || master.slot[slot].state != SLOT_READY)
+		return failed("no such process, or it is not ready; see tbmqctl status");
+	slot_restart(&master.slot[slot]);
+	return done();
+}
+
+/* --- configuration ----------------------------------------------------------------------- */
+
+static const char *const when_text[] = {
+	[CONF_NOW] = "applied now",
+	[CONF_NEW] = "for new connections",
+	[CONF_RESTART] = "after restart",
+};
+
+static void
+add_change(void *arg, const char *key, const char *from, const char *to, enum conf_when when)
+{
+	json_array_append_new(arg,
+	    json_pack("{s:s, s:s, s:s, s:s}", "key", key, "from", from, "to", to, "when",
+		when_text[when]));
+}
+
+static void
+log_change(void *arg, const char *key, const char *from, const char *to, enum conf_when when)
+{
+	(void)arg;
+	log_notice("reload: %s from=%s to=%s (%s)", key, from, to, when_text[when]);
+}
+
+static void
+reload_done(void *arg, int err, const char *why)
+{
+	int fd = the.reloader;
+
+	(void)arg;
+	the.reloader = -1;
+	notify_send("READY=1");
+	if (err != 0) {
+		log_err("reload: refused, nothing has changed: %s", why);
+		json_decref(the.changes);
+	}
+	if (fd >= 0)
+		request_answer(master.loop, fd,
+		    err == 0 ? json_pack("{s:b, s:o}", "ok", 1, "changes", the.changes)
+			     : failed(why));
+	else if (err == 0)
+		json_decref(the.changes);
+	the.changes = NULL;
+}
+
+/* fd: who waits for the answer, or -1. Taken. */
+static void
+reload(int fd)
+{
+	struct conf_error err;
+	static struct conf next;
+	char text[80];
+
+	if (reload_is_running()) {
+		if (fd >= 0)
+			request_error(master.loop, fd, "another reload is under way; try again");
+		return;
+	}
+	if (reload_parse(master.dirs.conf, &next, &err) != 0) {
+		log_err("reload: refused, nothing has changed: %s", err.text);
+		if (fd >= 0)
+			request_error(master.loop, fd, "%s", err.text);
+		return;
+	}
+	snprintf(text, sizeof(text), "RELOADING=1\nMONOTONIC_USEC=%llu",
+	    (unsigned long long)clock_now_us());
+	notify_send(text);
+	the.reloader = fd;
+	the.changes = json_array();
+	conf_diff(&master.conf, &next, add_change, the.changes);
+	conf_diff(&master.conf, &next, log_change, NULL);
+	reload_begin(&next, reload_done, NULL);
+}
+
+void
+control_reload(void)
+{
+	reload(-1);
+}
+
+static json_t *
+config_diff(const struct request *r)
+{
+	const char *file = request_str(r, "file");
+	static struct conf next;
+	struct conf_error err;
+	json_t *changes;
+
+	if (reload_parse(file != NULL ? file : master.dirs.conf, &next, &err) != 0)
+		return failed(err.text);
+	changes = json_array();
+	conf_diff(&master.conf, &next, add_change, changes);
+	return json_pack("{s:b, s:o}", "ok", 1, "changes", changes);
+}
+
+static void
+add_key(void *arg, const char *key, const char *value, bool is_default, const char *help)
+{
+	json_array_append_new(arg,
+	    json_pack("{s:s, s:s, s:b, s:s}", "key", key, "value", value, "default",
+		(int)is_default, "help", help));
+}
+
+static json_t *
+config_show(const struct request *r)
+{
+	json_t *keys = json_array();
+
+	(void)r;
+	conf_each(&master.conf, add_key, keys);
+	return json_pack("{s:b, s:o}", "ok", 1, "keys", keys);
+}
+
+static void
+previous_path(char out[PATH_MAX])
+{
+	snprintf(out, PATH_MAX, "%.4000s.previous", master.dirs.conf);
+}
+
+static int
+copy_file(const char *from, const char *to)
+{
+	char tmp[PATH_MAX], buf[65536];
+	FILE *in = fopen(from, "re"), *out;
+	size_t n;
+	int err = 0;
+
+	if (in == NULL)
+		return -errno;
+	snprintf(tmp, sizeof(tmp), "%.4000s.new", to);
+	out = fopen(tmp, "we");
+	if (out == NULL) {
+		err = -errno;
+		fclose(in);
+		return err;
+	}
+	while ((n = fread(buf, 1, sizeof(buf), in)) > 0)
+		if (fwrite(buf, 1, n, out) != n)
+			err = -EIO;
+	if (ferror(in) || fflush(out) != 0 || fsync(fileno(out)) != 0)
+		err = -EIO;
+	fclose(in);
+	if (fclose(out) != 0 && err == 0)
+		err = -EIO;
+	if (err == 0 && rename(tmp, to) != 0)
+		err = -errno;
+	if (err != 0)
+		unlink(tmp);
+	return err;
+}
+
+static void
+roll_back(int fd)
+{
+	char previous[PATH_MAX];
+	int err;
+
+	previous_path(previous);
+	err = copy_file(previous, master.dirs.conf);
+	if (err != 0) {
+		log_err("control: cannot go back to %s: %s", previous, strerror(-err));
+		if (fd >= 0)
+			request_error(
+			    master.loop, fd, "cannot go back to %s: %s", previous, strerror(-err));
+		return;
+	}
+	reload(fd);
+}
+
+static void
+on_unconfirmed(struct timer *t)
+{
+	(void)t;
+	log_warning(
+	    "control: configuration was not confirmed in time, going back to the previous one");
+	roll_back(-1);
+}
+
+static void
+config_apply(const struct request *r, int fd)
+{
+	const char *file = request_str(r, "file");
+	char previous[PATH_MAX];
+	static struct conf next;
+	struct conf_error bad;
+	double confirm = 0;
+	int err;
+
+	if (file == NULL) {
+		request_error(master.loop, fd, "file is missing");
+		return;
+	}
+	if (reload_parse(file, &next, &bad) != 0) {
+		request_error(master.loop, fd, "%s", bad.text);
+		return;
+	}
+	previous_path(previous);
+	err = copy_file(master.dirs.conf, previous);
+	if (err == 0)
+		err = copy_file(file, master.dirs.conf);
+	if (err != 0) {
+		request_error(
+		    master.loop, fd, "cannot replace %s: %s", master.dirs.conf, strerror(-err));
+		return;
+	}
+	if (!the.timer_ready)
+		timer_init(&the.confirm, on_unconfirmed);
+	the.timer_ready = true;
+	timer_del(&the.confirm);
+	if (request_num(r, "confirm_s", &confirm) && confirm > 0 && confirm < 86400)
+		timer_set(loop_timers(master.loop), &the.confirm,
+		    clock_ms() + (uint64_t)(confirm * 1000));
+	reload(fd);
+}
+
+static json_t *
+config_confirm(const struct request *r)
+{
+	(void)r;
+	if (!the.timer_ready || !timer_is_set(&the.confirm))
+		return failed("nothing waits to be confirmed");
+	timer_del(&the.confirm);
+	return done();
+}
+
+/* --- dispatch ---------------------------------------------------------------------------- */
+
+static const struct {
+	const char *verb, *resource;
+	verb_fn *fn;
+} verbs[] = {
+	{ "status", "broker", broker_status },
+	{ "counters", "broker", broker_counters },
+	{ "version", "broker", broker_version },
+	{ "stop", "broker", broker_stop },
+	{ "log-level", "broker", broker_log_level },
+	{ "drain", "broker", broker_drain },
+	{ "restart", "worker", worker_restart },
+	{ "diff", "config", config_diff },
+	{ "show", "config", config_show },
+	{ "confirm", "config", config_confirm },
+};
+
+static bool
+is(const struct request *r, const char *verb, const char *resource)
+{
+	return strcmp(r->verb, verb) == 0 && strcmp(r->resource, resource) == 0;
+}
+
+/* Takes fd. */
+static void
+hand_over(const struct request *r, const char *text, size_t len, int fd)
+{
+	const char *at = json_string_value(json_object_get(r->root, "at"));
+	int slot = proc_slot_of(at != NULL ? at : "persist/0");
+
+	if (slot < 0 || master.slot[slot].state < SLOT_LINKING ||
+	    !slot_is_live(&master.slot[slot])) {
+		request_error(master.loop, fd, "%s does not run; see tbmqctl status",
+		    at != NULL ? at : "persist/0");
+		return;
+	}
+	if (slot_send(&master.slot[slot], IPC_REQUEST, text, len, &fd, 1) != 0)
+		request_error(
+		    master.loop, fd, "%s does not take requests", proc_title((unsigned)slot));
+	else
+		close(fd);
+}
+
+static void
+handle(struct asker *a)
+{
+	size_t len = (size_t)((char *)memchr(a->text, '\n', a->len) - a->text);
+	struct request r;
+	const char *why;
+	int fd = a->fd;
+
+	loop_del(master.loop, &a->watch);
+	if (request_parse(a->text, len, &r, &why) != 0) {
+		request_error(master.loop, fd, "%s", why);
+		asker_free(a, true);
+		return;
+	}
+	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
+		if (is(&r, verbs[i].verb, verbs[i].resource)) {
+			request_answer(master.loop, fd, verbs[i].fn(&r));
+			goto out;
+		}
+	if (is(&r, "reload", "broker"))
+		reload(fd);
+	else if (is(&r, "apply", "config"))
+		config_apply(&r, fd);
+	else if (is(&r, "rollback", "config"))
+		roll_back(fd);
+	else
+		hand_over(&r, a->text, len, fd);
+out:
+	request_fini(&r);
+	asker_free(a, true);
+}

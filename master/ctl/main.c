@@ -1,0 +1,826 @@
+/*
+ * tbmqctl - starts, stops, watches and changes a broker; see tbmqctl(8)
+ *
+ * Every command is a row of a table, from which help and completion are made. All but `start` and `config check` are requests on the
+ * broker's control socket (shared/child/request.h).
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <jansson.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "master/ctl/ctl.h"
+#include "shared/conf/conf.h"
+
+enum { DONE = 0, FAILED = 1, USAGE = 2, NOT_RUNNING = 3, TIMEOUT = 4 };
+
+struct ctl ctl;
+
+typedef int command_fn(int argc, char **argv);
+
+struct command {
+	const char *words, *arguments, *help;
+	command_fn *fn;
+};
+
+static command_fn cmd_start, cmd_stop, cmd_restart, cmd_status, cmd_reload, cmd_version,
+    cmd_config_check, cmd_config_show, cmd_config_diff, cmd_config_apply, cmd_config_confirm,
+    cmd_config_rollback, cmd_config_sample, cmd_log_level, cmd_worker_restart, cmd_drain,
+    cmd_client_list, cmd_client_show, cmd_client_kick, cmd_client_clear, cmd_subscription_list,
+    cmd_retained_list, cmd_retained_show, cmd_retained_clear;
+
+static const struct command commands[] = {
+	{ "start", "[--port N] [--workers N] [--set KEY=VALUE]...",
+	    "start the broker; returns when it serves", cmd_start },
+	{ "stop", "", "stop the broker; returns when it has ended", cmd_stop },
+	{ "restart", "[as start]", "stop and start", cmd_restart },
+	{ "status", "[--counters [PROCESS]]", "processes, listeners, counters", cmd_status },
+	{ "reload", "", "apply the configuration file; disconnects nobody", cmd_reload },
+	{ "version", "", "version of the running broker", cmd_version },
+	{ "config check", "[FILE]", "check a file without applying it", cmd_config_check },
+	{ "config show", "", "all keys with the values in force", cmd_config_show },
+	{ "config diff", "[FILE]", "what a reload would change", cmd_config_diff },
+	{ "config apply", "FILE [--confirm SECONDS]",
+	    "replace the file and reload; goes back unless confirmed in time", cmd_config_apply },
+	{ "config confirm", "", "keep what was applied with --confirm", cmd_config_confirm },
+	{ "config rollback", "", "go back to the file before the last apply", cmd_config_rollback },
+	{ "config sample", "", "print the documented sample file", cmd_config_sample },
+	{ "log-level", "LEVEL [MODULE]",
+	    "err, warning, notice, info or debug, until the next reload", cmd_log_level },
+	{ "worker restart", "N", "replace a worker; its clients reconnect", cmd_worker_restart },
+	{ "drain", "--rate N [--server-reference S]", "send all clients away, N a second",
+	    cmd_drain },
+	{ "client list", "[--connected] [--prefix P] [--filter TEXT] [--worker N]",
+	    "clients and sessions", cmd_client_list },
+	{ "client show", "ID", "one client", cmd_client_show },
+	{ "client kick", "ID", "disconnect a client", cmd_client_kick },
+	{ "client clear-session", "ID", "end a client's session", cmd_client_clear },
+	{ "subscription list", "[--client ID]",
+	    "subscriptions of connected clients, then of sessions that are offline",
+	    cmd_subscription_list },
+	{ "retained list", "[FILTER]", "retained messages", cmd_retained_list },
+	{ "retained show", "TOPIC", "one retained message", cmd_retained_show },
+	{ "retained clear", "FILTER", "remove retained messages", cmd_retained_clear },
+};
+
+#define COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+static void
+usage(FILE *to)
+{
+	fprintf(to,
+	    "Usage: tbmqctl [--dir DIR] [--json] COMMAND [ARGUMENT]...\n"
+	    "Without --dir it is about the installed broker, with it about the private one in "
+	    "DIR.\n\n");
+	for (size_t i = 0; i < COMMANDS; i++) {
+		int n = fprintf(to, "  %s %s", commands[i].words, commands[i].arguments);
+
+		fprintf(to, "%*s%s\n", n < 44 ? 44 - n : 1, "", commands[i].help);
+	}
+	fprintf(to,
+	    "\nExit codes: 0 done, 1 refused or failed, 2 usage, 3 not running, 4 no answer in "
+	    "time.\n");
+}
+
+static int
+bad_usage(const char *what)
+{
+	fprintf(stderr, "tbmqctl: %s; see tbmqctl --help\n", what);
+	return USAGE;
+}
+
+/* --- requests ---------------------------------------------------------------------------- */
+
+/* The answer, or NULL with the exit code in *code and everything said. */
+static json_t *
+ask(json_t *request, int *code)
+{
+	char *text = json_dumps(request, JSON_COMPACT);
+	json_t *answer;
+
+	json_decref(request);
+	*code = ctl_ask(text, &answer);
+	free(text);
+	if (*code == NOT_RUNNING)
+		fprintf(stderr,
+		    "tbmqctl: no broker runs in %s; start it with `tbmqctl%s%s start`\n",
+		    ctl.dirs.run, ctl.dirs.is_private ? " --dir " : "", ctl.dirs.dir);
+	else if (*code == TIMEOUT)
+		fprintf(stderr, "tbmqctl: the broker did not answer; look into its log\n");
+	else if (*code != DONE)
+		fprintf(stderr, "tbmqctl: cannot talk to the broker at %s: %s\n", ctl.dirs.control,
+		    strerror(errno));
+	if (*code != DONE)
+		return NULL;
+	if (!json_is_true(json_object_get(answer, "ok"))) {
+		const char *error = json_string_value(json_object_get(answer, "error"));
+
+		fprintf(stderr, "tbmqctl: %s\n", error != NULL ? error : "refused");
+		json_decref(answer);
+		*code = FAILED;
+		return NULL;
+	}
+	return answer;
+}
+
+static json_t *
+request(const char *verb, const char *resource)
+{
+	return json_pack("{s:s, s:s, s:{}}", "verb", verb, "resource", resource, "parameters");
+}
+
+static void
+parameter(json_t *r, const char *name, const char *value)
+{
+	if (value != NULL)
+		json_object_set_new(json_object_get(r, "parameters"), name, json_string(value));
+}
+
+static void
+print_json(const json_t *j)
+{
+	json_dumpf(j, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
+	putchar('\n');
+}
+
+/* Asks, and prints the answer if it is wanted as JSON. */
+static int
+simple(json_t *r)
+{
+	int code;
+	json_t *answer = ask(r, &code);
+
+	if (answer != NULL && ctl.json)
+		print_json(answer);
+	json_decref(answer);
+	return code;
+}
+
+static void
+print_value(const json_t *v)
+{
+	if (json_is_string(v))
+		printf("%s", json_string_value(v));
+	else if (json_is_null(v))
+		printf("-");
+	else
+		json_dumpf(v, stdout, JSON_ENCODE_ANY | JSON_COMPACT);
+}
+
+static void
+print_row(json_t *item)
+{
+	const char *key;
+	json_t *v;
+	bool first = true;
+
+	if (ctl.json) {
+		print_json(item);
+		return;
+	}
+	json_object_foreach(item, key, v)
+	{
+		printf("%s%s=", first ? "" : " ", key);
+		print_value(v);
+		first = false;
+	}
+	putchar('\n');
+}
+
+/* All pages of a list, row by row. Takes r. */
+static int
+print_list(json_t *r, const char *at)
+{
+	char *after = strdup("");
+	int code = DONE;
+
+	if (at != NULL)
+		json_object_set_new(r, "at", json_string(at));
+	while (after != NULL && code == DONE) {
+		json_t *answer, *item;
+		const char *next;
+		size_t i;
+
+		json_object_set_new(
+		    r, "page", json_pack("{s:s, s:i}", "after", after, "limit", 500));
+		answer = ask(json_deep_copy(r), &code);
+		free(after);
+		after = NULL;
+		if (answer == NULL)
+			break;
+		json_array_foreach(json_object_get(answer, "items"), i, item) print_row(item);
+		next = json_string_value(json_object_get(answer, "next"));
+		if (next != NULL && next[0] != '\0')
+			after = strdup(next);
+		json_decref(answer);
+	}
+	free(after);
+	json_decref(r);
+	return code;
+}
+
+/* --- life -------------------------------------------------------------------------------- */
+
+static bool
+use_service(void)
+{
+	struct stat st;
+
+	return !ctl.dirs.is_private && stat("/run/systemd/system", &st) == 0 &&
+	    (stat("/usr/lib/systemd/system/tbmq.service", &st) == 0 ||
+		stat("/etc/systemd/system/tbmq.service", &st) == 0);
+}
+
+static int
+run(char *const argv[])
+{
+	pid_t pid = fork();
+	int status;
+
+	if (pid < 0)
+		return FAILED;
+	if (pid == 0) {
+		execvp(argv[0], argv);
+		fprintf(stderr, "tbmqctl: cannot run %s: %s\n", argv[0], strerror(errno));
+		_exit(FAILED);
+	}
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : FAILED;
+}
+
+static int
+say_running(const char *how)
+{
+	json_t *answer, *broker;
+	int code;
+
+	answer = ask(request("status", "broker"), &code);
+	if (answer == NULL)
+		return code;
+	broker = json_object_get(answer, "broker");
+	if (ctl.json)
+		print_json(answer);
+	else
+		printf("tbmq %s %s: pid %d, port %d, workers %d, %s\n",
+		    json_string_value(json_object_get(broker, "version")), how,
+		    (int)json_integer_value(json_object_get(broker, "pid")),
+		    (int)json_integer_value(json_object_get(broker, "port")),
+		    (int)json_integer_value(json_object_get(broker, "workers")),
+		    json_string_value(json_object_get(broker, "configuration_file")));
+	json_decref(answer);
+	return DONE;
+}
+
+static int
+cmd_start(int argc, char **argv)
+{
+	char exe[PATH_MAX];
+	char **args = calloc((size_t)argc + 8, sizeof(*args));
+	int n = 0, code;
+
+	if (args == NULL)
+		return FAILED;
+	if (ctl_is_running()) {
+		free(args);
+		fprintf(stderr, "tbmqctl: a broker runs in %s already; see `tbmqctl status`\n",
+		    ctl.dirs.run);
+		return FAILED;
+	}
+	if (use_service() && argc == 0) {
+		code = run((char *const[]){
+		    (char *)"systemctl", (char *)"start", (char *)"tbmq.service", NULL });
+	} else {
+		ctl_find("tbmqd", exe);
+		args[n++] = exe;
+		if (ctl.dirs.is_private) {
+			args[n++] = (char *)"--dir";
+			args[n++] = ctl.dirs.dir;
+		}
+		for (int i = 0; i < argc; i++)
+			args[n++] = argv[i];
+		code = run(args);
+	}
+	free(args);
+	return code == DONE ? say_running("runs") : code;
+}
+
+static int
+cmd_stop(int argc, char **argv)
+{
+	json_t *answer;
+	int code, pid;
+
+	(void)argv;
+	if (argc > 0)
+		return bad_usage("stop takes no arguments");
+	if (use_service())
+		return run((char *const[]){
+		    (char *)"systemctl", (char *)"stop", (char *)"tbmq.service", NULL });
+	answer = ask(request("status", "broker"), &code);
+	if (answer == NULL)
+		return code;
+	pid = (int)json_integer_value(json_object_get(json_object_get(answer, "broker"), "pid"));
+	json_decref(answer);
+	answer = ask(request("stop", "broker"), &code);
+	json_decref(answer);
+	if (answer == NULL)
+		return code;
+	for (int i = 0; i < 600; i++) {
+		if (kill(pid, 0) != 0 && errno == ESRCH)
+			return DONE;
+		poll(NULL, 0, 50);
+	}
+	fprintf(stderr, "tbmqctl: the broker (pid %d) does not end; look into its log\n", pid);
+	return TIMEOUT;
+}
+
+static int
+cmd_restart(int argc, char **argv)
+{
+	int code = ctl_is_running() ? cmd_stop(0, NULL) : DONE;
+
+	return code == DONE ? cmd_start(argc, argv) : code;
+}
+
+static void
+print_status(const json_t *answer)
+{
+	json_t *p;
+	size_t i;
+
+	printf("%-11s %-19s %7s %4s %9s %8s %8s %9s %8s %11s %11s\n", "process", "state", "pid",
+	    "gen", "uptime s", "restarts", "cpu s", "memory", "clients", "in", "out");
+	json_array_foreach(json_object_get(answer, "processes"), i, p)
+	{
+		const char *words = json_string_value(json_object_get(p, "last_words"));
+
+		printf("%-11s %-19s %7d %4d %9.0f %8d %8.2f %7lld K %8lld %11lld %11lld\n",
+		    json_string_value(json_object_get(p, "name")),
+		    json_string_value(json_object_get(p, "state")),
+		    (int)json_integer_value(json_object_get(p, "pid")),
+		    (int)json_integer_value(json_object_get(p, "generation")),
+		    json_number_value(json_object_get(p, "uptime_s")),
+		    (int)json_integer_value(json_object_get(p, "restarts")),
+		    json_number_value(json_object_get(p, "cpu_s")),
+		    json_integer_value(json_object_get(p, "memory_bytes")) / 1024,
+		    json_integer_value(json_object_get(p, "clients")),
+		    json_integer_value(json_object_get(p, "messages_in")),
+		    json_integer_value(json_object_get(p, "messages_out")));
+		if (words != NULL && words[0] != '\0')
+			printf("            last end: %s\n", words);
+	}
+	json_array_foreach(json_object_get(answer, "listeners"), i, p)
+	    printf("listener %s: %s port %d\n", json_string_value(json_object_get(p, "name")),
+		json_string_value(json_object_get(p, "address")),
+		(int)json_integer_value(json_object_get(p, "port")));
+}
+
+static int
+cmd_status(int argc, char **argv)
+{
+	bool counters = argc > 0 && strcmp(argv[0], "--counters") == 0;
+	json_t *r = request(counters ? "counters" : "status", "broker"), *answer, *v;
+	const char *key;
+	int code;
+
+	if (counters && argc > 1)
+		parameter(r, "process", argv[1]);
+	else if (argc > (counters ? 1 : 0)) {
+		json_decref(r);
+		return bad_usage("status takes --counters [PROCESS]");
+	}
+	answer = ask(r, &code);
+	if (answer == NULL)
+		return code;
+	if (ctl.json)
+		print_json(answer);
+	else if (!counters)
+		print_status(answer);
+	else
+		json_object_foreach(json_object_get(answer, "counters"), key, v)
+		    printf("%-32s %lld\n", key, json_integer_value(v));
+	json_decref(answer);
+	return DONE;
+}
+
+static int
+cmd_version(int argc, char **argv)
+{
+	json_t *answer;
+	int code;
+
+	(void)argc;
+	(void)argv;
+	answer = ask(request("version", "broker"), &code);
+	if (answer != NULL)
+		printf("%s\n", json_string_value(json_object_get(answer, "version")));
+	json_decref(answer);
+	return code;
+}
+
+/* --- configuration ----------------------------------------------------------------------- */
+
+static int
+print_changes(json_t *r)
+{
+	json_t *answer, *c;
+	int code;
+	size_t i;
+
+	answer = ask(r, &code);
+	if (answer == NULL)
+		return code;
+	if (ctl.json) {
+		print_json(answer);
+	} else {
+		json_array_foreach(json_object_get(answer, "changes"), i, c)
+		    printf("%s: %s -> %s (%s)\n", json_string_value(json_object_get(c, "key")),
+			json_string_value(json_object_get(c, "from")),
+			json_string_value(json_object_get(c, "to")),
+			json_string_value(json_object_get(c, "when")));
+		if (json_array_size(json_object_get(answer, "changes")) == 0)
+			printf("no changes\n");
+	}
+	json_decref(answer);
+	return DONE;
+}
+
+/* The master opens it: the path must not depend on where we are. */
+static json_t *
+with_file(json_t *r, const char *file)
+{
+	char path[PATH_MAX];
+
+	if (file != NULL)
+		parameter(r, "file", realpath(file, path) != NULL ? path : file);
+	return r;
+}
+
+static int
+cmd_reload(int argc, char **argv)
+{
+	(void)argv;
+	if (argc > 0)
+		return bad_usage("reload takes no arguments");
+	return print_changes(request("reload", "broker"));
+}
+
+static int
+cmd_config_check(int argc, char **argv)
+{
+	const char *file = argc > 0 ? argv[0] : ctl.dirs.conf;
+	static struct conf c;
+	struct conf_error err;
+
+	if (argc > 1)
+		return bad_usage("config check takes one file");
+	if (conf_parse(file, &c, &err) != 0) {
+		fprintf(stderr, "%s\n", err.text);
+		return FAILED;
+	}
+	printf("%s: ok\n", file);
+	return DONE;
+}
+
+static int
+cmd_config_show(int argc, char **argv)
+{
+	json_t *answer, *k;
+	int code;
+	size_t i;
+
+	(void)argc;
+	(void)argv;
+	answer = ask(request("show", "config"), &code);
+	if (answer == NULL)
+		return code;
+	if (ctl.json)
+		print_json(answer);
+	else
+		json_array_foreach(json_object_get(answer, "keys"), i, k)
+		    printf("%s = %s%s\n", json_string_value(json_object_get(k, "key")),
+			json_string_value(json_object_get(k, "value")),
+			json_is_true(json_object_get(k, "default")) ? "" : "    # changed");
+	json_decref(answer);
+	return DONE;
+}
+
+static int
+cmd_config_diff(int argc, char **argv)
+{
+	if (argc > 1)
+		return bad_usage("config diff takes one file");
+	return print_changes(with_file(request("diff", "config"), argc > 0 ? argv[0] : NULL));
+}
+
+static int
+cmd_config_apply(int argc, char **argv)
+{
+	json_t *r;
+
+	if (argc != 1 && !(argc == 3 && strcmp(argv[1], "--confirm") == 0))
+		return bad_usage("config apply takes FILE [--confirm SECONDS]");
+	r = with_file(request("apply", "config"), argv[0]);
+	if (argc == 3)
+		json_object_set_new(
+		    json_object_get(r, "parameters"), "confirm_s", json_real(atof(argv[2])));
+	return print_changes(r);
+}
+
+static int
+cmd_config_confirm(int argc, char **argv)
+{
+	(void)argc;
+	(void)argv;
+	return simple(request("confirm", "config"));
+}
+
+static int
+cmd_config_rollback(int argc, char **argv)
+{
+	(void)argc;
+	(void)argv;
+	return print_changes(request("rollback", "config"));
+}
+
+static int
+cmd_config_sample(int argc, char **argv)
+{
+	static struct conf c;
+
+	(void)argc;
+	(void)argv;
+	conf_defaults(&c);
+	return conf_write(&c, stdout) == 0 ? DONE : FAILED;
+}
+
+/* --- the rest ---------------------------------------------------------------------------- */
+
+static int
+cmd_log_level(int argc, char **argv)
+{
+	json_t *r;
+
+	if (argc < 1 || argc > 2)
+		return bad_usage("log-level takes LEVEL [MODULE]");
+	r = request("log-level", "broker");
+	parameter(r, "level", argv[0]);
+	parameter(r, "module", argc > 1 ? argv[1] : NULL);
+	return simple(r);
+}
+
+static int
+cmd_worker_restart(int argc, char **argv)
+{
+	char name[32];
+	json_t *r;
+
+	if (argc != 1)
+		return bad_usage("worker restart takes a number, as 0 for mqtt/0");
+	snprintf(name, sizeof(name), "mqtt/%.20s", argv[0]);
+	r = request("restart", "worker");
+	parameter(r, "name", name);
+	return simple(r);
+}
+
+static int
+cmd_drain(int argc, char **argv)
+{
+	json_t *r = request("drain", "broker");
+
+	for (int i = 0; i + 1 < argc; i += 2) {
+		if (strcmp(argv[i], "--rate") == 0)
+			json_object_set_new(
+			    json_object_get(r, "parameters"), "rate", json_real(atof(argv[i + 1])));
+		else if (strcmp(argv[i], "--server-reference") == 0)
+			parameter(r, "server_reference", argv[i + 1]);
+	}
+	if (argc % 2 != 0 || json_object_get(json_object_get(r, "parameters"), "rate") == NULL) {
+		json_decref(r);
+		return bad_usage("drain takes --rate N [--server-reference S]");
+	}
+	return simple(r);
+}
+
+static int
+cmd_client_list(int argc, char **argv)
+{
+	json_t *r = request("list", "client");
+	char worker[32];
+
+	for (int i = 0; i < argc; i++) {
+		if (strcmp(argv[i], "--connected") == 0)
+			json_object_set_new(
+			    json_object_get(r, "parameters"), "connected", json_true());
+		else if (i + 1 < argc && strcmp(argv[i], "--prefix") == 0)
+			parameter(r, "prefix", argv[++i]);
+		else if (i + 1 < argc && strcmp(argv[i], "--filter") == 0)
+			parameter(r, "filter", argv[++i]);
+		else if (i + 1 < argc && strcmp(argv[i], "--worker") == 0) {
+			snprintf(worker, sizeof(worker), "mqtt/%.20s", argv[++i]);
+			parameter(r, "worker", worker);
+		} else {
+			json_decref(r);
+			return bad_usage(
+			    "client list takes --connected, --prefix P, --filter TEXT, --worker N");
+		}
+	}
+	return print_list(r, "persist/0");
+}
+
+static int
+on_client(const char *verb, int argc, char **argv)
+{
+	json_t *r, *answer;
+	int code;
+
+	if (argc != 1)
+		return bad_usage("a client identifier is needed");
+	r = request(verb, "client");
+	parameter(r, "client_id", argv[0]);
+	answer = ask(r, &code);
+	if (answer == NULL)
+		return code;
+	if (ctl.json)
+		print_json(answer);
+	else if (json_object_get(answer, "client") != NULL)
+		print_row(json_object_get(answer, "client"));
+	json_decref(answer);
+	return DONE;
+}
+
+static int
+cmd_client_show(int argc, char **argv)
+{
+	return on_client("show", argc, argv);
+}
+
+static int
+cmd_client_kick(int argc, char **argv)
+{
+	return on_client("kick", argc, argv);
+}
+
+static int
+cmd_client_clear(int argc, char **argv)
+{
+	return on_client("clear-session", argc, argv);
+}
+
+static int
+cmd_subscription_list(int argc, char **argv)
+{
+	json_t *status, *p;
+	int code;
+	size_t i;
+
+	if (argc != 0 && !(argc == 2 && strcmp(argv[0], "--client") == 0))
+		return bad_usage("subscription list takes --client ID");
+	status = ask(request("status", "broker"), &code);
+	if (status == NULL)
+		return code;
+	json_array_foreach(json_object_get(status, "processes"), i, p)
+	{
+		const char *name = json_string_value(json_object_get(p, "name"));
+		json_t *r;
+
+		if (strcmp(name, "master") == 0)
+			continue;
+		r = request("list", "subscription");
+		parameter(r, "client_id", argc == 2 ? argv[1] : NULL);
+		code = print_list(r, name);
+		if (code != DONE)
+			break;
+	}
+	json_decref(status);
+	return code;
+}
+
+static int
+cmd_retained_list(int argc, char **argv)
+{
+	json_t *r = request("list", "retained");
+
+	parameter(r, "filter", argc > 0 ? argv[0] : NULL);
+	return print_list(r, "persist/0");
+}
+
+static int
+on_retained(const char *verb, const char *name, int argc, char **argv)
+{
+	json_t *r, *answer;
+	int code;
+
+	if (argc != 1)
+		return bad_usage("a topic or filter is needed");
+	r = request(verb, "retained");
+	parameter(r, name, argv[0]);
+	answer = ask(r, &code);
+	if (answer != NULL) {
+		json_object_del(answer, "ok");
+		print_row(answer);
+	}
+	json_decref(answer);
+	return code;
+}
+
+static int
+cmd_retained_show(int argc, char **argv)
+{
+	return on_retained("show", "topic", argc, argv);
+}
+
+static int
+cmd_retained_clear(int argc, char **argv)
+{
+	return on_retained("clear", "filter", argc, argv);
+}
+
+/* --- main -------------------------------------------------------------------------------- */
+
+/* The command whose words begin argv; *used_out of them. */
+static const struct command *
+find(int argc, char **argv, int *used_out)
+{
+	for (size_t i = 0; i < COMMANDS; i++) {
+		const char *space = strchr(commands[i].words, ' ');
+		size_t len =
+		    space != NULL ? (size_t)(space - commands[i].words) : strlen(commands[i].words);
+
+		if (argc < 1 || strlen(argv[0]) != len ||
+		    strncmp(argv[0], commands[i].words, len) != 0)
+			continue;
+		if (space != NULL && (argc < 2 || strcmp(argv[1], space + 1) != 0))
+			continue;
+		*used_out = space != NULL ? 2 : 1;
+		return &commands[i];
+	}
+	return NULL;
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "dir", required_argument, NULL, 'd' },
+		{ "json", no_argument, NULL, 'j' },
+		{ "version", no_argument, NULL, 'V' },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 },
+	};
+	const struct command *c;
+	const char *dir = NULL;
+	int o, used, n = 0;
+
+	while ((o = getopt_long(argc, argv, "+", options, NULL)) != -1)
+		switch (o) {
+		case 'd':
+			dir = optarg;
+			break;
+		case 'j':
+			ctl.json = true;
+			break;
+		case 'V':
+			printf("tbmqctl %s\n", TBMQ_VERSION);
+			return DONE;
+		case 'h':
+			usage(stdout);
+			return DONE;
+		default:
+			usage(stderr);
+			return USAGE;
+		}
+	argc -= optind;
+	argv += optind;
+	/* --json may stand behind the command as well. */
+	for (int i = 0; i < argc; i++) {
+		if (strcmp(argv[i], "--json") == 0)
+			ctl.json = true;
+		else
+			argv[n++] = argv[i];
+	}
+	argc = n;
+	if (dirs_init(&ctl.dirs, dir, NULL) != 0) {
+		fprintf(stderr, "tbmqctl: the path of the directory is too long\n");
+		return FAILED;
+	}
+	if (argc == 0) {
+		usage(stderr);
+		return USAGE;
+	}
+	c = find(argc, argv, &used);
+	if (c == NULL)
+		return bad_usage("no such command");
+	return c->fn(argc - used, argv + used);
+}

@@ -1,0 +1,396 @@
+/*
+ * tbmqd - the supervisor; see master.h
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "master/master.h"
+#include "shared/base/clock.h"
+#include "shared/base/log.h"
+
+#define TICK_MS 500
+
+struct master master = { .lock = -1, .snapshot = -1, .ready_pipe = -1 };
+
+static struct {
+	struct watch signals;
+	struct timer tick;
+	char error[600]; /* why it could not start */
+	int code;
+} me;
+
+static void
+usage(FILE *to)
+{
+	fprintf(to,
+	    "Usage: tbmqd [OPTION]...\n"
+	    "TBMQ, an MQTT broker. Usually started by `tbmqctl start` or the service manager.\n\n"
+	    "  --dir DIR         a private instance: configuration, sockets, data and log below "
+	    "DIR\n"
+	    "  --config FILE     configuration file\n"
+	    "  --foreground      stay in the foreground, log to stderr\n"
+	    "  --port N          port of the first listener; 0 picks a free one\n"
+	    "  --workers N       worker processes: 1 to 64, or auto\n"
+	    "  --data-dir DIR    directory of the store\n"
+	    "  --set KEY=VALUE   any key of the configuration; listener.NAME.KEY=VALUE for "
+	    "listeners\n"
+	    "  -t                check the configuration and exit\n"
+	    "  --version         print the version and exit\n"
+	    "  --help            print this and exit\n\n"
+	    "Environment: TBMQ_PORT, TBMQ_WORKERS, TBMQ_DATA_DIR, as the options.\n"
+	    "Signals: TERM and INT stop, HUP reloads, USR1 opens the log file anew.\n"
+	    "Exit codes: 0 ended as asked, 1 could not start or run, 2 usage.\n");
+}
+
+static void
+add_override(const char *key, const char *value)
+{
+	char *text;
+
+	master.overrides =
+	    realloc(master.overrides, (size_t)(master.noverrides + 1) * sizeof(*master.overrides));
+	if (master.overrides == NULL ||
+	    asprintf(&text, "%s%s%s", key, key[0] != '\0' ? "=" : "", value) < 0) {
+		fprintf(stderr, "tbmqd: no memory\n");
+		exit(1);
+	}
+	master.overrides[master.noverrides++] = text;
+}
+
+/* To whoever waits for us in the foreground. */
+static void
+tell_starter(const char *text)
+{
+	if (master.ready_pipe < 0)
+		return;
+	(void)!write(master.ready_pipe, text, strlen(text));
+	close(master.ready_pipe);
+	master.ready_pipe = -1;
+}
+
+void
+master_ready(void)
+{
+	char text[160];
+	FILE *f;
+
+	if (master.ready)
+		return;
+	master.ready = true;
+	f = fopen(master.dirs.pid, "we");
+	if (f != NULL) {
+		fprintf(f, "%d\n", (int)getpid());
+		fclose(f);
+	}
+	snprintf(text, sizeof(text), "READY=1\nSTATUS=%u workers\nMAINPID=%d", master.workers,
+	    (int)getpid());
+	notify_send(text);
+	log_notice("main: ready version=%s pid=%d workers=%u", TBMQ_VERSION, (int)getpid(),
+	    master.workers);
+	tell_starter("ok");
+}
+
+void
+master_failed(const char *fmt, ...)
+{
+	va_list ap;
+
+	if (master.stopping)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(me.error, sizeof(me.error), fmt, ap);
+	va_end(ap);
+	log_err("main: %s", me.error);
+	me.code = 1;
+	master_stop();
+}
+
+void
+master_stop(void)
+{
+	if (master.stopping)
+		return;
+	log_notice("main: stopping");
+	notify_send("STOPPING=1");
+	master.stopping = true;
+	slots_stop();
+}
+
+static void
+on_signal(struct watch *w, uint32_t events)
+{
+	struct signalfd_siginfo info;
+
+	(void)events;
+	while (read(w->fd, &info, sizeof(info)) == sizeof(info))
+		switch (info.ssi_signo) {
+		case SIGCHLD:
+			slots_reap();
+			break;
+		case SIGHUP:
+			control_reload();
+			break;
+		case SIGUSR1:
+			(void)logfile_open();
+			break;
+		default:
+			master_stop();
+		}
+}
+
+static void
+on_tick(struct timer *t)
+{
+	static uint64_t told_ms;
+	uint64_t dog = notify_watchdog_ms();
+
+	slots_tick();
+	if (dog > 0 && clock_ms() - told_ms > dog / 3) {
+		notify_send("WATCHDOG=1");
+		told_ms = clock_ms();
+	}
+	timer_set(loop_timers(master.loop), t, clock_ms() + TICK_MS);
+}
+
+static int
+signals_open(void)
+{
+	sigset_t set;
+	int fd;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGUSR1);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (fd < 0)
+		return -errno;
+	me.signals.fn = on_signal;
+	return loop_add(master.loop, &me.signals, fd, EPOLLIN);
+}
+
+/* In the parent: waits for the child's word, says it, and exits. */
+static int
+daemonise(void)
+{
+	char text[700] = "";
+	size_t len = 0;
+	ssize_t n;
+	int fd[2];
+	pid_t pid;
+
+	if (pipe2(fd, O_CLOEXEC) != 0)
+		return -errno;
+	pid = fork();
+	if (pid < 0)
+		return -errno;
+	if (pid == 0) {
+		close(fd[0]);
+		master.ready_pipe = fd[1];
+		setsid();
+		return 0;
+	}
+	close(fd[1]);
+	while (len < sizeof(text) - 1 && (n = read(fd[0], text + len, sizeof(text) - 1 - len)) > 0)
+		len += (size_t)n;
+	if (strcmp(text, "ok") == 0)
+		exit(0);
+	fprintf(stderr, "tbmqd: %s\n", len > 0 ? text : "ended while starting; see the log");
+	exit(1);
+}
+
+static void
+to_null(void)
+{
+	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	dup2(fd, 0);
+	dup2(fd, 1);
+	/* stderr keeps what has no log to go to, as the reports of sanitizers */
+	if (fd > 2)
+		close(fd);
+}
+
+static void
+limits(void)
+{
+	struct rlimit lim;
+
+	if (getrlimit(RLIMIT_NOFILE, &lim) == 0) {
+		lim.rlim_cur = lim.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &lim);
+	}
+	prctl(PR_SET_DUMPABLE, 1);
+}
+
+static int
+run(bool stay)
+{
+	struct conf_error err;
+	int bad;
+
+	log_init("master");
+	clock_init();
+	master.foreground = stay;
+	if (dirs_make(&master.dirs) != 0)
+		return 1;
+	if (reload_parse(master.dirs.conf, &master.conf, &err) != 0) {
+		fprintf(stderr, "tbmqd: %s\n", err.text);
+		return 1;
+	}
+	master.lock = dirs_lock(&master.dirs);
+	if (master.lock < 0)
+		return 1;
+	master.conf.number = ++master.numbers;
+	master.start_ms = clock_wall_ms();
+	bad = listen_bind(&master.conf, master.listener, &err);
+	if (bad != 0) {
+		fprintf(stderr, "tbmqd: %s\n", err.text);
+		return 1;
+	}
+	if (!stay && (bad = daemonise()) != 0) {
+		fprintf(stderr, "tbmqd: cannot start in the background: %s\n", strerror(-bad));
+		return 1;
+	}
+	limits();
+	bad = loop_new(&master.loop);
+	if (bad == 0)
+		bad = signals_open();
+	slots_init();
+	master.snapshot = conf_snapshot(&master.conf);
+	if (bad == 0 && master.snapshot < 0)
+		bad = master.snapshot;
+	if (bad == 0)
+		bad = logfile_open();
+	if (bad == 0)
+		bad = control_open();
+	if (bad != 0) {
+		snprintf(me.error, sizeof(me.error), "cannot start: %s", strerror(-bad));
+		log_err("main: %s", me.error);
+		tell_starter(me.error);
+		return 1;
+	}
+	if (!stay)
+		to_null();
+	log_notice("main: starting version=%s configuration=%s", TBMQ_VERSION, master.dirs.conf);
+	timer_init(&me.tick, on_tick);
+	timer_set(loop_timers(master.loop), &me.tick, clock_ms() + TICK_MS);
+	slots_start();
+	loop_run(master.loop);
+
+	timer_del(&me.tick);
+	tell_starter(me.error[0] != '\0' ? me.error : "stopped while starting");
+	control_close();
+	listen_close_all();
+	unlink(master.dirs.pid);
+	close(master.snapshot);
+	close(me.signals.fd);
+	loop_free(master.loop);
+	log_notice("main: stopped");
+	close(master.lock);
+	return me.code;
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "dir", required_argument, NULL, 'd' },
+		{ "config", required_argument, NULL, 'c' },
+		{ "foreground", no_argument, NULL, 'f' },
+		{ "port", required_argument, NULL, 'p' },
+		{ "workers", required_argument, NULL, 'w' },
+		{ "data-dir", required_argument, NULL, 'D' },
+		{ "set", required_argument, NULL, 's' },
+		{ "version", no_argument, NULL, 'V' },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 },
+	};
+	static const struct {
+		const char *env, *key;
+	} from_env[] = { { "TBMQ_PORT", "port" }, { "TBMQ_WORKERS", "workers" },
+		{ "TBMQ_DATA_DIR", "data_dir" } };
+	const char *dir = NULL, *conf = NULL;
+	bool stay = false, check = false;
+	struct conf_error err;
+	int o, code;
+
+	for (size_t i = 0; i < sizeof(from_env) / sizeof(from_env[0]); i++)
+		if (getenv(from_env[i].env) != NULL)
+			add_override(from_env[i].key, getenv(from_env[i].env));
+	while ((o = getopt_long(argc, argv, "t", options, NULL)) != -1)
+		switch (o) {
+		case 'd':
+			dir = optarg;
+			break;
+		case 'c':
+			conf = optarg;
+			break;
+		case 'f':
+			stay = true;
+			break;
+		case 'p':
+			add_override("port", optarg);
+			break;
+		case 'w':
+			add_override("workers", optarg);
+			break;
+		case 'D':
+			add_override("data_dir", optarg);
+			break;
+		case 's':
+			add_override("", optarg);
+			break;
+		case 't':
+			check = true;
+			break;
+		case 'V':
+			printf("tbmqd %s\n", TBMQ_VERSION);
+			return 0;
+		case 'h':
+			usage(stdout);
+			return 0;
+		default:
+			usage(stderr);
+			return 2;
+		}
+	if (optind != argc) {
+		usage(stderr);
+		return 2;
+	}
+	if (dirs_init(&master.dirs, dir, conf) != 0) {
+		fprintf(stderr, "tbmqd: the path of the directory is too long\n");
+		return 1;
+	}
+	if (check) {
+		static struct conf c;
+
+		code = reload_parse(master.dirs.conf, &c, &err) == 0 ? 0 : 1;
+		if (code == 0)
+			printf("%s: ok\n", master.dirs.conf);
+		else
+			fprintf(stderr, "%s\n", err.text);
+	} else {
+		code = run(stay);
+	}
+	for (int i = 0; i < master.noverrides; i++)
+		free((void *)master.overrides[i]);
+	free(master.overrides);
+	return code;
+}

@@ -1,0 +1,149 @@
+/*
+ * master.h - tbmqd, the supervisor: binds listeners, starts and restarts children, runs reloads
+ *
+ * It sees no client byte and reads no ring. Everything runs in one event loop and nothing waits for a child.
+ *
+ *     main.c     options, daemon, signals          dirs.c     paths of an instance, lock
+ *     spawn.c    fork and exec: the only place     slots.c    lives of the children
+ *     listen.c   sockets of listeners              reload.c   offer, votes, switch
+ *     control.c  requests of tbmqctl               status.c   what it answers about the processes
+ *     logfile.c  where log lines go                notify.c   the service manager
+ */
+#ifndef MASTER_MASTER_H
+#define MASTER_MASTER_H
+
+#include <jansson.h>
+#include <limits.h>
+#include <sys/types.h>
+
+#include "shared/conf/conf.h"
+#include "shared/conf/dirs.h"
+#include "shared/ipc/chan.h"
+#include "shared/ipc/segment.h"
+#include "shared/net/loop.h"
+#include "shared/net/sock.h"
+
+#define LISTENERS_MAX CONF_LISTENERS
+
+enum slot_state {
+	SLOT_EMPTY,
+	SLOT_BORN,
+	SLOT_LINKING,
+	SLOT_READY,
+	SLOT_DRAINING,
+	SLOT_STOPPING,
+	SLOT_BACKOFF
+};
+
+struct slot {
+	unsigned n;
+	enum slot_state state;
+	uint32_t gen;
+	pid_t pid;
+	struct chan chan;
+	int segment, bell; /* -1: not given yet */
+	const struct segment *seg;
+	struct segment_shape shape;
+	struct timer timer; /* birth, back-off, or a kill that is due */
+	uint64_t born_ms, ready_ms;
+	uint64_t offered;         /* number of the snapshot it was last offered */
+	uint32_t restarts, quick; /* quick: deaths in a row soon after birth */
+	bool hung, voted, stop_asked, wanted;
+	unsigned lent_to; /* slot + 1 of the worker that accepts for it; 0: nobody */
+	char last_words[512];
+};
+
+struct
+    listener { /* of the configuration in force, and those clients of a removed one still use no more */
+	bool used;
+	uint32_t index; /* in the snapshot */
+	struct conf_listener conf;
+	struct sock_addr addr;
+	int fd[SLOT_MQTT_MAX]; /* one for each worker; -1: not bound */
+};
+
+struct master {
+	struct loop *loop;
+	struct dirs dirs;
+	struct conf conf; /* in force */
+	int snapshot;     /* its memfd */
+	uint64_t numbers; /* snapshots made so far */
+	uint32_t gens;
+	struct hash_key key;
+	uint64_t start_ms, broker_id;
+	unsigned workers; /* wanted */
+	bool stopping, ready, foreground;
+	int lock;
+	struct slot slot[SLOTS];
+	struct listener listener[LISTENERS_MAX];
+	int noverrides;
+	const char **overrides;
+	int ready_pipe; /* to who started us: -1 once told */
+};
+
+extern struct master master;
+
+/* dirs.c */
+int dirs_make(const struct dirs *d); /* creates what is missing; says what is wrong */
+int dirs_lock(
+    const struct dirs *d); /* waits for children of a master that died; fd, or -errno (said) */
+
+/* spawn.c */
+int spawn_child(struct slot *s, int chan_fd);
+
+/* slots.c */
+void slots_init(void);
+void slots_start(void);
+void slots_want(unsigned workers); /* more or fewer workers */
+void slots_reap(void);
+void slots_stop(void);                   /* all, workers first */
+void slots_tick(void);                   /* heartbeats */
+bool slot_is_live(const struct slot *s); /* has a segment, takes messages */
+int slot_send(
+    struct slot *s, enum ipc_type type, const void *body, size_t len, const int *fds, int nfds);
+void slot_kill(struct slot *s, int sig, const char *why);
+bool slots_ready(void);
+unsigned workers_of(const struct conf *c);
+void
+slot_listeners(struct slot *s, const struct slot *to, bool lent); /* sends s's sockets to `to` */
+void slot_take_back(struct slot *s, struct slot *from);
+void slot_restart(struct slot *s); /* asked to end; a successor follows */
+
+/* listen.c */
+int listen_bind(const struct conf *c, struct listener out[LISTENERS_MAX],
+    struct conf_error *err); /* keeps those that are bound already */
+void listen_commit(struct listener next[LISTENERS_MAX]);
+void listen_discard(struct listener next[LISTENERS_MAX]);
+uint32_t listen_id(unsigned listener, unsigned worker);
+void listen_close_all(void);
+
+/* reload.c */
+typedef void reload_done_fn(void *arg, int err, const char *why);
+void reload_begin(const struct conf *next, reload_done_fn *done, void *arg);
+void reload_vote(struct slot *s, const struct msg_vote *v);
+void reload_gone(struct slot *s); /* died in the middle of a vote */
+int reload_parse(const char *file, struct conf *out,
+    struct conf_error *err); /* with the overrides of the command line */
+bool reload_is_running(void);
+
+/* control.c, status.c */
+int control_open(void);
+void control_close(void);
+void control_reload(void); /* nobody waits for the answer */
+json_t *status_json(void);
+json_t *status_counters(const char *process);
+
+/* logfile.c */
+int logfile_open(void); /* as the configuration says; tells live children */
+void logfile_to(struct slot *s);
+
+/* notify.c */
+void notify_send(const char *text);
+uint64_t notify_watchdog_ms(void); /* 0: none */
+
+/* main.c */
+void master_ready(void);
+void master_failed(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void master_stop(void);
+
+#endif

@@ -1,0 +1,180 @@
+/*
+ * A reload is a transaction: parse, bind what is new, offer the snapshot to every child, switch only if all say yes in time.
+ */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "master/master.h"
+#include "shared/base/clock.h"
+#include "shared/base/log.h"
+
+#define VOTE_MS 5000
+
+static struct {
+	bool running, timer_ready;
+	struct conf next;
+	int snapshot;
+	struct listener listener[LISTENERS_MAX];
+	struct timer timer;
+	reload_done_fn *done;
+	void *arg;
+} the = { .snapshot = -1 };
+
+static void reload_end(int err, const char *why);
+static void reload_count(void);
+
+bool
+reload_is_running(void)
+{
+	return the.running;
+}
+
+int
+reload_parse(const char *file, struct conf *out, struct conf_error *err)
+{
+	struct conf c;
+	int bad = conf_parse(file, &c, err);
+
+	for (int i = 0; i < master.noverrides && bad == 0; i++)
+		bad = conf_override(&c, master.overrides[i], err);
+	if (bad == 0)
+		*out = c;
+	return bad;
+}
+
+static void
+on_late(struct timer *t)
+{
+	(void)t;
+	for (unsigned i = 0; i < SLOTS; i++)
+		if (master.slot[i].state == SLOT_READY && !master.slot[i].voted) {
+			char why[128];
+
+			snprintf(why, sizeof(why), "%s did not answer within %d s", proc_title(i),
+			    VOTE_MS / 1000);
+			reload_end(-ETIMEDOUT, why);
+			return;
+		}
+	reload_end(-ETIMEDOUT, "not all processes answered in time");
+}
+
+/* What only a restart applies keeps its value. */
+static void
+keep_restart_keys(struct conf *next)
+{
+	const struct conf *now = &master.conf;
+
+	next->user = now->user;
+	next->data_dir = now->data_dir;
+	next->ring_size = now->ring_size;
+}
+
+void
+reload_begin(const struct conf *next, reload_done_fn *done, void *arg)
+{
+	struct conf_error err;
+	struct msg_conf m;
+	int bad;
+
+	the.done = done;
+	the.arg = arg;
+	the.next = *next;
+	keep_restart_keys(&the.next);
+	the.next.number = m.number = ++master.numbers;
+	bad = listen_bind(&the.next, the.listener, &err);
+	if (bad != 0) {
+		done(arg, bad, err.text);
+		return;
+	}
+	the.snapshot = conf_snapshot(&the.next);
+	if (the.snapshot < 0) {
+		listen_discard(the.listener);
+		done(arg, the.snapshot, "cannot make a snapshot");
+		return;
+	}
+	if (!the.timer_ready)
+		timer_init(&the.timer, on_late);
+	the.timer_ready = true;
+	the.running = true;
+	timer_set(loop_timers(master.loop), &the.timer, clock_ms() + VOTE_MS);
+	for (unsigned i = 0; i < SLOTS; i++) {
+		struct slot *s = &master.slot[i];
+
+		s->voted = !slot_is_live(s);
+		if (s->voted)
+			continue;
+		s->offered = m.number;
+		slot_send(s, IPC_CONF_OFFER, &m, sizeof(m), &the.snapshot, 1);
+	}
+	reload_count();
+}
+
+void
+reload_vote(struct slot *s, const struct msg_vote *v)
+{
+	char why[sizeof(v->why) + 32];
+
+	if (!the.running || v->number != the.next.number)
+		return;
+	if (!v->yes) {
+		snprintf(why, sizeof(why), "%s: %.255s", proc_title(s->n), v->why);
+		reload_end(-EINVAL, why);
+		return;
+	}
+	s->voted = true;
+	reload_count();
+}
+
+/* Its successor starts with the snapshot in force when it is born; the vote goes on without it. */
+void
+reload_gone(struct slot *s)
+{
+	s->voted = true;
+	if (the.running)
+		reload_count();
+}
+
+static void
+reload_count(void)
+{
+	for (unsigned i = 0; i < SLOTS; i++)
+		if (slot_is_live(&master.slot[i]) && !master.slot[i].voted)
+			return;
+	reload_end(0, NULL);
+}
+
+static void
+reload_end(int err, const char *why)
+{
+	struct msg_conf m = { .number = the.next.number };
+
+	the.running = false;
+	timer_del(&the.timer);
+	for (unsigned i = 0; i < SLOTS; i++) {
+		struct slot *s = &master.slot[i];
+
+		if (s->pid <= 0)
+			continue;
+		/* One that was born meanwhile has the old snapshot. */
+		if (s->offered != m.number && err == 0)
+			slot_send(s, IPC_CONF_OFFER, &m, sizeof(m), &the.snapshot, 1);
+		slot_send(
+		    s, err == 0 ? IPC_CONF_COMMIT : IPC_CONF_WITHDRAW, &m, sizeof(m), NULL, 0);
+	}
+	if (err != 0) {
+		listen_discard(the.listener);
+		close(the.snapshot);
+		the.done(the.arg, err, why);
+		return;
+	}
+	close(master.snapshot);
+	master.snapshot = the.snapshot;
+	master.conf = the.next;
+	listen_commit(the.listener);
+	(void)logfile_open();
+	slots_want(workers_of(&master.conf));
+	log_notice(
+	    "reload: configuration number=%llu is in force", (unsigned long long)the.next.number);
+	the.done(the.arg, 0, NULL);
+}

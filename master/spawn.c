@@ -1,0 +1,116 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <libgen.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "master/master.h"
+#include "shared/base/log.h"
+
+/* What a child needs of the environment; nothing else is handed on. */
+static const char *const kept[] = {
+	"PATH",
+	"TZ",
+	"LANG",
+	"TBMQ_TEST_CLOCK",
+	"ASAN_OPTIONS",
+	"UBSAN_OPTIONS",
+	"LSAN_OPTIONS",
+	"TSAN_OPTIONS",
+	"MALLOC_CONF",
+};
+
+#define KEPT (sizeof(kept) / sizeof(kept[0]))
+
+/* Next to us, or where the package puts them. */
+static int
+find_exe(const char *name, char out[PATH_MAX])
+{
+	static const char *const places[] = { "", "../libexec/tbmq/" };
+	char self[PATH_MAX], *dir;
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+
+	if (n < 0)
+		return -errno;
+	self[n] = '\0';
+	dir = dirname(self);
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+		snprintf(out, PATH_MAX, "%.3900s/%s%s", dir, places[i], name);
+		if (access(out, X_OK) == 0)
+			return 0;
+	}
+	return -ENOENT;
+}
+
+static _Noreturn void
+child(const char *exe, const char *title, int chan_fd, const struct passwd *user, char **env)
+{
+	char *const argv[] = { (char *)(strrchr(exe, '/') + 1), (char *)title, NULL };
+	sigset_t none;
+
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	signal(SIGPIPE, SIG_DFL);
+	/* Both may be in each other's place: move them out of the way first. */
+	chan_fd = fcntl(chan_fd, F_DUPFD, 10);
+	int lock = fcntl(master.lock, F_DUPFD, 10);
+	if (chan_fd < 0 || lock < 0 || dup2(chan_fd, CHILD_CHAN_FD) < 0 ||
+	    dup2(lock, CHILD_LOCK_FD) < 0)
+		_exit(1);
+	close_range(CHILD_LOCK_FD + 1, ~0u, 0);
+	if (user != NULL &&
+	    (setgroups(0, NULL) != 0 || setgid(user->pw_gid) != 0 || setuid(user->pw_uid) != 0))
+		_exit(1);
+	execve(exe, argv, env);
+	_exit(1);
+}
+
+int
+spawn_child(struct slot *s, int chan_fd)
+{
+	const char *name = proc_info[proc_kind_of(s->n)].exe;
+	const struct passwd *user = NULL;
+	char exe[PATH_MAX], *env[KEPT + 1];
+	char *text[KEPT] = { NULL };
+	size_t n = 0;
+	pid_t pid;
+	int err;
+
+	err = find_exe(name, exe);
+	if (err != 0) {
+		log_err("spawn: cannot find %s next to tbmqd or in ../libexec/tbmq: %s", name,
+		    strerror(-err));
+		return err;
+	}
+	if (geteuid() == 0 && !master.dirs.is_private && master.conf.user.s[0] != '\0') {
+		user = getpwnam(master.conf.user.s);
+		if (user == NULL) {
+			log_err("spawn: no user \"%s\"; create it, or set user in %s",
+			    master.conf.user.s, master.dirs.conf);
+			return -ENOENT;
+		}
+	}
+	for (size_t i = 0; i < KEPT; i++) {
+		const char *v = getenv(kept[i]);
+
+		if (v != NULL && asprintf(&text[n], "%s=%s", kept[i], v) >= 0) {
+			env[n] = text[n];
+			n++;
+		}
+	}
+	env[n] = NULL;
+	pid = fork();
+	err = pid < 0 ? -errno : 0;
+	if (pid == 0)
+		child(exe, proc_title(s->n), chan_fd, user, env);
+	while (n > 0)
+		free(text[--n]);
+	if (err == 0)
+		s->pid = pid;
+	return err;
+}
