@@ -28,6 +28,7 @@ struct peer {
 	uint32_t gen;   /* 0: not mapped */
 	bool is_open;   /* both have mapped the other */
 	bool is_broken; /* it lied: nothing is read or believed until it has died */
+	bool owes_room; /* somebody was told that it waits: on_room is due */
 	uint64_t released;
 	const struct segment *seg;
 	struct segment_shape shape;
@@ -387,7 +388,10 @@ mesh_send(struct mesh *m, unsigned slot, unsigned type, const struct iovec *iov,
 	p->waited++;
 	count(CNT_ring_overflows);
 	waiting_move(m, p);
-	return p->first != NULL ? MESH_WAITS : MESH_SENT;
+	if (p->first == NULL)
+		return MESH_SENT;
+	p->owes_room = true;
+	return MESH_WAITS;
 }
 
 bool
@@ -486,16 +490,17 @@ mesh_flush(struct mesh *m)
 
 	for (unsigned i = 0; i < m->nlive; i++) {
 		struct peer *p = &m->peer[m->live[i]];
-		bool waited = p->first != NULL;
 
-		if (waited)
+		if (p->first != NULL)
 			waiting_move(m, p);
 		if (ring_publish(&p->tx) && p->is_open)
 			peer_ring(m, p, false);
 		if (p->tx.cap == 0 && !p->is_broken)
 			peer_liar(m, p, "the tail of our ring can't be there");
-		if (waited && p->first == NULL)
+		if (p->owes_room && p->first == NULL) {
+			p->owes_room = false;
 			m->ops->on_room(m->arg, p->slot);
+		}
 	}
 	if (m->peer[SLOT_PERSIST].gen == 0 && m->slot != SLOT_PERSIST)
 		ring_publish(&m->peer[SLOT_PERSIST].tx); /* for its successor */
