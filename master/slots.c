@@ -57,7 +57,7 @@ on_end(struct chan *ch, int err)
 	struct slot *s = slot_of(ch);
 
 	log_debug("slots: channel closed process=%s error=%d", proc_title(s->n), err);
-	if (s->pid > 0 && s->state != SLOT_STOPPING)
+	if (s->pid > 0 && s->state != SLOT_STOPPING && !s->stop_asked)
 		kill(s->pid, SIGKILL);
 }
 
@@ -76,7 +76,8 @@ slot_send(
 	if (s->pid <= 0 || s->chan.fd < 0)
 		return -EPIPE;
 	err = chan_send(&s->chan, type, body, len, fds, nfds);
-	if (err != 0) {
+	/* One that is just ending has closed its end: the reap will tell. */
+	if (err != 0 && err != -EPIPE && err != -ECONNRESET) {
 		log_err("slots: cannot send %s to process=%s: %s", ipc_name(type), proc_title(s->n),
 		    strerror(-err));
 		slot_kill(s, SIGKILL, "does not read its control socket");

@@ -53,6 +53,7 @@ child(const char *exe, const char *title, int chan_fd, const struct passwd *user
 	char *const argv[] = { (char *)(strrchr(exe, '/') + 1), (char *)title, NULL };
 	sigset_t none;
 
+	setpgid(0, 0); /* a terminal's interrupt is for the master, which ends us in order */
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGPIPE, SIG_DFL);

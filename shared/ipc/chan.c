@@ -132,7 +132,7 @@ chan_send(
 	}
 	if (ch->queued + q->len > QUEUE_MAX) {
 		free(q);
-		return -EPIPE;
+		return -ENOBUFS;
 	}
 	for (int i = 0; i < nfds; i++) {
 		q->fd[i] = dup(fds[i]);

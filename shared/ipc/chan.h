@@ -2,7 +2,7 @@
  * chan.h - control socket between the master and a child: messages with descriptors, from msgs.def
  *
  * SOCK_SEQPACKET: a message is whole or not there. Sending never blocks: what the kernel doesn't take waits in a bounded queue, and a peer
- * that lets it fill is as good as dead (-EPIPE). Each process has one table on_msg[]: all that can happen to it.
+ * that lets it fill is as good as dead (-ENOBUFS). Each process has one table on_msg[]: all that can happen to it.
  *
  * Runs in: master (one per child), children (one).
  * Trusts:  not the other side: the gate checks type, sender, size and descriptors before any handler; what is refused is counted.

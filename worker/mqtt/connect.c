@@ -357,8 +357,8 @@ connect_register_all(void)
 		if (!c->durable)
 			continue;
 		LIST_FOREACH(s, tmp, &c->subs, struct sub, link) {
-			char text[UINT16_MAX + 1];
-			size_t len = subscribe_filter_text(s, text);
+			static char text[SUBSCRIBE_TEXT_MAX];
+			size_t len = subscribe_stored_text(s, text);
 			struct rec_sub rec = {
 				.epoch = c->epoch,
 				.session = c->session,

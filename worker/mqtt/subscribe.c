@@ -20,7 +20,7 @@ struct suback {
 	uint8_t type;
 	struct suback_filter {
 		struct retain_get *get; /* to be started once acknowledged, or NULL */
-		char *text;             /* while persist is asked: as the client wrote it */
+		char *text;             /* while persist is asked: as persist knows it */
 		uint16_t text_len;
 		uint8_t reason, options;
 		bool existed;
@@ -53,8 +53,8 @@ static void
 filter_add(struct conn *c, struct suback *b, uint32_t nth, const struct filter *f, uint32_t id);
 static void suback_send(struct conn *c, struct suback *b);
 static void filter_stored(struct conn *c, struct suback_filter *bf, const struct rec_subbed *r);
-static bool ask_persist(struct conn *c, struct suback *b, uint32_t nth, unsigned type,
-    struct span filter, uint8_t options, uint32_t id);
+static bool
+ask_persist(struct conn *c, struct suback *b, uint32_t nth, unsigned type, const struct sub *s);
 static struct retain_get *get_new(struct conn *c, struct span filter, uint8_t options, uint32_t id);
 static void get_page(struct retain_get *g);
 static void get_free(struct retain_get *g);
@@ -160,7 +160,7 @@ on_unsubscribe(struct conn *c, struct span body, uint8_t flags)
 			continue;
 		count(CNT_unsubscribes);
 		if (c->durable)
-			ask_persist(c, b, nth, REC_UNSUB, written, 0, 0);
+			ask_persist(c, b, nth, REC_UNSUB, sub);
 		sub_del(sub);
 	}
 	if (--b->left == 0)
@@ -179,13 +179,18 @@ subscribe_drop(struct conn *c)
 		sub_del(s);
 }
 
+/* Persist's filter has the mount point of the listener it came by; through another one it can't be what this client meant. */
 bool
-subscribe_resume(struct conn *c, struct span written, uint8_t options, uint32_t id)
+subscribe_resume(struct conn *c, struct span stored, uint8_t options, uint32_t id)
 {
-	struct span filter, group;
+	struct span group = span_of(NULL, 0), filter = stored;
 	struct sub *s;
 
-	if (!filter_parts(c, written, &filter, &group))
+	if (!filter_is_valid(stored))
+		return true;
+	filter_share(stored, &group, &filter);
+	if (filter.len <= c->mount_len ||
+	    (c->mount_len > 0 && memcmp(filter.p, c->mount, c->mount_len) != 0))
 		return true;
 	s = sub_find(c, filter, group);
 	if (s == NULL)
@@ -315,11 +320,12 @@ subscribe_options(const struct sub *s)
 	    s->retain_handling << 4);
 }
 
-size_t
-subscribe_filter_text(const struct sub *s, char *buf)
+/* skip: bytes of the filter that are left out, the mount point's. */
+static size_t
+write_text(const struct sub *s, size_t skip, char *buf)
 {
 	struct span filter = index_filter(&s->node->n), group = index_group(&s->node->n);
-	size_t mount = s->conn->mount_len, n = 0;
+	size_t n = 0;
 
 	if (group.len > 0) {
 		memcpy(buf, "$share/", 7);
@@ -327,8 +333,20 @@ subscribe_filter_text(const struct sub *s, char *buf)
 		buf[7 + group.len] = '/';
 		n = 8 + group.len;
 	}
-	memcpy(buf + n, filter.p + mount, filter.len - mount);
-	return n + filter.len - mount;
+	memcpy(buf + n, filter.p + skip, filter.len - skip);
+	return n + filter.len - skip;
+}
+
+size_t
+subscribe_filter_text(const struct sub *s, char *buf)
+{
+	return write_text(s, s->conn->mount_len, buf);
+}
+
+size_t
+subscribe_stored_text(const struct sub *s, char *buf)
+{
+	return write_text(s, 0, buf);
 }
 
 void
@@ -419,7 +437,7 @@ filter_add(struct conn *c, struct suback *b, uint32_t nth, const struct filter *
 	if (group.len == 0 && self.conf.retain_available &&
 	    (f->retain_handling == 0 || (f->retain_handling == 1 && !bf->existed)))
 		bf->get = get_new(c, f->filter, bf->options, id);
-	if (c->durable && !ask_persist(c, b, nth, REC_SUB, f->filter, bf->options, id))
+	if (c->durable && !ask_persist(c, b, nth, REC_SUB, s))
 		filter_stored(c, bf, &(struct rec_subbed){ .reason = MQTT_UNSPECIFIED_ERROR });
 }
 
@@ -433,10 +451,11 @@ filter_stored(struct conn *c, struct suback_filter *bf, const struct rec_subbed 
 	if (r->reason >= 0x80) {
 		bf->reason = r->reason;
 		count(CNT_subscribes__refused);
-		s = !bf->existed &&
-			filter_parts(c, span_of(bf->text, bf->text_len), &filter, &group)
-		    ? sub_find(c, filter, group)
-		    : NULL;
+		group = span_of(NULL, 0);
+		filter = span_of(bf->text, bf->text_len);
+		if (bf->text != NULL)
+			filter_share(filter, &group, &filter);
+		s = !bf->existed && bf->text != NULL ? sub_find(c, filter, group) : NULL;
 		if (s != NULL)
 			sub_del(s);
 	}
@@ -448,25 +467,28 @@ filter_stored(struct conn *c, struct suback_filter *bf, const struct rec_subbed 
 }
 
 static bool
-ask_persist(struct conn *c, struct suback *b, uint32_t nth, unsigned type, struct span filter,
-    uint8_t options, uint32_t id)
+ask_persist(struct conn *c, struct suback *b, uint32_t nth, unsigned type, const struct sub *s)
 {
+	static char text[SUBSCRIBE_TEXT_MAX];
+	size_t len = subscribe_stored_text(s, text);
 	struct rec_sub rec = {
 		.epoch = c->epoch,
 		.session = c->session,
-		.subid = id,
-		.filter_len = (uint16_t)filter.len,
-		.options = options,
+		.subid = s->id,
+		.filter_len = (uint16_t)len,
+		.options = subscribe_options(s),
 	};
-	struct iovec iov[2] = { { &rec, sizeof(rec) }, { (void *)filter.p, filter.len } };
+	struct iovec iov[2] = { { &rec, sizeof(rec) }, { text, len } };
 	struct suback_filter *bf = &b->f[nth];
 	struct ask *a;
 
-	bf->text = malloc(filter.len);
+	if (len > UINT16_MAX)
+		return false;
+	bf->text = malloc(len);
 	if (bf->text == NULL)
 		return false;
-	memcpy(bf->text, filter.p, filter.len);
-	bf->text_len = (uint16_t)filter.len;
+	memcpy(bf->text, text, len);
+	bf->text_len = (uint16_t)len;
 	a = ask_new(type == REC_SUB ? ASK_SUB : ASK_UNSUB, c, &rec.token);
 	if (a == NULL)
 		return false;

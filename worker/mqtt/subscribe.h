@@ -12,6 +12,8 @@
 
 #include "worker/mqtt/subnode.h"
 
+#define SUBSCRIBE_TEXT_MAX (2 * UINT16_MAX + 16)
+
 struct suback;
 struct retain_get;
 
@@ -19,6 +21,8 @@ void subscribe_drop(struct conn *c); /* the connection ends */
 void subscribe_fini(void);
 /* A subscription that a resumed session brings; false: no memory. filter may begin with $share/. */
 bool subscribe_resume(struct conn *c, struct span filter, uint8_t options, uint32_t id);
+/* As persist knows it: with $share/ and mount point. buf has SUBSCRIBE_TEXT_MAX bytes. */
+size_t subscribe_stored_text(const struct sub *s, char *buf);
 void subscribe_answer(const struct rec_subbed *r, bool unsub);
 void subscribe_retained(uint64_t token, const struct msg_view *v);
 void subscribe_retained_end(uint64_t token, struct span cursor);

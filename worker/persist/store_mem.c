@@ -308,7 +308,8 @@ queue_tail(struct store_queue *q)
 		if (more == NULL)
 			return NULL;
 		more->cap = CHUNK_ENTRIES;
-		return q->at[q->first + q->n - 1] = more;
+		q->at[q->first + q->n - 1] = more;
+		return more;
 	}
 	if (queue_room(q) != 0)
 		return NULL;
