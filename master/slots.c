@@ -361,27 +361,29 @@ on_timer(struct timer *t)
 	}
 }
 
+/* A loop that sleeps does not beat: halfway to the limit it is woken, and beats unless it can't. */
 void
 slots_tick(void)
 {
-	uint64_t now = clock_now_us() / 1000;
+	uint64_t now = clock_now_us() / 1000, limit = master.conf.hang_timeout * UINT64_C(1000),
+		 one = 1;
 
 	for (unsigned i = 0; i < SLOTS; i++) {
 		struct slot *s = &master.slot[i];
-		uint64_t beat, sleeps;
+		uint64_t beat;
 
 		if (!slot_is_live(s) || s->state == SLOT_BORN)
 			continue;
-		sleeps = atomic_load(&s->seg->sleeps);
 		beat = atomic_load(&s->seg->beat_ms);
-		if ((sleeps & 1) || beat == 0 ||
-		    now < beat + master.conf.hang_timeout * UINT64_C(1000))
+		if (beat == 0 || now < beat + limit / 2)
 			continue;
-		slot_kill(s, SIGABRT, "its loop stands still");
+		if (now < beat + limit)
+			(void)!write(s->bell, &one, sizeof(one));
+		else
+			slot_kill(s, SIGABRT, "its loop stands still");
 	}
-	if (!master.stopping)
-		return;
-	stop_next();
+	if (master.stopping)
+		stop_next();
 }
 
 /* --- death ------------------------------------------------------------------------------- */

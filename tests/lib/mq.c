@@ -253,7 +253,7 @@ parse(const struct mq *m, struct packet *k)
 bool
 mq_read(struct mq *m, struct packet *out, int ms)
 {
-	static uint8_t copy[262144];
+	static uint8_t copy[262144 + 1];
 	uint64_t until = now_ms() + (uint64_t)ms;
 	size_t head = 0, len;
 
@@ -275,6 +275,7 @@ mq_read(struct mq *m, struct packet *out, int ms)
 		m->len += (size_t)n;
 	}
 	memcpy(copy, m->buf, len);
+	copy[len] = '\0';
 	memmove(m->buf, m->buf + len, m->len - len);
 	m->len -= len;
 	*out = (struct packet){

@@ -6,6 +6,7 @@
 #include "worker/mqtt/conn.h"
 #include "worker/mqtt/gone.h"
 
+#define STEP_MS 10   /* between two looks at whose turn it is to be sent away */
 #define STOP_MS 5000 /* for peers to see what our clients had published; the master waits longer */
 
 static struct {
@@ -13,6 +14,7 @@ static struct {
 	struct msg_drain how;
 	uint32_t handle; /* next to be sent away */
 	uint64_t at_ms, deadline_ms;
+	struct timer timer; /* the loop turns while there is somebody to send away */
 	double due;
 	struct mesh_mark mark;
 } the;
@@ -35,6 +37,12 @@ send_away(struct conn *c)
 	conn_gone(c, CNT_ends__drain, the.how.reason, true);
 }
 
+static void
+on_timer(struct timer *t)
+{
+	timer_set(loop_timers(self.loop), t, clock_ms() + STEP_MS);
+}
+
 void
 farewell_drain(const struct msg_drain *d)
 {
@@ -45,6 +53,10 @@ farewell_drain(const struct msg_drain *d)
 	the.how = *d;
 	the.how.server_reference[sizeof(the.how.server_reference) - 1] = '\0';
 	the.at_ms = clock_ms();
+	if (the.timer.fn == NULL)
+		timer_init(&the.timer, on_timer);
+	if (d->kick)
+		timer_set(loop_timers(self.loop), &the.timer, clock_ms() + STEP_MS);
 }
 
 void

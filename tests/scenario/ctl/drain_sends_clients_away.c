@@ -1,0 +1,22 @@
+#include "tests/lib/scenario.h"
+
+SCENARIO(2)
+{
+	struct mq *m[4];
+	char id[8];
+
+	broker_start();
+	for (int i = 0; i < 4; i++) {
+		snprintf(id, sizeof(id), "m%d", i);
+		m[i] = mq_connect(.id = id);
+	}
+	check(ctl("drain", "--rate", "1000", "--server-reference", "other:1883") == 0);
+	for (int i = 0; i < 4; i++) {
+		struct packet k = mq_need(m[i], 14);
+
+		check(k.reason == 0x9c && k.body[2] == 0x1c);
+		mq_need_close(m[i]);
+		mq_close(m[i]);
+	}
+	wait_for(broker_pid_of("mqtt/0") == 0 && broker_pid_of("mqtt/1") == 0);
+}
