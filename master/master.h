@@ -46,8 +46,9 @@ struct slot {
 	struct segment_shape shape;
 	struct timer timer; /* birth, back-off, or a kill that is due */
 	uint64_t born_ms, ready_ms;
-	uint64_t offered;         /* number of the snapshot it was last offered */
-	uint32_t restarts, quick; /* quick: deaths in a row soon after birth */
+	uint64_t rung_beat, rung_ms; /* its last beat when we rang for another, and when */
+	uint64_t offered;            /* number of the snapshot it was last offered */
+	uint32_t restarts, quick;    /* quick: deaths in a row soon after birth */
 	bool hung, voted, stop_asked, wanted;
 	unsigned lent_to; /* slot + 1 of the worker that accepts for it; 0: nobody */
 	char last_words[512];

@@ -377,10 +377,13 @@ slots_tick(void)
 		beat = atomic_load(&s->seg->beat_ms);
 		if (beat == 0 || now < beat + limit / 2)
 			continue;
-		if (now < beat + limit)
+		if (s->rung_beat != beat) {
+			s->rung_beat = beat;
+			s->rung_ms = now;
 			(void)!write(s->bell, &one, sizeof(one));
-		else
+		} else if (now >= s->rung_ms + limit / 2 && now >= beat + limit) {
 			slot_kill(s, SIGABRT, "its loop stands still");
+		}
 	}
 	if (master.stopping)
 		stop_next();

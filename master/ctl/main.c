@@ -188,8 +188,7 @@ print_row(json_t *item)
 		print_json(item);
 		return;
 	}
-	json_object_foreach(item, key, v)
-	{
+	json_object_foreach(item, key, v) {
 		printf("%s%s=", first ? "" : " ", key);
 		print_value(v);
 		first = false;
@@ -218,7 +217,8 @@ print_list(json_t *r, const char *at)
 		after = NULL;
 		if (answer == NULL)
 			break;
-		json_array_foreach(json_object_get(answer, "items"), i, item) print_row(item);
+		json_array_foreach(json_object_get(answer, "items"), i, item)
+			print_row(item);
 		next = json_string_value(json_object_get(answer, "next"));
 		if (next != NULL && next[0] != '\0')
 			after = strdup(next);
@@ -361,8 +361,7 @@ print_status(const json_t *answer)
 
 	printf("%-11s %-19s %7s %4s %9s %8s %8s %9s %8s %11s %11s\n", "process", "state", "pid",
 	    "gen", "uptime s", "restarts", "cpu s", "memory", "clients", "in", "out");
-	json_array_foreach(json_object_get(answer, "processes"), i, p)
-	{
+	json_array_foreach(json_object_get(answer, "processes"), i, p) {
 		const char *words = json_string_value(json_object_get(p, "last_words"));
 
 		printf("%-11s %-19s %7d %4d %9.0f %8d %8.2f %7lld K %8lld %11lld %11lld\n",
@@ -381,9 +380,9 @@ print_status(const json_t *answer)
 			printf("            last end: %s\n", words);
 	}
 	json_array_foreach(json_object_get(answer, "listeners"), i, p)
-	    printf("listener %s: %s port %d\n", json_string_value(json_object_get(p, "name")),
-		json_string_value(json_object_get(p, "address")),
-		(int)json_integer_value(json_object_get(p, "port")));
+		printf("listener %s: %s port %d\n", json_string_value(json_object_get(p, "name")),
+		    json_string_value(json_object_get(p, "address")),
+		    (int)json_integer_value(json_object_get(p, "port")));
 }
 
 static int
@@ -409,7 +408,7 @@ cmd_status(int argc, char **argv)
 		print_status(answer);
 	else
 		json_object_foreach(json_object_get(answer, "counters"), key, v)
-		    printf("%-32s %lld\n", key, json_integer_value(v));
+			printf("%-32s %lld\n", key, json_integer_value(v));
 	json_decref(answer);
 	return DONE;
 }
@@ -445,10 +444,10 @@ print_changes(json_t *r)
 		print_json(answer);
 	} else {
 		json_array_foreach(json_object_get(answer, "changes"), i, c)
-		    printf("%s: %s -> %s (%s)\n", json_string_value(json_object_get(c, "key")),
-			json_string_value(json_object_get(c, "from")),
-			json_string_value(json_object_get(c, "to")),
-			json_string_value(json_object_get(c, "when")));
+			printf("%s: %s -> %s (%s)\n", json_string_value(json_object_get(c, "key")),
+			    json_string_value(json_object_get(c, "from")),
+			    json_string_value(json_object_get(c, "to")),
+			    json_string_value(json_object_get(c, "when")));
 		if (json_array_size(json_object_get(answer, "changes")) == 0)
 			printf("no changes\n");
 	}
@@ -509,9 +508,9 @@ cmd_config_show(int argc, char **argv)
 		print_json(answer);
 	else
 		json_array_foreach(json_object_get(answer, "keys"), i, k)
-		    printf("%s = %s%s\n", json_string_value(json_object_get(k, "key")),
-			json_string_value(json_object_get(k, "value")),
-			json_is_true(json_object_get(k, "default")) ? "" : "    # changed");
+			printf("%s = %s%s\n", json_string_value(json_object_get(k, "key")),
+			    json_string_value(json_object_get(k, "value")),
+			    json_is_true(json_object_get(k, "default")) ? "" : "    # changed");
 	json_decref(answer);
 	return DONE;
 }
@@ -690,8 +689,7 @@ cmd_subscription_list(int argc, char **argv)
 	status = ask(request("status", "broker"), &code);
 	if (status == NULL)
 		return code;
-	json_array_foreach(json_object_get(status, "processes"), i, p)
-	{
+	json_array_foreach(json_object_get(status, "processes"), i, p) {
 		const char *name = json_string_value(json_object_get(p, "name"));
 		json_t *r;
 

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "shared/base/log.h"
+#include "shared/base/must.h"
 #include "shared/ipc/counter.h"
 
 #define QUEUE_MAX (1u << 20) /* bytes that may wait for a peer that doesn't read */
@@ -95,6 +96,7 @@ send_now(const struct chan *ch, const void *data, size_t len, const int *fds, un
 		mh.msg_control = c.buf;
 		mh.msg_controllen = CMSG_SPACE(nfds * sizeof(int));
 		h = CMSG_FIRSTHDR(&mh);
+		must(h != NULL);
 		h->cmsg_level = SOL_SOCKET;
 		h->cmsg_type = SCM_RIGHTS;
 		h->cmsg_len = CMSG_LEN(nfds * sizeof(int));

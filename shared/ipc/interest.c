@@ -483,10 +483,10 @@ interest_probe(const struct interest_head *h, const void *tables, const struct t
 		if (class < INTEREST_CLASS_MIN || class > INTEREST_CLASS_MAX)
 			return true;
 		FOR_SHAPES(h, t, hash)
-		if (probe((const word *)(const void *)((const uint8_t *)tables +
-			      area_at(class, cur & 1)),
-			class, hash) != 0)
-			return true;
+			if (probe((const word *)(const void *)((const uint8_t *)tables +
+				      area_at(class, cur & 1)),
+				class, hash) != 0)
+				return true;
 		atomic_thread_fence(memory_order_acquire);
 		if (atomic_load_explicit(&h->cur, memory_order_relaxed) == cur)
 			return false;
@@ -531,6 +531,6 @@ interest_probe_groups(const struct interest_head *h, const void *tables, const s
 		return 0;
 	found = groups_at_key(table, ANY_GROUP, out, max);
 	FOR_SHAPES(h, t, hash)
-	found += groups_at_key(table, hash, out + found, max - found);
+		found += groups_at_key(table, hash, out + found, max - found);
 	return found;
 }

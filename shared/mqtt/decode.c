@@ -22,7 +22,7 @@ packet_peek(struct span in, enum mqtt_version v, struct packet *out)
 	if (pk.type == 0 || (pk.type == PKT_AUTH && (v == MQTT_3_1 || v == MQTT_3_1_1)))
 		return -1;
 	/* 3.1 sets DUP on repeated requests and says nothing of the other flags. */
-	if (fixed[pk.type] >= 0 && pk.flags != fixed[pk.type] &&
+	if (fixed[pk.type] >= 0 && pk.flags != (uint8_t)fixed[pk.type] &&
 	    !(v == MQTT_3_1 && (fixed[pk.type] == 0 || (pk.flags & ~8) == fixed[pk.type])))
 		return -1;
 	for (i = 0;; i++) {

@@ -91,7 +91,7 @@ int
 sock_probe(const struct sock_addr *a)
 {
 	struct sock_addr copy = *a;
-	int fd, err = bind_listen(&copy, 1, false, &fd);
+	int fd = -1, err = bind_listen(&copy, 1, false, &fd);
 
 	if (err == 0)
 		close(fd);
@@ -147,7 +147,7 @@ int
 sock_unix_listen(const char *path, unsigned mode, int *fd_out)
 {
 	struct sockaddr_un a;
-	int err = unix_addr(path, &a), fd;
+	int err = unix_addr(path, &a), fd = -1;
 	mode_t old;
 
 	if (err != 0)

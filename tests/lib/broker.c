@@ -61,13 +61,15 @@ broker_ctl(const char *out_file, const char *const *args)
 char *
 broker_ctl_text(const char *const *args)
 {
-	char path[200], *text;
+	static char *text;
+	char path[200];
 	FILE *f;
 	size_t n;
 
 	snprintf(path, sizeof(path), "%s/out", broker.dir);
 	check(broker_ctl(path, args) == 0);
 	f = fopen(path, "r");
+	free(text);
 	text = malloc(1 << 22);
 	check(f != NULL && text != NULL);
 	n = fread(text, 1, (1 << 22) - 1, f);
@@ -83,7 +85,6 @@ status_json_text(const char *const *args)
 	json_t *j = json_loads(text, 0, NULL);
 
 	check(j != NULL);
-	free(text);
 	return j;
 }
 
@@ -166,8 +167,8 @@ broker_stop(void)
 	int restarts = 0;
 	size_t i;
 
-	json_array_foreach(json_object_get(j, "processes"), i, p) restarts +=
-	    (int)json_integer_value(json_object_get(p, "restarts"));
+	json_array_foreach(json_object_get(j, "processes"), i, p)
+		restarts += (int)json_integer_value(json_object_get(p, "restarts"));
 	json_decref(j);
 	if (restarts != broker.deaths)
 		fail("%d processes died, %d were expected to", restarts, broker.deaths);
@@ -191,9 +192,9 @@ process_field(const char *title, const char *field)
 	json_int_t v = 0;
 	size_t i;
 
-	json_array_foreach(json_object_get(j, "processes"), i,
-	    p) if (strcmp(json_string_value(json_object_get(p, "name")), title) == 0) v =
-	    json_integer_value(json_object_get(p, field));
+	json_array_foreach(json_object_get(j, "processes"), i, p)
+		if (strcmp(json_string_value(json_object_get(p, "name")), title) == 0)
+			v = json_integer_value(json_object_get(p, field));
 	json_decref(j);
 	return v;
 }
@@ -242,8 +243,8 @@ all_ready(void)
 	bool ready = true;
 	size_t i;
 
-	json_array_foreach(json_object_get(j, "processes"), i, p) ready &=
-	    strcmp(json_string_value(json_object_get(p, "state")), "ready") == 0;
+	json_array_foreach(json_object_get(j, "processes"), i, p)
+		ready &= strcmp(json_string_value(json_object_get(p, "state")), "ready") == 0;
 	json_decref(j);
 	return ready;
 }

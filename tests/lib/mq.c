@@ -430,7 +430,6 @@ mq_on_worker(int worker, struct mq_opts o)
 				*end = '\0';
 			here = strstr(line, want) != NULL;
 		}
-		free(text);
 		if (here)
 			return m;
 		mq_disconnect(m);

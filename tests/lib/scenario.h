@@ -67,7 +67,7 @@ int broker_ctl(const char *out_file,
     const char *const
 	*args); /* tbmqctl --dir DIR args…; exit code; output to the file if not NULL */
 #define ctl(...) broker_ctl(NULL, (const char *[]){ __VA_ARGS__, NULL })
-char *broker_ctl_text(const char *const *args); /* what it prints; freed by the caller */
+char *broker_ctl_text(const char *const *args); /* what it prints; borrowed until the next call */
 #define ctl_text(...) broker_ctl_text((const char *[]){ __VA_ARGS__, NULL })
 int broker_pid_of(const char *title); /* 0: not there */
 int broker_generation(const char *title);

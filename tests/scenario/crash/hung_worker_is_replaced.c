@@ -7,7 +7,7 @@ SCENARIO(2)
 	struct mq *m;
 	int pid;
 
-	broker_start("hang_timeout=1");
+	broker_start("hang_timeout=3");
 	m = mq_on_worker(0, (struct mq_opts){ .id = "m" });
 	pid = broker_pid_of("mqtt/1");
 	broker_expect_death();

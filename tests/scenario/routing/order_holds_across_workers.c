@@ -15,8 +15,8 @@ SCENARIO(1, 2, 4)
 	broker_start("queue_max_messages=0", "receive_max=65535");
 	for (int i = 0; i < 2 * workers(); i++) {
 		snprintf(id, sizeof(id), "s%d", i);
-		sub[i] = mq_on_worker(
-		    i / 2, (struct mq_opts){ .id = strdup(id), .expiry = i % 2 ? 100 : 0 });
+		sub[i] =
+		    mq_on_worker(i / 2, (struct mq_opts){ .id = id, .expiry = i % 2 ? 100 : 0 });
 		check(mq_subscribe(sub[i], "t/#", 1) == 1);
 	}
 	pub = mq_connect(.id = "p");
