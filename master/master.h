@@ -51,7 +51,7 @@ struct slot {
 	uint32_t restarts, quick;    /* quick: deaths in a row soon after birth */
 	bool hung, voted, stop_asked, wanted;
 	unsigned lent_to; /* slot + 1 of the worker that accepts for it; 0: nobody */
-	char last_words[512];
+	char last_words[768];
 };
 
 struct

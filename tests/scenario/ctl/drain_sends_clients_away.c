@@ -3,7 +3,7 @@
 SCENARIO(2)
 {
 	struct mq *m[4];
-	char id[8];
+	char id[16];
 
 	broker_start();
 	for (int i = 0; i < 4; i++) {

@@ -8,7 +8,7 @@ SCENARIO(4)
 	int n = scale() == 1 ? 3000 : 15000;
 	struct mq **m = calloc((size_t)n, sizeof(*m));
 	struct rlimit lim;
-	char id[16];
+	char id[32];
 
 	getrlimit(RLIMIT_NOFILE, &lim);
 	lim.rlim_cur = lim.rlim_max;
