@@ -23,6 +23,7 @@ static struct {
 	struct watch bell, signals;
 	struct mesh_ops ops;
 	struct conf offer; /* voted for, not yet in force */
+	struct conf was;   /* before the last commit */
 	bool has_offer, started, gone, ready, stopping;
 	int code;
 } me;
@@ -342,12 +343,13 @@ on_conf_commit(struct chan *ch, const void *body, size_t len, const int *fd)
 	(void)fd;
 	if (!me.has_offer || me.offer.number != ((const struct msg_conf *)body)->number)
 		return 0;
+	me.was = self.conf;
 	self.conf = me.offer;
 	me.has_offer = false;
 	log_levels_apply(&self.conf);
 	mesh_set_overflow(self.mesh, self.conf.overflow_size);
 	if (me.kind->conf_commit != NULL)
-		me.kind->conf_commit(&self.conf);
+		me.kind->conf_commit(&me.was);
 	return 0;
 }
 

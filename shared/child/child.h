@@ -29,7 +29,8 @@ struct child {
 	bool (*after_flush)(void); /* the same */
 	int (*conf_check)(const struct conf *next,
 	    char why[256]); /* vote: 0 or -errno with the reason; builds what it needs */
-	void (*conf_commit)(const struct conf *now); /* switch; can't fail */
+	void (*conf_commit)(
+	    const struct conf *was); /* self.conf is the new one: switch; can't fail */
 	void (*conf_withdraw)(void);
 	int (*listener)(const struct msg_listener *l, int fd); /* workers; fd is taken */
 	void (*listener_gone)(uint32_t id);

@@ -173,6 +173,36 @@ conn_half_open(void)
 	return the.half_open;
 }
 
+static uint16_t
+listener_index(const struct conf *c, const char *name)
+{
+	for (uint32_t i = 0; i < c->nlisteners; i++)
+		if (strcmp(c->listener[i].name.s, name) == 0)
+			return (uint16_t)i;
+	return CONN_NO_LISTENER;
+}
+
+void
+conn_conf(const struct conf *was, const struct conf *now)
+{
+	uint16_t to[CONF_LISTENERS];
+	uint32_t handle = 0;
+	struct conn *c;
+
+	for (uint32_t i = 0; i < CONF_LISTENERS; i++)
+		to[i] = i < was->nlisteners ? listener_index(now, was->listener[i].name.s)
+					    : CONN_NO_LISTENER;
+	while ((c = conn_next(&handle)) != NULL)
+		if (c->listener != CONN_NO_LISTENER)
+			c->listener = to[c->listener];
+}
+
+const char *
+conn_listener_name(const struct conn *c)
+{
+	return c->listener != CONN_NO_LISTENER ? self.conf.listener[c->listener].name.s : "";
+}
+
 void
 conn_enter(struct conn *c, enum conn_state s)
 {

@@ -21,7 +21,7 @@
 #include "worker/mqtt/out.h"
 
 #define CONN_SCRATCH 65536 /* bytes read at once */
-#define CONN_PEER_MAX 64
+#define CONN_NO_LISTENER UINT16_MAX
 
 enum conn_state { CONN_NEW, CONN_ASKED, CONN_OPEN, CONN_ENDED, CONN_GHOST, CONN_STATES };
 
@@ -69,9 +69,9 @@ struct conn {
 	bool published : 1; /* something of it may be under way to others */
 	bool answered : 1;  /* persist has said yes or no */
 	bool assigned : 1, server_keep_alive : 1, expiry_given : 1; /* CONNACK says so */
-	uint16_t keep_alive;             /* seconds, as it counts; 0: off */
-	uint16_t listener;               /* its index in the snapshot it came by */
-	uint16_t window;                 /* QoS 1/2 we may have under way */
+	uint16_t keep_alive; /* seconds, as it counts; 0: off */
+	uint16_t listener;   /* index in the snapshot; CONN_NO_LISTENER: it was removed */
+	uint16_t window;     /* QoS 1/2 we may have under way */
 	uint16_t receive_max, alias_max; /* as announced */
 	uint16_t stores;                 /* its QoS 1/2 publishes not yet acknowledged */
 	uint32_t max_packet;             /* client's; UINT32_MAX: none */
@@ -126,6 +126,10 @@ struct span conn_id(const struct conn *c);
 uint8_t *conn_room(struct conn *c, size_t len);
 /* Sends an encoded packet that isn't a PUBLISH. */
 void conn_send(struct conn *c, const void *packet, size_t len);
+
+/* After a reload: listeners have other places, or have gone. Clients of one that has gone stay. */
+void conn_conf(const struct conf *was, const struct conf *now);
+const char *conn_listener_name(const struct conn *c);
 
 void conn_init(void);
 void conn_fini(void);

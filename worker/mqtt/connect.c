@@ -55,6 +55,10 @@ on_connect(struct conn *c, struct span body, uint8_t flags)
 	if (reason == MQTT_OK)
 		version = p.version;
 	c->version = (uint8_t)version;
+	if (reason == MQTT_OK && c->listener == CONN_NO_LISTENER) {
+		reason = MQTT_SERVER_UNAVAILABLE;
+		why = "the listener was removed";
+	}
 	if (reason == MQTT_OK)
 		reason = connect_check(c, &p, &why);
 	if (reason == MQTT_OK)
@@ -188,7 +192,7 @@ no_memory:
 static enum mesh_sent
 connect_record(const struct conn *c, unsigned type, uint64_t token)
 {
-	const char *listener = self.conf.listener[c->listener].name.s;
+	const char *listener = conn_listener_name(c);
 	struct rec_connect rec = {
 		.token = token,
 		.handle = c->handle,

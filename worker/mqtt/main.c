@@ -41,6 +41,12 @@ after_flush(void)
 	return conn_flush_all();
 }
 
+static void
+conf_commit(const struct conf *was)
+{
+	conn_conf(was, &self.conf);
+}
+
 static const struct child worker = {
 	.kind = PROC_MQTT,
 	.mesh = { .on_record = peer_record,
@@ -53,6 +59,7 @@ static const struct child worker = {
 	.after_flush = after_flush,
 	.listener = accept_listener,
 	.listener_gone = accept_listener_gone,
+	.conf_commit = conf_commit,
 	.drain = farewell_drain,
 	.stop = farewell_stop,
 	.request = admin_request,

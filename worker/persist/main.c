@@ -43,14 +43,11 @@ on_turn(void)
 }
 
 static void
-conf_commit(const struct conf *now)
+conf_commit(const struct conf *was)
 {
-	static uint32_t interval;
-
 	sub_show_all();
-	if (interval != now->sys_interval)
+	if (was->sys_interval != self.conf.sys_interval)
 		sys_start();
-	interval = now->sys_interval;
 }
 
 /* The master stops workers first: what they had for us is here. */

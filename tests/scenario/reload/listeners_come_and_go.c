@@ -1,0 +1,65 @@
+#include <arpa/inet.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "tests/lib/scenario.h"
+
+static int
+free_port(void)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(a);
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	check(bind(fd, (struct sockaddr *)&a, len) == 0);
+	check(getsockname(fd, (struct sockaddr *)&a, &len) == 0);
+	close(fd);
+	return ntohs(a.sin_port);
+}
+
+static bool
+answers(int port)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	bool ok;
+
+	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	ok = connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0;
+	close(fd);
+	return ok;
+}
+
+/* A listener is added, serves, and is removed: its clients stay, nobody new gets in. */
+SCENARIO(1, 4)
+{
+	struct mq *old, *second;
+	char line[200];
+	int port = free_port();
+
+	broker_start();
+	old = mq_connect(.id = "old");
+	check(mq_subscribe(old, "t", 1) == 1);
+	/* The file ends with ");": what is appended to the list takes its place. */
+	snprintf(line, sizeof(line), ", { name = \"second\"; port = %d; mount_point = \"m/\"; } );",
+	    port);
+	broker_conf(");", line);
+	check(ctl("reload") == 0);
+	wait_for(answers(port));
+	second = mq_connect(.id = "second", .port = port, .expiry = 100);
+	check(mq_subscribe(second, "t", 1) == 1);
+	check(mq_publish(old, "m/t", "over", 1, false) == 0);
+	mq_need_publish(second, "t", "over");
+	check(mq_publish(second, "t", "back", 1, false) == 0);
+	mq_need_publish(second, "t", "back");
+	mq_quiet(old);
+	broker_conf(", { name = \"second\"", ");");
+	check(ctl("reload") == 0);
+	wait_for(!answers(port));
+	mq_quiet(second);
+	check(mq_publish(old, "m/t", "still", 1, false) == 0);
+	mq_need_publish(second, "t", "still");
+	mq_quiet(old);
+	mq_disconnect(second);
+	mq_disconnect(old);
+}
