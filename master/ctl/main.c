@@ -73,6 +73,7 @@ static const struct command commands[] = {
 	{ "retained clear", "FILTER", "remove retained messages", cmd_retained_clear },
 };
 
+#define HELP_COLUMN 44
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
 static void
@@ -85,7 +86,11 @@ usage(FILE *to)
 	for (size_t i = 0; i < COMMANDS; i++) {
 		int n = fprintf(to, "  %s %s", commands[i].words, commands[i].arguments);
 
-		fprintf(to, "%*s%s\n", n < 44 ? 44 - n : 1, "", commands[i].help);
+		if (n >= HELP_COLUMN) {
+			fputc('\n', to);
+			n = 0;
+		}
+		fprintf(to, "%*s%s\n", HELP_COLUMN - n, "", commands[i].help);
 	}
 	fprintf(to,
 	    "\nExit codes: 0 done, 1 refused or failed, 2 usage, 3 not running, 4 no answer in "

@@ -89,7 +89,7 @@ index_find(struct index *x, struct span filter, struct span group)
 static bool
 shape_add(struct index *x, struct shape s)
 {
-	struct shape_use *u = x->shapes[s.hash][s.levels];
+	struct shape_use *u = x->shapes[s.hash][s.levels], *more;
 	uint8_t *n = &x->nshapes[s.hash][s.levels];
 
 	for (unsigned i = 0; i < *n; i++)
@@ -99,11 +99,11 @@ shape_add(struct index *x, struct shape s)
 		}
 	if (*n == INDEX_SHAPES)
 		return false;
-	u = realloc(u, (*n + 1u) * sizeof(*u));
-	if (u == NULL)
+	more = realloc(u, (*n + 1u) * sizeof(*more));
+	if (more == NULL)
 		return false;
-	x->shapes[s.hash][s.levels] = u;
-	u[(*n)++] = (struct shape_use){ s, 1 };
+	x->shapes[s.hash][s.levels] = more;
+	more[(*n)++] = (struct shape_use){ s, 1 };
 	return true;
 }
 
