@@ -145,9 +145,12 @@ props_decode(struct rd *r, enum props_in in, struct props *out, const char **why
 bool
 props_next(struct span raw, size_t *at, struct prop *out)
 {
-	struct rd r = rd_of(span_of(raw.p + *at, raw.len - *at));
+	struct rd r;
 
-	if (*at >= raw.len || !prop_read(&r, out))
+	if (*at >= raw.len)
+		return false;
+	r = rd_of(span_of(raw.p + *at, raw.len - *at));
+	if (!prop_read(&r, out))
 		return false;
 	*at = (size_t)(r.p - raw.p);
 	return true;

@@ -16,7 +16,7 @@ struct rd {
 static inline struct rd
 rd_of(struct span s)
 {
-	return (struct rd){ .p = s.p, .end = s.p + s.len };
+	return (struct rd){ .p = s.p, .end = s.len > 0 ? s.p + s.len : s.p };
 }
 
 static inline size_t
