@@ -52,14 +52,15 @@ timer_del(struct timer *t)
 	list_del(&t->link);
 }
 
+/* earliest: the first step whose slot is still to be looked at. */
 static void
-place(struct timers *w, struct timer *t)
+place(struct timers *w, struct timer *t, uint64_t earliest)
 {
 	uint64_t step = (t->due_ms + STEP_MS - 1) / STEP_MS, ahead;
 	unsigned wheel = 0;
 
-	if (step <= w->now)
-		step = w->now + 1;
+	if (step < earliest)
+		step = earliest;
 	ahead = step - w->now;
 	while (wheel < WHEELS - 1 && ahead >= UINT64_C(1) << BITS * (wheel + 1))
 		wheel++;
@@ -74,7 +75,7 @@ timer_set(struct timers *w, struct timer *t, uint64_t due_ms)
 {
 	list_del(&t->link);
 	t->due_ms = due_ms;
-	place(w, t);
+	place(w, t, w->now + 1);
 }
 
 static void
@@ -99,9 +100,7 @@ cascade(struct timers *w, unsigned wheel)
 	while (!list_is_empty(&all)) {
 		t = LIST_FIRST(&all, struct timer, link);
 		list_del(&t->link);
-		w->now--; /* those due in this very step belong into its slot */
-		place(w, t);
-		w->now++;
+		place(w, t, w->now); /* those due in this very step belong into its slot */
 	}
 }
 
@@ -135,7 +134,7 @@ timers_run(struct timers *w, uint64_t now_ms)
 			t = LIST_FIRST(&due, struct timer, link);
 			list_del(&t->link);
 			if (t->due_ms > now_ms)
-				place(w, t);
+				place(w, t, w->now + 1);
 			else
 				t->fn(t);
 		}

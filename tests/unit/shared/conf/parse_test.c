@@ -1,0 +1,182 @@
+#include "shared/conf/conf.h"
+
+#include "tests/unit/unit.h"
+
+static const struct {
+	const char *text, *says;
+} bad[] = {
+	{ "inflght_max = 3;", "did you mean \"inflight_max\"" },
+	{ "inflight_max = 70000;", "70000 is more than 65535" },
+	{ "inflight_max = 0;", "0 is less than 1" },
+	{ "inflight_max = -1;", "must not be negative" },
+	{ "inflight_max = \"5\";", "must be a number, without quotes" },
+	{ "retain_available = 1;", "must be true or false" },
+	{ "retain_available = \"true\";", "without quotes" },
+	{ "max_packet_size = \"64 parsecs\";", "is no size" },
+	{ "session_expiry_max = \"soon\";", "is no time" },
+	{ "log_level = \"loud\";", "is none of" },
+	{ "ring_size = 100000;", "power of two" },
+	{ "workers = 65;", "65 is more than 64" },
+	{ "user = \"a\\nb\";", "control character" },
+	{ "listeners = 5;", "must be a list" },
+	{ "listeners = ( 5 );", "must be a group" },
+	{ "listeners = ( { port = 1; } );", "needs a name" },
+	{ "listeners = ( { name = \"a\"; prt = 1; } );", "did you mean \"port\"" },
+	{ "listeners = ( { name = \"a\"; port = 1; }, { name = \"a\"; port = 2; } );",
+	    "is there twice" },
+	{ "listeners = ( { name = \"a\"; port = 1; }, { name = \"b\"; port = 1; } );",
+	    "same address and port" },
+	{ "inflight_max = ;", "syntax error" },
+};
+
+static void
+each_mistake_is_named_with_its_line(void)
+{
+	struct conf_error err;
+	struct conf c;
+	char text[300];
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		snprintf(text, sizeof(text), "# a comment\n\n%s", bad[i].text);
+		err.text[0] = '\0';
+		CU_ASSERT_EQUAL(conf_parse_string(text, &c, &err), -22);
+		if (strstr(err.text, bad[i].says) == NULL)
+			printf("\n    %s: \"%s\" ", bad[i].text, err.text);
+		CU_ASSERT_PTR_NOT_NULL(strstr(err.text, bad[i].says));
+		if (strstr(bad[i].says, "power of two") == NULL &&
+		    strstr(bad[i].says, "twice") == NULL &&
+		    strstr(bad[i].says, "same address") == NULL)
+			CU_ASSERT_PTR_NOT_NULL(strstr(err.text, ":3: "));
+	}
+}
+
+static void
+a_refused_text_changes_nothing(void)
+{
+	struct conf_error err;
+	struct conf c, was;
+
+	conf_defaults(&c);
+	c.inflight_max = 7;
+	was = c;
+	CU_ASSERT_NOT_EQUAL(
+	    conf_parse_string("queue_max_messages = 5; nonsense = 1;", &c, &err), 0);
+	CU_ASSERT_EQUAL(memcmp(&c, &was, sizeof(c)), 0);
+}
+
+static void
+units_and_words_are_understood(void)
+{
+	struct conf_error err;
+	struct conf c;
+
+	CU_ASSERT_EQUAL(
+	    conf_parse_string(
+		"workers = \"auto\"; max_packet_size = \"64 KiB\"; session_expiry_max = \"10m\";"
+		"session_expiry_v3 = \"never\"; queue_drop = \"oldest\"; message_expiry_max = 30;",
+		&c, &err),
+	    0);
+	CU_ASSERT_EQUAL(c.workers, 0);
+	CU_ASSERT_EQUAL(c.max_packet_size, 65536);
+	CU_ASSERT_EQUAL(c.session_expiry_max, 600);
+	CU_ASSERT_EQUAL(c.session_expiry_v3, UINT32_MAX);
+	CU_ASSERT_EQUAL(c.queue_drop, DROP_oldest);
+	CU_ASSERT_EQUAL(c.message_expiry_max, 30);
+	CU_ASSERT_EQUAL(c.inflight_max, 100);
+}
+
+static void
+overrides_are_checked_like_the_file(void)
+{
+	struct conf_error err;
+	struct conf c;
+
+	conf_defaults(&c);
+	CU_ASSERT_EQUAL(conf_override(&c, "port=1999", &err), 0);
+	CU_ASSERT_EQUAL(c.listener[0].port, 1999);
+	CU_ASSERT_EQUAL(conf_override(&c, "listener.default.backlog=7", &err), 0);
+	CU_ASSERT_EQUAL(c.listener[0].backlog, 7);
+	CU_ASSERT_NOT_EQUAL(conf_override(&c, "listener.other.backlog=7", &err), 0);
+	CU_ASSERT_NOT_EQUAL(conf_override(&c, "inflight_max=many", &err), 0);
+	CU_ASSERT_NOT_EQUAL(conf_override(&c, "inflight_max", &err), 0);
+	CU_ASSERT_NOT_EQUAL(conf_override(&c, "=", &err), 0);
+}
+
+static void
+the_sample_is_what_the_defaults_write(void)
+{
+	char *text = NULL, *sample;
+	size_t len = 0, n;
+	struct conf c;
+	FILE *f = open_memstream(&text, &len);
+
+	conf_defaults(&c);
+	CU_ASSERT_EQUAL(conf_write(&c, f), 0);
+	fclose(f);
+	f = fopen("etc/tbmq.conf", "r");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+	sample = calloc(1, len + 2);
+	n = fread(sample, 1, len + 1, f);
+	fclose(f);
+	CU_ASSERT_EQUAL(n, len); /* else: tbmqctl config sample >etc/tbmq.conf */
+	CU_ASSERT_STRING_EQUAL(sample, text);
+	free(sample);
+	free(text);
+}
+
+static void
+snapshots_are_sealed_and_checked(void)
+{
+	struct conf c, got;
+	int fd;
+
+	conf_defaults(&c);
+	fd = conf_snapshot(&c);
+	CU_ASSERT_TRUE_FATAL(fd >= 0);
+	CU_ASSERT_EQUAL(conf_load(fd, &got), 0);
+	CU_ASSERT_EQUAL(memcmp(&c, &got, sizeof(c)), 0);
+	c.inflight_max = 0; /* below its bound */
+	fd = conf_snapshot(&c);
+	CU_ASSERT_EQUAL(conf_load(fd, &got), -71);
+	conf_defaults(&c);
+	memset(c.user.s, 'x', sizeof(c.user.s)); /* no end */
+	fd = conf_snapshot(&c);
+	CU_ASSERT_EQUAL(conf_load(fd, &got), -71);
+	CU_ASSERT_NOT_EQUAL(conf_load(0, &got), 0);
+}
+
+static unsigned changes;
+
+static void
+on_change(void *arg, const char *key, const char *from, const char *to, enum conf_when when)
+{
+	(void)arg;
+	(void)from;
+	(void)to;
+	changes++;
+	if (strcmp(key, "ring_size") == 0)
+		CU_ASSERT_EQUAL(when, CONF_RESTART);
+}
+
+static void
+differences_are_listed_with_when_they_apply(void)
+{
+	struct conf a, b;
+
+	conf_defaults(&a);
+	b = a;
+	CU_ASSERT_EQUAL(conf_diff(&a, &b, on_change, NULL), 0);
+	b.ring_size = 131072;
+	b.listener[0].port = 5;
+	b.nlisteners = 2;
+	conf_listener_defaults(&b.listener[1]);
+	strcpy(b.listener[1].name.s, "second");
+	changes = 0;
+	CU_ASSERT_EQUAL(conf_diff(&a, &b, on_change, NULL), 3);
+	CU_ASSERT_EQUAL(changes, 3);
+}
+
+UNIT_MAIN("shared/conf/parse", TEST(each_mistake_is_named_with_its_line),
+    TEST(a_refused_text_changes_nothing), TEST(units_and_words_are_understood),
+    TEST(overrides_are_checked_like_the_file), TEST(the_sample_is_what_the_defaults_write),
+    TEST(snapshots_are_sealed_and_checked), TEST(differences_are_listed_with_when_they_apply))

@@ -1,0 +1,164 @@
+#include "shared/ipc/ring.h"
+
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/unit/unit.h"
+
+#define CAP 4096u
+
+struct pair {
+	struct ring_head *ring;
+	_Atomic uint64_t *tail;
+	struct ring_tx tx;
+	struct ring_rx rx;
+};
+
+static struct pair
+pair_new(void)
+{
+	void *m = mmap(NULL, sizeof(struct ring_head) + CAP + 64, PROT_READ | PROT_WRITE,
+	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct pair p = { .ring = m,
+		.tail = (void *)((uint8_t *)m + sizeof(struct ring_head) + CAP) };
+
+	ring_init(p.ring, CAP);
+	ring_tx_open(&p.tx, p.ring, p.tail, 0);
+	ring_rx_open(&p.rx, p.ring, CAP, p.tail, 0);
+	return p;
+}
+
+static void
+pair_free(struct pair *p)
+{
+	munmap(p->ring, sizeof(struct ring_head) + CAP + 64);
+}
+
+static void
+writer_killed_before_publish_leaves_nothing(void)
+{
+	struct pair p = pair_new();
+	struct ring_rec rec;
+	struct span body;
+
+	if (fork() == 0) {
+		memcpy(ring_reserve(&p.tx, 5, 1, 0), "hello", 5);
+		raise(SIGKILL);
+	}
+	wait(NULL);
+	CU_ASSERT_EQUAL(ring_next(&p.rx, &rec, &body), 0);
+	pair_free(&p);
+}
+
+static void
+indices_and_lengths_that_cannot_be_are_refused(void)
+{
+	static const uint64_t heads[] = { 1, CAP + 8, UINT64_MAX - 7, UINT64_C(1) << 40 };
+	struct ring_rec rec = { .len = 100, .type = 1 }, got;
+	struct span body;
+
+	for (size_t i = 0; i < sizeof(heads) / sizeof(heads[0]); i++) {
+		struct pair p = pair_new();
+
+		atomic_store(&p.ring->head, heads[i]);
+		CU_ASSERT_EQUAL(ring_next(&p.rx, &got, &body), -71);
+		pair_free(&p);
+	}
+	for (int i = 0; i < 2;
+	     i++) { /* a body longer than what was published; one that reaches past the end */
+		struct pair p = pair_new();
+
+		rec.len = i == 0 ? 100 : CAP;
+		memcpy(p.ring->data, &rec, sizeof(rec));
+		atomic_store(&p.ring->head, i == 0 ? 16 : CAP);
+		CU_ASSERT_EQUAL(ring_next(&p.rx, &got, &body), -71);
+		pair_free(&p);
+	}
+	{ /* a head that goes back */
+		struct pair p = pair_new();
+
+		ring_reserve(&p.tx, 8, 1, 0);
+		ring_publish(&p.tx);
+		CU_ASSERT_EQUAL(ring_next(&p.rx, &got, &body), 1);
+		atomic_store(&p.ring->head, 8);
+		CU_ASSERT_EQUAL(ring_next(&p.rx, &got, &body), -71);
+		pair_free(&p);
+	}
+}
+
+static void
+a_tail_that_cannot_be_ends_the_writing(void)
+{
+	struct pair p = pair_new();
+
+	while (ring_reserve(&p.tx, 100, 1, 0) != NULL)
+		;
+	ring_publish(&p.tx);
+	atomic_store(p.tail, CAP * 2);
+	CU_ASSERT_PTR_NULL(ring_reserve(&p.tx, 100, 1, 0));
+	CU_ASSERT_EQUAL(p.tx.cap, 0);
+	pair_free(&p);
+}
+
+static void
+a_full_ring_takes_nothing_until_released(void)
+{
+	struct pair p = pair_new();
+	struct ring_rec rec;
+	struct span body;
+	unsigned n = 0;
+
+	while (ring_reserve(&p.tx, 56, 1, 0) != NULL)
+		n++;
+	CU_ASSERT_EQUAL(n, CAP / 64);
+	ring_publish(&p.tx);
+	CU_ASSERT_EQUAL(ring_next(&p.rx, &rec, &body), 1);
+	CU_ASSERT_PTR_NULL(ring_reserve(&p.tx, 56, 1, 0));
+	ring_release(&p.rx, p.rx.read);
+	CU_ASSERT_PTR_NOT_NULL(ring_reserve(&p.tx, 56, 1, 0));
+	pair_free(&p);
+}
+
+/* Records of all lengths over many rounds, so that every end of the buffer is met. */
+static void
+records_come_in_order_and_whole(void)
+{
+	struct pair p = pair_new();
+	unsigned seed = 1, seed_rx = 1, sent = 0, got = 0;
+	struct ring_rec rec;
+	struct span body;
+
+	while (got < 20000) {
+		for (int i = 0; i < 5 && sent < 20000; i++) {
+			unsigned was = seed, len = rand_r(&seed) % (ring_record_max(CAP) + 1);
+			uint8_t *to = ring_reserve(&p.tx, len, 7, (uint16_t)sent);
+
+			if (to == NULL) {
+				seed = was;
+				break;
+			}
+			memset(to, (int)(sent & 0xff), len);
+			sent++;
+		}
+		ring_publish(&p.tx);
+		while (ring_next(&p.rx, &rec, &body) == 1) {
+			unsigned len = rand_r(&seed_rx) % (ring_record_max(CAP) + 1);
+
+			CU_ASSERT_EQUAL_FATAL(body.len, len);
+			CU_ASSERT_EQUAL_FATAL(rec.flags, (uint16_t)got);
+			if (len > 0)
+				CU_ASSERT_TRUE_FATAL(
+				    body.p[0] == (uint8_t)got && body.p[len - 1] == (uint8_t)got);
+			got++;
+		}
+		ring_release(&p.rx, p.rx.read);
+	}
+	pair_free(&p);
+}
+
+UNIT_MAIN("shared/ipc/ring", TEST(writer_killed_before_publish_leaves_nothing),
+    TEST(indices_and_lengths_that_cannot_be_are_refused),
+    TEST(a_tail_that_cannot_be_ends_the_writing), TEST(a_full_ring_takes_nothing_until_released),
+    TEST(records_come_in_order_and_whole))

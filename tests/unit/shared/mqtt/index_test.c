@@ -1,0 +1,98 @@
+#include "shared/mqtt/index.h"
+
+#include "tests/unit/unit.h"
+
+#define N 3000
+
+static const struct hash_key key = { { 3, 4 } };
+
+/* Filters over few words, so that many match; some deeper than is hashed. */
+static size_t
+make_filter(unsigned *seed, char *out)
+{
+	static const char *const word[] = { "a", "b", "c", "", "+", "+" };
+	unsigned levels = rand_r(seed) % 40 == 0 ? TOPIC_LEVELS + 3 : 1 + rand_r(seed) % 9;
+	size_t n = 0;
+
+	for (unsigned i = 0; i < levels; i++)
+		n += (size_t)sprintf(out + n, "%s%s", i > 0 ? "/" : "", word[rand_r(seed) % 6]);
+	if (rand_r(seed) % 4 == 0)
+		n += (size_t)sprintf(out + n, "/#");
+	return n;
+}
+
+static void
+finds_just_what_matches(void)
+{
+	static struct index_node *node[N], *found[N];
+	struct index *x = index_new(&key);
+	struct span none = span_of(NULL, 0);
+	char text[256];
+	unsigned seed = 42;
+	size_t n = 0;
+
+	for (unsigned i = 0; i < N; i++) {
+		struct span f = span_of(text, make_filter(&seed, text));
+
+		if (f.len == 0 || index_find(x, f, none) != NULL)
+			continue;
+		node[n++] = index_add(x, f, none, sizeof(struct index_node));
+	}
+	CU_ASSERT_EQUAL(index_count(x), n);
+	for (unsigned round = 0; round < 500; round++) {
+		size_t want = 0, got;
+		struct topic_hash t;
+		struct span topic;
+
+		do {
+			size_t len = make_filter(&seed, text);
+
+			for (size_t i = 0; i < len; i++)
+				if (text[i] == '+' || text[i] == '#')
+					text[i] = 'c';
+			topic = span_of(text, len);
+		} while (topic.len == 0);
+		topic_hash(&key, topic, &t);
+		got = index_match(x, topic, &t, found, N);
+		for (size_t i = 0; i < n; i++)
+			want += topic_match(index_filter(node[i]), topic);
+		CU_ASSERT_EQUAL(got, want);
+		for (size_t i = 0; i < got; i++)
+			CU_ASSERT_TRUE(topic_match(index_filter(found[i]), topic));
+		CU_ASSERT_EQUAL(index_match(x, topic, &t, found, 1), want);
+	}
+	for (size_t i = 0; i < n; i += 2)
+		index_del(x, &node[i]);
+	for (size_t i = 0; i < n; i++)
+		if (node[i] != NULL) {
+			CU_ASSERT_PTR_EQUAL(index_find(x, index_filter(node[i]), none), node[i]);
+			index_del(x, &node[i]);
+		}
+	CU_ASSERT_EQUAL(index_count(x), 0);
+	index_free(x);
+}
+
+static void
+groups_of_one_filter_are_apart(void)
+{
+	struct index *x = index_new(&key);
+	struct span f = span_str("a/+"), g = span_str("g"), h = span_str("h"),
+		    none = span_of(NULL, 0);
+	struct index_node *plain = index_add(x, f, none, sizeof(*plain)),
+			  *in_g = index_add(x, f, g, sizeof(*in_g)), *found[4];
+	struct topic_hash t;
+
+	CU_ASSERT_PTR_EQUAL(index_find(x, f, none), plain);
+	CU_ASSERT_PTR_EQUAL(index_find(x, f, g), in_g);
+	CU_ASSERT_PTR_NULL(index_find(x, f, h));
+	topic_hash(&key, span_str("a/b"), &t);
+	CU_ASSERT_EQUAL(index_match(x, span_str("a/b"), &t, found, 4), 2);
+	index_del(x, &plain);
+	CU_ASSERT_PTR_NULL(plain);
+	CU_ASSERT_EQUAL(index_match(x, span_str("a/b"), &t, found, 4), 1);
+	CU_ASSERT_PTR_EQUAL(found[0], in_g);
+	index_del(x, &in_g);
+	index_free(x);
+}
+
+UNIT_MAIN("shared/mqtt/index", TEST(finds_just_what_matches), TEST(groups_of_one_filter_are_apart))

@@ -1,0 +1,39 @@
+#include "shared/mqtt/msg.h"
+
+#include "tests/unit/unit.h"
+
+static void
+an_unexpired_message_has_at_least_a_second(void)
+{
+	CU_ASSERT_EQUAL(msg_expiry_left(1000, 10, 1000), 10);
+	CU_ASSERT_EQUAL(msg_expiry_left(1000, 10, 2000), 9);
+	CU_ASSERT_EQUAL(msg_expiry_left(1000, 10, 10999), 1);
+	CU_ASSERT_EQUAL(msg_expiry_left(1000, 10, 11000), 0);
+	CU_ASSERT_EQUAL(msg_expiry_left(1000, 0, 1000), 0);
+	CU_ASSERT_EQUAL(msg_expiry_left(1000, 10, 500), 10); /* the clock went back */
+	CU_ASSERT_EQUAL(msg_expiry_left(0, UINT32_MAX, 1), UINT32_MAX);
+}
+
+static void
+it_lives_as_long_as_its_last_holder(void)
+{
+	struct msg_view v = { .topic = span_str("t"),
+		.props = span_of(NULL, 0),
+		.payload = span_str("payload"),
+		.qos = 1,
+		.retain = true };
+	struct msg *a = msg_new(&v), *b = msg_ref(a);
+	struct msg_view w = msg_view(a);
+
+	CU_ASSERT_TRUE(
+	    span_eq(w.topic, v.topic) && span_eq(w.payload, v.payload) && w.qos == 1 && w.retain);
+	CU_ASSERT_EQUAL(msg_size(a), sizeof(*a) + 8);
+	msg_unref(&a);
+	CU_ASSERT_PTR_NULL(a);
+	CU_ASSERT_EQUAL(b->refs, 1);
+	msg_unref(&b);
+	msg_unref(&b);
+}
+
+UNIT_MAIN("shared/mqtt/msg", TEST(an_unexpired_message_has_at_least_a_second),
+    TEST(it_lives_as_long_as_its_last_holder))
