@@ -126,9 +126,10 @@ timers_run(struct timers *w, uint64_t now_ms)
 		w->now = until;
 	while (w->now < until) {
 		w->now++;
-		for (unsigned wheel = 1;
-		     wheel < WHEELS && (w->now & ((UINT64_C(1) << BITS * wheel) - 1)) == 0; wheel++)
-			cascade(w, wheel);
+		/* From the top: what comes down may belong into a slot further down. */
+		for (unsigned wheel = WHEELS - 1; wheel > 0; wheel--)
+			if ((w->now & ((UINT64_C(1) << BITS * wheel) - 1)) == 0)
+				cascade(w, wheel);
 		take_all(&w->slot[0][w->now & (SLOTS_OF_WHEEL - 1)], &due);
 		while (!list_is_empty(&due)) {
 			t = LIST_FIRST(&due, struct timer, link);
