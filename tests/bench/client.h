@@ -1,0 +1,79 @@
+/*
+ * client.h - MQTT connections, as many as there are descriptors, on one epoll
+ *
+ * A client opens, sends CONNECT and calls on_up() when it was accepted. It owns memory only while
+ * a packet has come or gone in part. Whatever a broker does wrong with a connection ends that
+ * connection and is counted in clients.dropped.
+ *
+ * Owns:   its descriptor and buffers; the caller has the struct, zeroed, index and hooks set.
+ * Hooks:  may send on and close any client, but open none: the caller of clients_turn() does.
+ */
+#ifndef BENCH_CLIENT_H
+#define BENCH_CLIENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "shared/mqtt/packet.h"
+
+enum client_state { CLIENT_CLOSED, CLIENT_CONNECTING, CLIENT_ASKING, CLIENT_UP };
+
+struct client;
+
+struct client_hooks {
+	const char *role; /* a part of the client id */
+	void (*on_up)(struct client *c);
+	void (*on_suback)(struct client *c);
+	void (*on_message)(struct client *c, struct span payload, unsigned qos);
+	/* PUBACK, PUBREC, PUBCOMP */
+	void (*on_ack)(struct client *c, unsigned type, uint16_t id, uint8_t reason);
+	void (*on_sent)(struct client *c); /* a backlog is written */
+};
+
+struct backlog {
+	uint8_t *p;
+	uint32_t len, at, cap;
+};
+
+struct client {
+	const struct client_hooks *hooks; /* those that can't be called may be NULL */
+	enum client_state state;
+	uint32_t index;
+	int fd;
+	uint16_t receive_max; /* the broker's, since CONNACK */
+	struct backlog in, out;
+};
+
+struct clients {
+	uint64_t opened, up, dropped; /* dropped: refused or lost, not closed by us */
+	uint64_t reads;               /* that brought something: a sign of life */
+	uint64_t refused;             /* filters and messages answered with an error */
+	uint64_t now;                 /* when the last turn woke */
+	char why[128];                /* of the first that was dropped */
+};
+
+extern struct clients clients;
+
+void clients_init(void); /* once; reads opt, raises the limit of descriptors */
+void client_open(struct client *c);
+void client_close(struct client *c); /* sends DISCONNECT if it is up; closed already is fine */
+void client_send(struct client *c, const void *data, size_t len);
+void client_subscribe(struct client *c, const char *const *filters, unsigned count, unsigned qos);
+static inline bool
+client_is_behind(const struct client *c)
+{
+	return c->out.len > c->out.at;
+}
+
+/* Waits at most wait_ns for events and handles them. */
+void clients_turn(uint64_t wait_ns);
+
+/*
+ * Opens count clients, OPEN_MAX_UNDER_WAY at a time, and calls more() each turn until it answers
+ * true. Fails if one is dropped, or if nothing has happened for TIMEOUT_NS.
+ */
+#define OPEN_MAX_UNDER_WAY 64
+#define TIMEOUT_NS UINT64_C(10000000000)
+void clients_open(struct client *first, uint32_t count, bool (*more)(void));
+
+#endif

@@ -1,0 +1,277 @@
+/*
+ * tbmq-bench - loads an MQTT broker, accounts for every message, and says what it cost
+ */
+#include <getopt.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "tests/bench/bench.h"
+#include "tests/bench/client.h"
+
+#define FIGURES_MAX 32
+
+struct mode {
+	const char *name;
+	bool (*run)(void);
+	unsigned clients;
+	const char *help;
+};
+
+static const struct mode modes[] = {
+	{ "fanout", load_fan_out, 100, "1 publisher, -n subscribers of its topic" },
+	{ "fanin", load_fan_in, 100, "-n publishers, 1 subscriber of all their topics" },
+	{ "p2p", load_pairs, 100, "-n publishers, each with a subscriber of its own" },
+	{ "subs", load_beside_subscriptions, 100,
+	    "p2p, while --subscriptions that don't match are held" },
+	{ "connect", conns_cycle, 32, "-n slots connect and disconnect over and over" },
+	{ "idle", conns_idle, 10000, "-n clients connect and stay: the broker's memory" },
+};
+
+#define MODES (sizeof(modes) / sizeof(modes[0]))
+
+static struct {
+	struct figure {
+		const char *key, *label, *unit;
+		double value;
+		bool is_fault;
+	} figure[FIGURES_MAX];
+	unsigned n;
+} said;
+
+struct options opt = {
+	.host = "127.0.0.1",
+	.port = 1883,
+	.version = 3,
+	.size = 64,
+	.inflight = 20,
+	.seconds = 5,
+	.warmup = 1,
+	.subscriptions = 10000,
+	.per_holder = 1000,
+};
+
+volatile sig_atomic_t interrupted;
+
+_Noreturn void
+fail(const char *fmt, ...)
+{
+	va_list ap;
+
+	fputs("tbmq-bench: ", stderr);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+	exit(BENCH_BAD);
+}
+
+void *
+grab(size_t n, size_t size)
+{
+	void *p = calloc(n, size);
+
+	if (p == NULL && n > 0)
+		fail("no memory");
+	return p;
+}
+
+static uint64_t
+clock_ns(clockid_t clock)
+{
+	struct timespec ts;
+
+	clock_gettime(clock, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+uint64_t
+now_ns(void)
+{
+	return clock_ns(CLOCK_MONOTONIC);
+}
+
+uint64_t
+own_cpu_ns(void)
+{
+	return clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+}
+
+/* --- figures ----------------------------------------------------------------------------- */
+
+void
+figure(const char *key, const char *label, double value, const char *unit)
+{
+	if (said.n == FIGURES_MAX)
+		fail("too many figures");
+	said.figure[said.n++] =
+	    (struct figure){ .key = key, .label = label, .unit = unit, .value = value };
+}
+
+bool
+figure_fault(const char *key, const char *label, uint64_t count)
+{
+	figure(key, label, (double)count, "");
+	said.figure[said.n - 1].is_fault = true;
+	return count == 0;
+}
+
+static int
+decimals(double v)
+{
+	return v >= 1000 || v == (double)(long long)v ? 0 : v >= 10 ? 1 : 3;
+}
+
+void
+figures_print(const char *mode, bool good)
+{
+	if (opt.json)
+		printf("{\"mode\":\"%s\",\"good\":%s", mode, good ? "true" : "false");
+	for (unsigned i = 0; i < said.n; i++) {
+		const struct figure *f = &said.figure[i];
+
+		if (opt.json)
+			printf(",\"%s\":%.*f", f->key, decimals(f->value), f->value);
+		else if (!f->is_fault || f->value > 0)
+			printf("%-40s %12.*f %s\n", f->label, decimals(f->value), f->value,
+			    f->is_fault ? "FAULT" : f->unit);
+	}
+	puts(opt.json ? "}" : good ? "good" : "BAD");
+}
+
+/* --- options ----------------------------------------------------------------------------- */
+
+/* A flag has max 1 and takes no argument. A letter of 0: there is only the long name. */
+static const struct setting {
+	const char *name;
+	char letter;
+	uint64_t *value, min, max;
+	const char *help;
+} settings[] = {
+	{ "port", 'p', &opt.port, 1, 65535, "of the broker (1883)" },
+	{ "pid", 0, &opt.pid, 2, 4194304, "the broker's first process: measure all below it" },
+	{ "version", 'V', &opt.version, 3, 5, "3: MQTT 3.1.1, 5: MQTT 5 (3)" },
+	{ "clients", 'n', &opt.clients, 1, 5000000, "see above" },
+	{ "qos", 'q', &opt.qos, 0, 2, "of messages and subscriptions (0)" },
+	{ "size", 's', &opt.size, 24, 64 << 20, "bytes of a payload (64)" },
+	{ "window", 'w', &opt.window, 1, 1000000000,
+	    "deliveries outstanding in all (10000; fanout 20000)" },
+	{ "rate", 'r', &opt.rate, 1, 100000000, "publish so many a second in all instead" },
+	{ "inflight", 'i', &opt.inflight, 1, 65535,
+	    "QoS 1, 2: unacknowledged messages of a publisher (20)" },
+	{ "seconds", 'd', &opt.seconds, 1, 30000, "how long to measure (5)" },
+	{ "warmup", 0, &opt.warmup, 0, 3600, "seconds before that (1)" },
+	{ "subscribe", 0, &opt.subscribe, 0, 1, "idle: each client has a subscription" },
+	{ "subscriptions", 0, &opt.subscriptions, 0, 1000000000,
+	    "subs: held on further connections (10000)" },
+	{ "per-holder", 0, &opt.per_holder, 1, 1000000000, "subs: on each of these (1000)" },
+	{ "json", 0, &opt.json, 0, 1, "print one JSON object" },
+};
+
+#define SETTINGS (sizeof(settings) / sizeof(settings[0]))
+
+static void
+usage(void)
+{
+	puts("Usage: tbmq-bench MODE [OPTION]...\n"
+	     "Loads an MQTT broker, accounts for every message, and says what it cost.\n");
+	for (size_t i = 0; i < MODES; i++)
+		printf("  %-8s %s (%u)\n", modes[i].name, modes[i].help, modes[i].clients);
+	puts("\n  -h, --host HOST       of the broker (127.0.0.1)");
+	for (const struct setting *s = settings; s < settings + SETTINGS; s++)
+		printf("  %c%c%c --%s%-*s%s\n", s->letter != 0 ? '-' : ' ',
+		    s->letter != 0 ? s->letter : ' ', s->letter != 0 ? ',' : ' ', s->name,
+		    (int)(16 - strlen(s->name)), s->max > 1 ? " N" : "", s->help);
+	puts("\nExit codes: 0 good, 1 messages or connections were lost or wrong, 2 usage.");
+}
+
+static _Noreturn void
+bad_usage(const char *what, const char *value)
+{
+	fprintf(stderr, "tbmq-bench: %s%s; see tbmq-bench --help\n", what, value);
+	exit(BENCH_USAGE);
+}
+
+static void
+set(const struct setting *s, const char *text)
+{
+	char *end;
+	unsigned long long v = s->max > 1 ? strtoull(text, &end, 10) : 1;
+
+	if (s->max > 1 && (*text < '0' || *text > '9' || *end != '\0' || v < s->min || v > s->max))
+		bad_usage(s->name, " has no such value");
+	*s->value = v;
+}
+
+static const struct mode *
+options_parse(int argc, char **argv)
+{
+	enum { HOST = 1000, HELP };
+	struct option known[SETTINGS + 3] = {
+		{ "host", required_argument, NULL, HOST },
+		{ "help", no_argument, NULL, HELP },
+	};
+	char letters[2 * SETTINGS + 3] = "h:";
+	int o;
+
+	for (size_t i = 0; i < SETTINGS; i++) {
+		known[i + 2] = (struct option){ .name = settings[i].name,
+			.has_arg = settings[i].max > 1,
+			.val = (int)i + 256 };
+		if (settings[i].letter != 0)
+			strcat(letters, (char[]){ settings[i].letter, ':', '\0' });
+	}
+	while ((o = getopt_long(argc, argv, letters, known, NULL)) != -1) {
+		if (o == HELP) {
+			usage();
+			exit(BENCH_OK);
+		}
+		if (o == '?')
+			bad_usage("bad option", "");
+		if (o == HOST || o == 'h')
+			opt.host = optarg;
+		for (size_t i = 0; i < SETTINGS; i++)
+			if (o == (int)i + 256 || o == settings[i].letter)
+				set(&settings[i], optarg);
+	}
+	for (size_t i = 0; optind == argc - 1 && i < MODES; i++)
+		if (strcmp(modes[i].name, argv[optind]) == 0)
+			return &modes[i];
+	bad_usage("give one mode: fanout, fanin, p2p, subs, connect or idle", "");
+}
+
+static void
+on_signal(int sig)
+{
+	(void)sig;
+	interrupted = 1;
+}
+
+int
+main(int argc, char **argv)
+{
+	const struct mode *mode = options_parse(argc, argv);
+	bool good;
+
+	opt.version = opt.version < 5 ? 4 : 5; /* as in CONNECT */
+	if (opt.clients == 0)
+		opt.clients = mode->clients;
+	if (opt.window == 0)
+		opt.window = mode->run == load_fan_out ? 20000 : 10000;
+	/* Subscribers send nothing, and a run should need no PINGREQ. */
+	opt.keep_alive = opt.seconds + opt.warmup < 300 ? 600 : 65535;
+
+	signal(SIGINT, on_signal);
+	signal(SIGTERM, on_signal);
+	clients_init();
+	good = mode->run();
+	if (clients.dropped > 0)
+		fprintf(stderr, "tbmq-bench: first connection lost: %s\n", clients.why);
+	good &= figure_fault("dropped", "connections dropped", clients.dropped);
+	good &= figure_fault("refused", "refused", clients.refused);
+	figures_print(mode->name, good);
+	return good ? BENCH_OK : BENCH_BAD;
+}
