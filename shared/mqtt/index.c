@@ -5,6 +5,8 @@
 #include "shared/base/htab.h"
 #include "shared/base/must.h"
 
+#define LIST_GIVEN 2u /* position of index_next() behind the list */
+
 /* A shape in use. */
 struct shape_use {
 	struct shape shape;
@@ -145,6 +147,9 @@ index_add(struct index *x, struct span filter, struct span group, size_t size)
 			free(n);
 			return NULL;
 		}
+	} else if (x->nothers == INDEX_OTHERS) {
+		free(n);
+		return NULL;
 	} else {
 		n->hash = 0;
 		n->next = x->others;
@@ -216,8 +221,17 @@ index_match(const struct index *x, struct span topic, const struct topic_hash *t
 	return found;
 }
 
+/* Positions of the table are 0 or odd: an even one says that only the list is left, or nothing. */
 struct index_node *
 index_next(const struct index *x, uint64_t *pos)
 {
-	return htab_next(&x->nodes, pos);
+	struct index_node *n;
+
+	if (*pos == LIST_GIVEN)
+		return NULL;
+	n = htab_next(&x->nodes, pos);
+	if (n != NULL)
+		return n;
+	*pos = LIST_GIVEN;
+	return x->others;
 }

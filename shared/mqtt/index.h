@@ -2,9 +2,9 @@
  * index.h - which filters of a set match a topic
  *
  * Tuple space: one flat table of filter hashes, probed once for each shape in use that fits the topic's
- * levels. At most INDEX_SHAPES shapes a depth (levels and '#'); filters beyond that, or deeper than TOPIC_LEVELS, are in a trie, so
- * that nobody can make a match cost more than a probe per shape plus the length of the topic times a small constant. Hash hits are
- * verified against the filter itself.
+ * levels. At most INDEX_SHAPES shapes a depth (levels and '#'); filters beyond that, or deeper than TOPIC_LEVELS, are in a list that is
+ * matched one by one. It takes no more than INDEX_OTHERS, so that nobody can make a match cost more than a probe per shape and a walk of that
+ * length. Hash hits are verified against the filter itself.
  *
  * The user embeds struct index_node at the start of its own record of a filter; the node keeps a copy of the filter. Shared
  * subscriptions are nodes of their own with a group name: the same filter can be there with different groups, and plain.
@@ -18,6 +18,8 @@
 #include "shared/mqtt/topic.h"
 
 #define INDEX_SHAPES 64
+#define INDEX_OTHERS                                                                               \
+	4096 /* filters without a shape: a match that a route cache misses costs some 100 µs then */
 
 struct index;
 
@@ -47,7 +49,10 @@ void index_free(struct index *x);                    /* all nodes must be gone *
 size_t index_count(const struct index *x);
 
 struct index_node *index_find(struct index *x, struct span filter, struct span group);
-/* Gives a new zeroed node of `size` bytes (>= sizeof(struct index_node)); the filter must be valid and not there yet. */
+/*
+ * Gives a new zeroed node of `size` bytes (>= sizeof(struct index_node)); the filter must be valid and not there yet. NULL: no memory, or
+ * no place for one more filter without a shape.
+ */
 struct index_node *index_add(struct index *x, struct span filter, struct span group, size_t size);
 void index_del(struct index *x, struct index_node **n); /* frees it, clears *n */
 
@@ -58,7 +63,10 @@ void index_del(struct index *x, struct index_node **n); /* frees it, clears *n *
 size_t index_match(const struct index *x, struct span topic, const struct topic_hash *t,
     struct index_node **out, size_t max);
 
-/* Walks all nodes in pieces; *pos starts at 0. NULL at the end. Same promise as htab_next(). */
+/*
+ * Walks all nodes in pieces; *pos starts at 0. Each answer is a chain: the nodes behind it come by ->next. NULL at the end. Same promise as
+ * htab_next().
+ */
 struct index_node *index_next(const struct index *x, uint64_t *pos);
 
 #endif

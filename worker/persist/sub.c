@@ -262,7 +262,7 @@ node_show(struct subnode *n, int change)
 void
 sub_show_all(void)
 {
-	struct subnode *n;
+	struct index_node *chain;
 	uint64_t pos = 0;
 
 	if (the.queue_qos0 == self.conf.queue_qos0)
@@ -272,14 +272,16 @@ sub_show_all(void)
 	 * count.
 	 */
 	the.queue_qos0 = self.conf.queue_qos0;
-	while ((n = (struct subnode *)index_next(the.index, &pos)) != NULL) {
-		uint32_t shown = 0;
+	while ((chain = index_next(the.index, &pos)) != NULL)
+		for (; chain != NULL; chain = chain->next) {
+			struct subnode *n = (struct subnode *)chain;
+			uint32_t shown = 0;
 
-		for (uint32_t i = 0; i < n->nsubs; i++)
-			shown += sub_is_shown(n->sub[i]);
-		while (n->nshown != shown)
-			node_show(n, n->nshown < shown ? 1 : -1);
-	}
+			for (uint32_t i = 0; i < n->nsubs; i++)
+				shown += sub_is_shown(n->sub[i]);
+			while (n->nshown != shown)
+				node_show(n, n->nshown < shown ? 1 : -1);
+		}
 }
 
 size_t

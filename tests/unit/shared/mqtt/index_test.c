@@ -28,8 +28,10 @@ finds_just_what_matches(void)
 	struct index *x = index_new(&key);
 	struct span none = span_of(NULL, 0);
 	char text[256];
+	struct index_node *chain;
 	unsigned seed = 42;
-	size_t n = 0;
+	uint64_t pos = 0;
+	size_t n = 0, walked = 0;
 
 	for (unsigned i = 0; i < N; i++) {
 		struct span f = span_of(text, make_filter(&seed, text));
@@ -61,6 +63,10 @@ finds_just_what_matches(void)
 			CU_ASSERT_TRUE(topic_match(index_filter(found[i]), topic));
 		CU_ASSERT_EQUAL(index_match(x, topic, &t, found, 1), want);
 	}
+	while ((chain = index_next(x, &pos)) != NULL)
+		for (; chain != NULL; chain = chain->next)
+			walked++;
+	CU_ASSERT_EQUAL(walked, n);
 	for (size_t i = 0; i < n; i += 2)
 		index_del(x, &node[i]);
 	for (size_t i = 0; i < n; i++)
@@ -95,4 +101,30 @@ groups_of_one_filter_are_apart(void)
 	index_free(x);
 }
 
-UNIT_MAIN("shared/mqtt/index", TEST(finds_just_what_matches), TEST(groups_of_one_filter_are_apart))
+static void
+filters_without_a_shape_are_bounded(void)
+{
+	static struct index_node *node[INDEX_OTHERS];
+	struct index *x = index_new(&key);
+	char text[128];
+	size_t at = 0;
+
+	for (int i = 0; i <= TOPIC_LEVELS; i++)
+		at += (size_t)sprintf(text + at, "d/");
+	for (unsigned i = 0; i < INDEX_OTHERS; i++) {
+		sprintf(text + at, "%u", i);
+		node[i] = index_add(x, span_str(text), span_of(NULL, 0), sizeof(*node[i]));
+		CU_ASSERT_PTR_NOT_NULL_FATAL(node[i]);
+	}
+	sprintf(text + at, "more");
+	CU_ASSERT_PTR_NULL(index_add(x, span_str(text), span_of(NULL, 0), sizeof(*node[0])));
+	index_del(x, &node[7]);
+	node[7] = index_add(x, span_str(text), span_of(NULL, 0), sizeof(*node[0]));
+	CU_ASSERT_PTR_NOT_NULL(node[7]);
+	for (unsigned i = 0; i < INDEX_OTHERS; i++)
+		index_del(x, &node[i]);
+	index_free(x);
+}
+
+UNIT_MAIN("shared/mqtt/index", TEST(finds_just_what_matches), TEST(groups_of_one_filter_are_apart),
+    TEST(filters_without_a_shape_are_bounded))
