@@ -229,6 +229,7 @@ broker_drain(const struct request *r)
 			continue;
 		s->wanted = false;
 		s->state = SLOT_DRAINING;
+		listen_close_worker(i);
 		slot_send(s, IPC_DRAIN, &m, sizeof(m), NULL, 0);
 	}
 	log_notice("control: draining rate=%u", m.rate);

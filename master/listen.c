@@ -207,6 +207,19 @@ slot_take_back(struct slot *s, struct slot *from)
 }
 
 void
+listen_close_worker(unsigned worker)
+{
+	for (unsigned i = 0; i < LISTENERS_MAX; i++) {
+		struct listener *l = &master.listener[i];
+
+		if (l->used && l->fd[worker] >= 0)
+			close(l->fd[worker]);
+		if (l->used)
+			l->fd[worker] = -1;
+	}
+}
+
+void
 listen_close_all(void)
 {
 	listen_discard(master.listener);

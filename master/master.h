@@ -116,6 +116,8 @@ int listen_bind(const struct conf *c, struct listener out[LISTENERS_MAX],
 void listen_commit(struct listener next[LISTENERS_MAX]);
 void listen_discard(struct listener next[LISTENERS_MAX]);
 uint32_t listen_id(unsigned listener, unsigned worker);
+void
+listen_close_worker(unsigned worker); /* it drains: it accepts what waits, nobody new may come */
 void listen_close_all(void);
 
 /* reload.c */

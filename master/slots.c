@@ -142,6 +142,7 @@ slots_want(unsigned workers)
 				slot_birth(s);
 		} else if (!wanted && s->wanted) {
 			s->wanted = false;
+			listen_close_worker(w);
 			if (s->state == SLOT_READY || s->state == SLOT_LINKING) {
 				slot_send(s, IPC_DRAIN, &(struct msg_drain){ 0 },
 				    sizeof(struct msg_drain), NULL, 0);

@@ -97,14 +97,17 @@ status(void)
 void
 broker_start_with(int n, const char *const *settings)
 {
-	const char *args[60] = { "start", "--port", "0", "--workers" };
+	const char *args[60] = { "start", "--port", "0" };
 	char count[16];
 	json_t *j;
-	int a = 4;
+	int a = 3;
 
 	dir_make();
 	snprintf(count, sizeof(count), "%d", n);
-	args[a++] = count;
+	if (n > 0) {
+		args[a++] = "--workers";
+		args[a++] = count;
+	}
 	for (; settings != NULL && *settings != NULL && a < 57; settings++) {
 		args[a++] = "--set";
 		args[a++] = *settings;

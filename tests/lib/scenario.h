@@ -57,7 +57,7 @@ struct broker {
 
 extern struct broker broker; /* of this scenario */
 
-/* settings: "key=value", ended by NULL. */
+/* settings: "key=value", ended by NULL. n 0: as many workers as the file says. */
 #define broker_start(...)                                                                          \
 	broker_start_with(workers(), (const char *[]){ __VA_ARGS__ __VA_OPT__(, ) NULL })
 void broker_start_with(int n, const char *const *settings);
