@@ -103,6 +103,7 @@ conn_accept(int fd, unsigned listener, const char *peer)
 	c->state = CONN_NEW;
 	c->listener = (uint16_t)listener;
 	c->max_packet = UINT32_MAX;
+	c->max_in = (uint32_t)self.conf.max_packet_size;
 	c->problem_info = true;
 	c->half_open = true;
 	c->seen_ms = clock_ms();
@@ -580,7 +581,7 @@ conn_process(struct conn *c, struct span in)
 			    "the first packet isn't CONNECT");
 			break;
 		}
-		if (need > self.conf.max_packet_size) { /* before anything is allocated for it */
+		if (need > c->max_in) { /* before anything is allocated for it */
 			conn_end(c, CNT_ends__too_large, MQTT_PACKET_TOO_LARGE,
 			    "packet larger than max_packet_size");
 			break;

@@ -75,6 +75,7 @@ struct conn {
 	uint16_t receive_max, alias_max; /* as announced */
 	uint16_t stores;                 /* its QoS 1/2 publishes not yet acknowledged */
 	uint32_t max_packet;             /* client's; UINT32_MAX: none */
+	uint32_t max_in;                 /* largest packet we take, as announced */
 	uint32_t expiry;                 /* session expiry interval in force */
 	uint32_t mark, mark_at;          /* deliver.c: merging overlapping subscriptions */
 	uint32_t nsubs, nwaiting;

@@ -460,7 +460,7 @@ connack_props(const struct conn *c, struct wr *w)
 		wr_prop_num(w, PROP_MAX_QOS, self.conf.max_qos);
 	if (!self.conf.retain_available)
 		wr_prop_num(w, PROP_RETAIN_AVAILABLE, 0);
-	wr_prop_num(w, PROP_MAX_PACKET_SIZE, (uint32_t)self.conf.max_packet_size);
+	wr_prop_num(w, PROP_MAX_PACKET_SIZE, c->max_in);
 	if (c->alias_max > 0)
 		wr_prop_num(w, PROP_TOPIC_ALIAS_MAX, c->alias_max);
 	if (!self.conf.wildcard_available)
