@@ -410,8 +410,8 @@ last_words(struct slot *s, int status)
 		if (f.must[0] != '\0')
 			snprintf(must_text, sizeof(must_text), " %s", log_esc(span_str(f.must)));
 		if (f.client[0] != '\0')
-			snprintf(client, sizeof(client), " client=\"%s\" packet=%u",
-			    log_esc(span_str(f.client)), f.packet);
+			snprintf(client, sizeof(client), " client=\"%s\" packet=%s",
+			    log_esc(span_str(f.client)), mqtt_packet_name(f.packet));
 	}
 	snprintf(s->last_words, sizeof(s->last_words), "%s%s%s", how, must_text, client);
 }

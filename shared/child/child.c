@@ -104,6 +104,7 @@ on_turn(void *arg)
 	(void)arg;
 	if (self.mesh == NULL)
 		return false;
+	count_set(CNT_log_lost, log_lost());
 	more = mesh_drain(self.mesh);
 	try_go();
 	if (me.started)

@@ -199,17 +199,6 @@ conf_diff(const struct conf *a, const struct conf *b, conf_diff_fn *fn, void *ar
 	return found;
 }
 
-bool
-conf_show(const struct conf *c, const char *key, char *buf, size_t room)
-{
-	const struct conf_key *k = conf_key_find(conf_keys, conf_nkeys, key);
-
-	if (k == NULL)
-		return false;
-	conf_value_text(c, k, buf, room);
-	return true;
-}
-
 void
 conf_each(const struct conf *c, conf_each_fn *fn, void *arg)
 {

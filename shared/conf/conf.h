@@ -91,8 +91,6 @@ typedef void
 conf_diff_fn(void *arg, const char *key, const char *from, const char *to, enum conf_when when);
 unsigned conf_diff(const struct conf *a, const struct conf *b, conf_diff_fn *fn, void *arg);
 
-/* The key's value as it would stand in the file; false: no such key. listener NULL: top level. */
-bool conf_show(const struct conf *c, const char *key, char *buf, size_t room);
 /* Calls fn for all keys with value, default and help. */
 typedef void
 conf_each_fn(void *arg, const char *key, const char *value, bool is_default, const char *help);

@@ -150,29 +150,17 @@ pingresp_encode(void *buf, size_t room)
 	return finish(&w, buf);
 }
 
-static size_t
-reason_encode(unsigned type, uint8_t reason, struct span props, void *buf, size_t room)
+size_t
+disconnect_encode(uint8_t reason, struct span props, void *buf, size_t room)
 {
 	struct wr w = wr_of(buf, room);
 	size_t len = props.len > 0 ? 1 + varint_len((uint32_t)props.len) + props.len : reason != 0;
 
-	wr_u8(&w, (uint8_t)(type << 4));
+	wr_u8(&w, (uint8_t)(PKT_DISCONNECT << 4));
 	wr_varint(&w, (uint32_t)len);
 	if (len > 0)
 		wr_u8(&w, reason);
 	if (len > 1)
 		wr_props(&w, props);
 	return finish(&w, buf);
-}
-
-size_t
-disconnect_encode(uint8_t reason, struct span props, void *buf, size_t room)
-{
-	return reason_encode(PKT_DISCONNECT, reason, props, buf, room);
-}
-
-size_t
-auth_encode(uint8_t reason, struct span props, void *buf, size_t room)
-{
-	return reason_encode(PKT_AUTH, reason, props, buf, room);
 }

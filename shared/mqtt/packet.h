@@ -229,7 +229,6 @@ unsigned varint_len(uint32_t v);          /* 1 to 4 */
 void
 wr_prop_num(struct wr *w, enum prop_id id, uint32_t v); /* byte, u16, u32 or varint: by the id */
 void wr_prop_str(struct wr *w, enum prop_id id, struct span s);
-void wr_prop_pair(struct wr *w, struct span name, struct span value);
 
 /*
  * A PUBLISH to be sent. props is what props_forward() left; the others are added here, in MQTT 5 only. 3.x gets none.
@@ -262,6 +261,5 @@ size_t suback_encode(unsigned type, uint16_t id, enum mqtt_version v, struct spa
 size_t pingresp_encode(void *buf, size_t room);
 size_t
 disconnect_encode(uint8_t reason, struct span props, void *buf, size_t room); /* MQTT 5 only */
-size_t auth_encode(uint8_t reason, struct span props, void *buf, size_t room);
 
 #endif

@@ -206,11 +206,3 @@ wr_prop_str(struct wr *w, enum prop_id id, struct span s)
 	wr_u8(w, (uint8_t)id);
 	wr_str(w, s);
 }
-
-void
-wr_prop_pair(struct wr *w, struct span name, struct span value)
-{
-	wr_u8(w, PROP_USER_PROPERTY);
-	wr_str(w, name);
-	wr_str(w, value);
-}

@@ -84,13 +84,6 @@ route_peer(unsigned slot, bool up)
 	route_flush();
 }
 
-const uint8_t *
-route_peers(unsigned *n_out)
-{
-	*n_out = the.npeers;
-	return the.peer;
-}
-
 static bool
 route_is_valid(const struct route *r)
 {

@@ -48,6 +48,5 @@ route_find(struct span topic); /* borrowed until the next call; NULL: no memory 
 void route_flush(void);        /* a peer came or went */
 void route_fini(void);
 void route_peer(unsigned slot, bool up);
-const uint8_t *route_peers(unsigned *n_out); /* slots of live peers */
 
 #endif
