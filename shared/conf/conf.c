@@ -101,10 +101,12 @@ listener_find(const struct conf *c, const char *name)
 int
 conf_override(struct conf *c, const char *assignment, struct conf_error *err)
 {
-	const char *eq = strchr(assignment, '='), *value;
-	const struct conf_key *k;
+	const char *eq = strchr(assignment, '='), *key;
+	const struct conf_key *keys = conf_keys, *k;
+	size_t n = conf_nkeys;
 	char name[128], why[256];
-	void *base = c;
+	struct conf next = *c;
+	void *base = &next;
 
 	if (eq == NULL || (size_t)(eq - assignment) >= sizeof(name)) {
 		snprintf(
@@ -113,7 +115,7 @@ conf_override(struct conf *c, const char *assignment, struct conf_error *err)
 	}
 	memcpy(name, assignment, (size_t)(eq - assignment));
 	name[eq - assignment] = '\0';
-	value = eq + 1;
+	key = name;
 	if (strncmp(name, "listener.", 9) == 0) {
 		char *dot = strrchr(name, '.');
 		const struct conf_listener *l;
@@ -125,26 +127,31 @@ conf_override(struct conf *c, const char *assignment, struct conf_error *err)
 			    err->text, sizeof(err->text), "%.100s: no such listener", name + 9);
 			return -EINVAL;
 		}
-		base = &c->listener[l - c->listener];
-		k = conf_key_find(conf_listener_keys, conf_nlistener_keys, dot + 1);
+		base = &next.listener[l - c->listener];
+		key = dot + 1;
 	} else if (strcmp(name, "port") == 0 && c->nlisteners > 0) {
-		base = &c->listener[0];
-		k = conf_key_find(conf_listener_keys, conf_nlistener_keys, "port");
-	} else {
-		k = conf_key_find(conf_keys, conf_nkeys, name);
+		base = &next.listener[0];
 	}
+	if (base != &next) {
+		keys = conf_listener_keys;
+		n = conf_nlistener_keys;
+	}
+	k = conf_key_find(keys, n, key);
 	if (k == NULL) {
-		const char *near = conf_suggest(conf_keys, conf_nkeys, name);
+		const char *near = conf_suggest(keys, n, key);
 
-		snprintf(err->text, sizeof(err->text), "unknown key \"%s\"%s%s%s", name,
+		snprintf(err->text, sizeof(err->text), "unknown key \"%s\"%s%s%s", key,
 		    near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
 		return -EINVAL;
 	}
-	if (conf_set(base, k, value, 0, why) != 0) {
-		snprintf(err->text, sizeof(err->text), "%s: %s", name, why);
+	if (conf_set(base, k, eq + 1, 0, why) != 0) {
+		snprintf(err->text, sizeof(err->text), "%s: %s", key, why);
 		return -EINVAL;
 	}
-	return conf_check(c, err);
+	if (conf_check(&next, err) != 0)
+		return -EINVAL;
+	*c = next;
+	return 0;
 }
 
 /* --- showing ----------------------------------------------------------------------------- */
@@ -337,7 +344,8 @@ keys_are_valid(const void *base, const struct conf_key *keys, size_t n)
 			const struct conf_string *s =
 			    (const void *)((const uint8_t *)base + k->offset);
 
-			if (memchr(s->s, '\0', sizeof(s->s)) == NULL || strlen(s->s) > k->max)
+			if (memchr(s->s, '\0', sizeof(s->s)) == NULL || strlen(s->s) < k->min ||
+			    strlen(s->s) > k->max)
 				return false;
 		} else if (k->type >= CONF_LOG_TARGET) {
 			if (conf_choice(k->type, (unsigned)conf_get(base, k)) == NULL)

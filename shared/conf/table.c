@@ -196,7 +196,7 @@ parse_number(const struct conf_key *k, const char *text, uint64_t *out, char why
 	}
 	errno = 0;
 	n = strtoull(text, &end, 10);
-	if (end == text || errno != 0 || text[0] == '-')
+	if (text[0] < '0' || text[0] > '9' || errno != 0) /* strtoull takes signs and blanks */
 		goto bad;
 	while (*end == ' ')
 		end++;

@@ -1,5 +1,10 @@
 #include "shared/conf/conf.h"
 
+#include <errno.h>
+#include <unistd.h>
+
+#include "shared/conf/table.h"
+
 #include "tests/unit/unit.h"
 
 static unsigned changes;
@@ -176,7 +181,180 @@ differences_are_listed_with_when_they_apply(void)
 	CU_ASSERT_EQUAL(changes, 3);
 }
 
+/* --- files ------------------------------------------------------------------------------- */
+
+static char dir[64];
+
+static const char *
+put(const char *name, const char *text)
+{
+	static char path[128];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	f = fopen(path, "w");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+	fputs(text, f);
+	fclose(f);
+	return path;
+}
+
+static void
+dir_new(void)
+{
+	strcpy(dir, "/tmp/tbmq-conf-XXXXXX");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
+}
+
+static void
+dir_free(void)
+{
+	static const char *const names[] = { "a.conf", "b.conf" };
+	char path[128];
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
+		unlink(path);
+	}
+	CU_ASSERT_EQUAL(rmdir(dir), 0);
+}
+
+static void
+a_file_that_cannot_be_read_is_named(void)
+{
+	struct conf_error err;
+	struct conf c;
+	char path[128];
+
+	dir_new();
+	snprintf(path, sizeof(path), "%s/a.conf", dir);
+	CU_ASSERT_EQUAL(conf_parse(path, &c, &err), -EINVAL);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "a.conf: cannot be read: No such file"));
+	CU_ASSERT_EQUAL(conf_parse(dir, &c, &err), -EINVAL); /* a directory */
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "cannot be read"));
+	CU_ASSERT_EQUAL(conf_parse("", &c, &err), -EINVAL);
+	dir_free();
+}
+
+static void
+a_mistake_in_an_included_file_is_named_there(void)
+{
+	struct conf_error err;
+	struct conf c;
+	const char *path;
+
+	dir_new();
+	put("b.conf", "# more\ninflght_max = 3;\n");
+	path = put("a.conf", "workers = 2;\n@include \"b.conf\"\n");
+	CU_ASSERT_EQUAL(conf_parse(path, &c, &err), -EINVAL);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "b.conf:2: inflght_max: unknown key"));
+	put("b.conf", "\n\ninflight_max = ;\n");
+	path = put("a.conf", "@include \"b.conf\"\n");
+	CU_ASSERT_EQUAL(conf_parse(path, &c, &err), -EINVAL);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "b.conf:3: "));
+	path = put("a.conf", "workers = 2;\n@include \"none.conf\"\n");
+	CU_ASSERT_EQUAL(conf_parse(path, &c, &err), -EINVAL);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "a.conf:2: "));
+	put("b.conf", "inflight_max = 3;\n");
+	path = put("a.conf", "workers = 2;\n@include \"b.conf\"\n");
+	CU_ASSERT_EQUAL(conf_parse(path, &c, &err), 0);
+	CU_ASSERT_TRUE(c.workers == 2 && c.inflight_max == 3);
+	dir_free();
+}
+
+static void
+files_that_include_each_other_are_refused(void)
+{
+	struct conf_error err;
+	struct conf c;
+	const char *path;
+
+	dir_new();
+	put("b.conf", "@include \"a.conf\"\n");
+	path = put("a.conf", "@include \"b.conf\"\n");
+	CU_ASSERT_EQUAL(conf_parse(path, &c, &err), -EINVAL);
+	CU_ASSERT_NOT_EQUAL(err.text[0], '\0');
+	dir_free();
+}
+
+/* --- what is written is read as the same ------------------------------------------------- */
+
+/* Each value another one than the default, in one of several ways. */
+static void
+change_all(void *base, const struct conf_key *keys, size_t n, unsigned way)
+{
+	static const char *const strings[] = { "x", "a \"b\" \\ c/d", "\xc3\xa4" };
+	char why[256];
+
+	for (size_t i = 0; i < n; i++) {
+		const struct conf_key *k = &keys[i];
+		uint64_t value = way == 0 ? k->min
+		    : way == 1            ? k->max
+					  : k->min + (k->max - k->min) / 3;
+		const char *text = NULL;
+
+		if (k->type == CONF_STRING)
+			text = strings[way];
+		else if (k->type >= CONF_LOG_TARGET)
+			text = conf_choice(k->type, k->type == CONF_TRANSPORT ? 0 : way);
+		if (strcmp(k->name, "ring_size") == 0)
+			value = UINT64_C(65536) << way;
+		CU_ASSERT_EQUAL(conf_set(base, k, text, value, why), 0);
+	}
+}
+
+static void
+what_is_written_is_read_as_the_same(void)
+{
+	static struct conf c, again;
+	struct conf_error err;
+
+	for (unsigned way = 0; way < 3; way++) {
+		char *text = NULL;
+		size_t len = 0;
+		FILE *f = open_memstream(&text, &len);
+
+		conf_defaults(&c);
+		change_all(&c, conf_keys, conf_nkeys, way);
+		c.nlisteners = way == 0 ? 0 : way == 1 ? CONF_LISTENERS : 1;
+		for (unsigned i = 0; i < c.nlisteners; i++) {
+			conf_listener_defaults(&c.listener[i]);
+			change_all(&c.listener[i], conf_listener_keys, conf_nlistener_keys, way);
+			snprintf(c.listener[i].name.s, 32, "n%u", i);
+			c.listener[i].port = (c.listener[i].port + i) & 0xffff;
+		}
+		CU_ASSERT_EQUAL(conf_write(&c, f), 0);
+		fclose(f);
+		err.text[0] = '\0';
+		CU_ASSERT_EQUAL(conf_parse_string(text, &again, &err), 0);
+		if (err.text[0] != '\0')
+			printf("\n    %s ", err.text);
+		changes = 0;
+		CU_ASSERT_EQUAL(conf_diff(&c, &again, on_change, NULL), 0);
+		CU_ASSERT_EQUAL(c.nlisteners, again.nlisteners);
+		free(text);
+	}
+}
+
+static void
+one_listener_more_than_there_is_room_for_is_refused(void)
+{
+	char text[4096] = "listeners = (";
+	struct conf_error err;
+	struct conf c;
+
+	for (unsigned i = 0; i <= CONF_LISTENERS; i++)
+		sprintf(text + strlen(text), "%s{ name = \"%u\"; port = %u; }", i > 0 ? ", " : "",
+		    i, i + 1);
+	strcat(text, ");");
+	CU_ASSERT_EQUAL(conf_parse_string(text, &c, &err), -EINVAL);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "too many listeners"));
+}
+
 UNIT_MAIN("shared/conf/parse", TEST(each_mistake_is_named_with_its_line),
     TEST(a_refused_text_changes_nothing), TEST(units_and_words_are_understood),
     TEST(overrides_are_checked_like_the_file), TEST(the_sample_is_what_the_defaults_write),
-    TEST(snapshots_are_sealed_and_checked), TEST(differences_are_listed_with_when_they_apply))
+    TEST(snapshots_are_sealed_and_checked), TEST(differences_are_listed_with_when_they_apply),
+    TEST(a_file_that_cannot_be_read_is_named), TEST(a_mistake_in_an_included_file_is_named_there),
+    TEST(files_that_include_each_other_are_refused), TEST(what_is_written_is_read_as_the_same),
+    TEST(one_listener_more_than_there_is_room_for_is_refused))
