@@ -28,7 +28,7 @@ request_parse(const char *text, size_t len, struct request *out, const char **wh
 	json_error_t err;
 	json_t *page;
 	struct request r = { .after = "", .limit = REQUEST_LIMIT };
-	const json_t *limit;
+	const json_t *limit, *after;
 
 	r.root =
 	    len <= REQUEST_TEXT_MAX ? json_loadb(text, len, JSON_REJECT_DUPLICATES, &err) : NULL;
@@ -49,8 +49,13 @@ request_parse(const char *text, size_t len, struct request *out, const char **wh
 		*why = "parameters and page must be objects";
 		goto bad;
 	}
-	if (json_is_string(json_object_get(page, "after")))
-		r.after = json_string_value(json_object_get(page, "after"));
+	after = json_object_get(page, "after");
+	if (after != NULL && !json_is_string(after)) {
+		*why = "page.after must be a string";
+		goto bad;
+	}
+	if (after != NULL)
+		r.after = json_string_value(after);
 	limit = json_object_get(page, "limit");
 	if (limit != NULL) {
 		json_int_t n = json_integer_value(limit);
@@ -154,10 +159,16 @@ void
 request_error(struct loop *l, int fd, const char *fmt, ...)
 {
 	char text[512];
+	json_t *error;
 	va_list ap;
+	size_t len;
 
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	request_answer(l, fd, json_pack("{s:b, s:s}", "ok", 0, "error", text));
+	/* JSON takes no half character, which is what cutting the text may leave. */
+	len = strlen(text);
+	while ((error = json_stringn(text, len)) == NULL && len > 0)
+		len--;
+	request_answer(l, fd, json_pack("{s:b, s:o*}", "ok", 0, "error", error));
 }
