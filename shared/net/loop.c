@@ -114,6 +114,7 @@ bool
 loop_turn(struct loop *l, int max_wait_ms)
 {
 	int wait = 0, nap;
+	bool slept = false;
 
 	if (l->stopped)
 		return false;
@@ -124,10 +125,11 @@ loop_turn(struct loop *l, int max_wait_ms)
 		if (wait != 0 && l->ops.on_sleep != NULL) {
 			nap = l->ops.on_sleep(l->arg);
 			wait = shorter(wait, nap);
+			slept = true;
 		}
 	}
 	l->n = epoll_wait(l->epoll, l->event, EVENTS, wait);
-	if (!l->more && l->ops.on_woken != NULL)
+	if (slept && l->ops.on_woken != NULL)
 		l->ops.on_woken(l->arg);
 	clock_tick();
 	for (l->at = 0; l->at < l->n; l->at++) {

@@ -25,7 +25,7 @@ struct loop_ops {
 	bool (*on_turn)(
 	    void *arg); /* after events and timers; true: there is more work, don't sleep */
 	int (*on_sleep)(void *arg); /* before waiting; for how many milliseconds at most, -1: any */
-	void (*on_woken)(void *arg); /* after waiting */
+	void (*on_woken)(void *arg); /* after waiting, if on_sleep was called */
 };
 
 struct loop;

@@ -58,21 +58,37 @@ sock_addr_port(const struct sock_addr *a)
 	return ntohs(a->sa.sa_family == AF_INET6 ? a->in6.sin6_port : a->in.sin_port);
 }
 
+static bool
+is_any6(const struct sock_addr *a)
+{
+	return a->sa.sa_family == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&a->in6.sin6_addr);
+}
+
 static int
 bind_listen(struct sock_addr *a, int backlog, bool reuseport, int *fd_out)
 {
+	const int how = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
 	int one = 1, zero = 0, err;
-	int fd = socket(a->sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int fd = socket(a->sa.sa_family, how, 0);
 
+	if (fd < 0 && errno == EAFNOSUPPORT && is_any6(a)) {
+		/* A kernel without IPv6: "*" is all there is, which is IPv4. */
+		in_port_t port = a->in6.sin6_port;
+
+		*a = (struct sock_addr){ .len = sizeof(a->in) };
+		a->in.sin_family = AF_INET;
+		a->in.sin_port = port;
+		fd = socket(AF_INET, how, 0);
+	}
 	if (fd < 0)
 		return -errno;
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) != 0 ||
 	    (reuseport && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one)) != 0))
 		goto fail;
 	if (a->sa.sa_family == AF_INET6) {
-		bool any = IN6_IS_ADDR_UNSPECIFIED(&a->in6.sin6_addr);
+		const int *only = is_any6(a) ? &zero : &one;
 
-		if (setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, any ? &zero : &one, sizeof(one)) != 0)
+		if (setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, only, sizeof(*only)) != 0)
 			goto fail;
 	}
 	if (bind(fd, &a->sa, a->len) != 0 || listen(fd, backlog) != 0)
@@ -143,20 +159,38 @@ sock_unix_connect(const char *path, int *fd_out)
 	return 0;
 }
 
+/* What is at the path may be replaced if it is a socket that nobody listens on, and nothing else. */
+static int
+unix_clear(const char *path)
+{
+	struct stat st;
+	int fd = -1, err;
+
+	if (lstat(path, &st) != 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (!S_ISSOCK(st.st_mode))
+		return -EEXIST;
+	err = sock_unix_connect(path, &fd);
+	if (err == 0) {
+		close(fd);
+		return -EADDRINUSE;
+	}
+	if (err != -ECONNREFUSED)
+		return err == -ENOENT ? 0 : err;
+	return unlink(path) == 0 || errno == ENOENT ? 0 : -errno;
+}
+
 int
 sock_unix_listen(const char *path, unsigned mode, int *fd_out)
 {
 	struct sockaddr_un a;
-	int err = unix_addr(path, &a), fd = -1;
+	int err = unix_addr(path, &a), fd;
 	mode_t old;
 
+	if (err == 0)
+		err = unix_clear(path);
 	if (err != 0)
 		return err;
-	if (sock_unix_connect(path, &fd) == 0) {
-		close(fd);
-		return -EADDRINUSE;
-	}
-	unlink(path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;

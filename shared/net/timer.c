@@ -9,7 +9,8 @@
 
 struct timers {
 	uint64_t now; /* steps that have been fired */
-	size_t count;
+	uint64_t used[WHEELS][SLOTS_OF_WHEEL /
+	    64]; /* slots that may have timers: looking for the next must not touch all lists */
 	struct list slot[WHEELS][SLOTS_OF_WHEEL];
 };
 
@@ -56,7 +57,7 @@ timer_del(struct timer *t)
 static void
 place(struct timers *w, struct timer *t, uint64_t earliest)
 {
-	uint64_t step = (t->due_ms + STEP_MS - 1) / STEP_MS, ahead;
+	uint64_t step = (t->due_ms + STEP_MS - 1) / STEP_MS, ahead, i;
 	unsigned wheel = 0;
 
 	if (step < earliest)
@@ -67,7 +68,9 @@ place(struct timers *w, struct timer *t, uint64_t earliest)
 	if (ahead >=
 	    UINT64_C(1) << BITS * WHEELS) /* beyond the last wheel: looked at again there */
 		step = w->now + (UINT64_C(1) << BITS * WHEELS) - 1;
-	list_add_tail(&w->slot[wheel][step >> BITS * wheel & (SLOTS_OF_WHEEL - 1)], &t->link);
+	i = step >> BITS * wheel & (SLOTS_OF_WHEEL - 1);
+	list_add_tail(&w->slot[wheel][i], &t->link);
+	w->used[wheel][i / 64] |= UINT64_C(1) << i % 64;
 }
 
 void
@@ -104,13 +107,32 @@ cascade(struct timers *w, unsigned wheel)
 	}
 }
 
-static bool
-is_idle(const struct timers *w)
+/* The first slot from one on that has a timer; SLOTS_OF_WHEEL: none. A deleted timer leaves its bit, which goes here. */
+static unsigned
+next_used(struct timers *w, unsigned wheel, unsigned from)
 {
-	for (int i = 0; i < WHEELS; i++)
-		for (unsigned j = 0; j < SLOTS_OF_WHEEL; j++)
-			if (!list_is_empty(&w->slot[i][j]))
-				return false;
+	uint64_t mask = ~UINT64_C(0) << from % 64;
+
+	for (unsigned i = from / 64; i < SLOTS_OF_WHEEL / 64; i++, mask = ~UINT64_C(0)) {
+		uint64_t *used = &w->used[wheel][i];
+
+		while ((*used & mask) != 0) {
+			unsigned bit = (unsigned)__builtin_ctzll(*used & mask);
+
+			if (!list_is_empty(&w->slot[wheel][i * 64 + bit]))
+				return i * 64 + bit;
+			*used &= ~(UINT64_C(1) << bit);
+		}
+	}
+	return SLOTS_OF_WHEEL;
+}
+
+static bool
+is_idle(struct timers *w)
+{
+	for (unsigned i = 0; i < WHEELS; i++)
+		if (next_used(w, i, 0) != SLOTS_OF_WHEEL)
+			return false;
 	return true;
 }
 
@@ -145,27 +167,17 @@ timers_run(struct timers *w, uint64_t now_ms)
 int
 timers_wait_ms(struct timers *w, uint64_t now_ms)
 {
-	uint64_t step, at;
-	unsigned i, wheel;
+	unsigned from = (w->now + 1) & (SLOTS_OF_WHEEL - 1), found = SLOTS_OF_WHEEL;
+	uint64_t at;
 
-	for (i = 1; i <= SLOTS_OF_WHEEL; i++) {
-		step = w->now + i;
-		if (!list_is_empty(&w->slot[0][step & (SLOTS_OF_WHEEL - 1)]))
-			break;
-		if ((step & (SLOTS_OF_WHEEL - 1)) == 0) /* timers may come down from above here */
-			break;
+	if (from > 0)
+		found = next_used(w, 0, from);
+	if (found == SLOTS_OF_WHEEL) {
+		/* Where the lowest wheel begins anew timers may come down from above. */
+		if (is_idle(w))
+			return -1;
+		found = from > 0 ? SLOTS_OF_WHEEL : 0;
 	}
-	if (i > SLOTS_OF_WHEEL || list_is_empty(&w->slot[0][(w->now + i) & (SLOTS_OF_WHEEL - 1)])) {
-		for (wheel = 1; wheel < WHEELS; wheel++)
-			for (unsigned j = 0; j < SLOTS_OF_WHEEL; j++)
-				if (!list_is_empty(&w->slot[wheel][j]))
-					goto some;
-		for (unsigned j = 0; j < SLOTS_OF_WHEEL; j++)
-			if (!list_is_empty(&w->slot[0][j]))
-				goto some;
-		return -1;
-	}
-some:
-	at = (w->now + i) * STEP_MS;
+	at = (w->now + 1 + found - from) * STEP_MS;
 	return at <= now_ms ? 0 : (int)(at - now_ms);
 }
