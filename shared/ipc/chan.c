@@ -225,8 +225,8 @@ on_ready(struct watch *w, uint32_t events)
 
 		if (n < 0 && (errno == EAGAIN || errno == EINTR))
 			return;
-		if (n <= 0) {
-			chan_end(ch, n < 0 ? -errno : 0);
+		if (n < 0) {
+			chan_end(ch, -errno);
 			return;
 		}
 		for (struct cmsghdr *h = CMSG_FIRSTHDR(&mh); h != NULL; h = CMSG_NXTHDR(&mh, h))
@@ -234,6 +234,10 @@ on_ready(struct watch *w, uint32_t events)
 				nfds = (unsigned)((h->cmsg_len - CMSG_LEN(0)) / sizeof(int));
 				memcpy(fd, CMSG_DATA(h), nfds * sizeof(int));
 			}
+		if (n == 0 && nfds == 0) {
+			chan_end(ch, 0);
+			return;
+		}
 		if ((size_t)n < sizeof(m.h) || (mh.msg_flags & (MSG_TRUNC | MSG_CTRUNC))) {
 			m.h.type = UINT16_MAX;
 			n = sizeof(m.h);

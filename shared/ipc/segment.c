@@ -2,15 +2,21 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "shared/base/clock.h"
 
 #define SEALS (F_SEAL_FUTURE_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL)
 #define PAGE 4096u
+
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 0x0008U /* Linux 6.3; headers may be older than the kernel */
+#endif
 
 static uint64_t
 page_up(uint64_t n)
@@ -42,6 +48,17 @@ cap_is_valid(uint32_t cap)
 	return cap >= PAGE && (cap & (cap - 1)) == 0;
 }
 
+/* Never executable where the kernel knows how to promise that. */
+static int
+memfd_new(const char *name)
+{
+	int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
+
+	if (fd < 0 && errno == EINVAL)
+		fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	return fd;
+}
+
 int
 segment_create(unsigned slot, uint32_t gen, uint32_t ring_cap, struct segment **out, int *fd_out)
 {
@@ -52,7 +69,7 @@ segment_create(unsigned slot, uint32_t gen, uint32_t ring_cap, struct segment **
 
 	must(cap_is_valid(ring_cap));
 	snprintf(name, sizeof(name), "tbmq:%u:%u", slot, gen);
-	fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	fd = memfd_new(name);
 	if (fd < 0)
 		return -errno;
 	if (ftruncate(fd, (off_t)size) != 0)
@@ -141,10 +158,12 @@ segment_reopen(int fd, int *ro_out)
 {
 	char path[40];
 	struct stat st;
+	struct statfs fs;
 	int seals = fcntl(fd, F_GET_SEALS), ro;
 
+	/* Of huge pages there may be none left when a reader touches one, which is a SIGBUS: plain memory only. */
 	if (seals < 0 || (seals & SEALS) != SEALS || fstat(fd, &st) != 0 ||
-	    (uint64_t)st.st_size < rings_at())
+	    (uint64_t)st.st_size < rings_at() || fstatfs(fd, &fs) != 0 || fs.f_type != TMPFS_MAGIC)
 		return -EPROTO;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	ro = open(path, O_RDONLY | O_CLOEXEC);
