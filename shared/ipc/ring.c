@@ -1,17 +1,5 @@
 #include "shared/ipc/ring.h"
 
-#include <errno.h>
-
-#include "shared/base/must.h"
-
-#define HEADER sizeof(struct ring_rec)
-
-static uint64_t
-padded(uint64_t len)
-{
-	return (len + 7) & ~UINT64_C(7);
-}
-
 void
 ring_init(struct ring_head *r, uint32_t cap)
 {
@@ -40,19 +28,13 @@ ring_rx_open(struct ring_rx *rx, const struct ring_head *peer, uint32_t cap,
 	};
 }
 
-uint32_t
-ring_record_max(uint32_t cap)
-{
-	return cap / 4 - HEADER;
-}
-
 /* False: the reader's tail can't be; the link is broken. */
 static bool
 tail_refresh(struct ring_tx *tx)
 {
 	uint64_t tail = atomic_load_explicit(tx->peer_tail, memory_order_acquire);
 
-	if (tail < tx->tail || tail > tx->published) {
+	if (tail < tx->tail || tail > tx->published || (tail & 7) != 0) {
 		tx->cap = 0;
 		return false;
 	}
@@ -60,30 +42,10 @@ tail_refresh(struct ring_tx *tx)
 	return true;
 }
 
-void *
-ring_reserve(struct ring_tx *tx, uint32_t len, uint16_t type, uint16_t flags)
+bool
+ring_room(struct ring_tx *tx, uint64_t need)
 {
-	uint64_t need = HEADER + padded(len), at, to_end;
-	struct ring_rec *rec;
-
-	if (tx->cap == 0)
-		return NULL;
-	must(len <= ring_record_max(tx->cap));
-	at = tx->head & (tx->cap - 1);
-	to_end = tx->cap - at;
-	if (need > to_end)
-		need += to_end; /* a pad record fills the end */
-	if (tx->cap - (tx->head - tx->tail) < need &&
-	    (!tail_refresh(tx) || tx->cap - (tx->head - tx->tail) < need))
-		return NULL;
-	rec = (struct ring_rec *)(void *)(tx->ring->data + at);
-	if (HEADER + padded(len) > to_end) {
-		*rec = (struct ring_rec){ .len = (uint32_t)(to_end - HEADER) };
-		rec = (struct ring_rec *)(void *)tx->ring->data;
-	}
-	*rec = (struct ring_rec){ .len = len, .type = type, .flags = flags };
-	tx->head += need;
-	return rec + 1;
+	return tail_refresh(tx) && tx->cap - (tx->head - tx->tail) >= need;
 }
 
 bool
@@ -105,35 +67,17 @@ ring_unread(struct ring_tx *tx)
 }
 
 int
-ring_next(struct ring_rx *rx, struct ring_rec *rec_out, struct span *body_out)
+ring_refill(struct ring_rx *rx)
 {
-	for (;;) {
-		struct ring_rec rec;
-		uint64_t at, size;
+	uint64_t head = atomic_load_explicit(&rx->ring->head, memory_order_acquire);
 
-		if (rx->read == rx->head) {
-			uint64_t head = atomic_load_explicit(&rx->ring->head, memory_order_acquire);
-
-			if (head == rx->head)
-				return 0;
-			if (head < rx->head || (head & 7) != 0 ||
-			    head - atomic_load_explicit(rx->tail, memory_order_relaxed) > rx->cap)
-				return -EPROTO;
-			rx->head = head;
-		}
-		at = rx->read & (rx->cap - 1);
-		memcpy(&rec, rx->ring->data + at,
-		    sizeof(rec)); /* the copy is what is checked and used */
-		size = HEADER + padded(rec.len);
-		if (size > rx->head - rx->read || size > rx->cap - at)
-			return -EPROTO;
-		rx->read += size;
-		if (rec.type == 0)
-			continue;
-		*rec_out = rec;
-		*body_out = span_of(rx->ring->data + at + HEADER, rec.len);
-		return 1;
-	}
+	if (head == rx->head)
+		return 0;
+	if (head < rx->head || ((head | rx->read) & 7) != 0 ||
+	    head - atomic_load_explicit(rx->tail, memory_order_relaxed) > rx->cap)
+		return -EPROTO;
+	rx->head = head;
+	return 1;
 }
 
 void

@@ -16,9 +16,11 @@
 #define IPC_RING_H
 
 #include <assert.h>
+#include <errno.h>
 #include <stdalign.h>
 #include <stdatomic.h>
 
+#include "shared/base/must.h"
 #include "shared/base/span.h"
 
 struct ring_head { /* in the writer's segment */
@@ -55,15 +57,84 @@ void ring_tx_open(
 void ring_rx_open(struct ring_rx *rx, const struct ring_head *peer, uint32_t cap,
     _Atomic uint64_t *own_tail, uint64_t start);
 
-uint32_t ring_record_max(uint32_t cap); /* the longest body */
-/* Room for a body of len, its header written; NULL: no room now, nothing changed. -EPROTO state (a tail that can't be) shows as NULL and tx->cap == 0. */
-void *ring_reserve(struct ring_tx *tx, uint32_t len, uint16_t type, uint16_t flags);
+/* Room for a body of len, its header written; NULL: no room now, nothing changed. A tail that can't be shows as NULL and tx->cap == 0. */
+static inline void *ring_reserve(struct ring_tx *tx, uint32_t len, uint16_t type, uint16_t flags);
 bool ring_publish(struct ring_tx *tx);    /* once a turn; true: there was something */
 uint64_t ring_unread(struct ring_tx *tx); /* bytes published that the reader has not released */
 
-int ring_next(struct ring_rx *rx, struct ring_rec *rec_out,
+static inline int ring_next(struct ring_rx *rx, struct ring_rec *rec_out,
     struct span *body_out); /* 1: a record, 0: no more, -EPROTO */
 void ring_release(struct ring_rx *rx,
     uint64_t upto); /* done with all records before this position; rx->read: all taken so far */
+
+/* --- inline: what runs for each record --------------------------------------------------- */
+
+static inline uint32_t
+ring_record_max(uint32_t cap) /* the longest body */
+{
+	return cap / 4 - (uint32_t)sizeof(struct ring_rec);
+}
+
+static inline uint64_t
+ring_size(uint64_t len) /* of a record, with its header and padding */
+{
+	return sizeof(struct ring_rec) + ((len + 7) & ~UINT64_C(7));
+}
+
+bool ring_room(struct ring_tx *tx, uint64_t need); /* looks at the reader's tail */
+int ring_refill(struct ring_rx *rx);               /* looks at the writer's head: as ring_next() */
+
+static inline void *
+ring_reserve(struct ring_tx *tx, uint32_t len, uint16_t type, uint16_t flags)
+{
+	uint64_t size = ring_size(len), need = size, at, to_end;
+	struct ring_rec *rec;
+
+	if (tx->cap == 0)
+		return NULL;
+	must(len <= ring_record_max(tx->cap));
+	at = tx->head & (tx->cap - 1);
+	to_end = tx->cap - at;
+	if (size > to_end)
+		need += to_end; /* a pad record fills the end */
+	if (tx->cap - (tx->head - tx->tail) < need && !ring_room(tx, need))
+		return NULL;
+	rec = (struct ring_rec *)(void *)(tx->ring->data + at);
+	if (size > to_end) {
+		*rec = (struct ring_rec){ .len = (uint32_t)(to_end - sizeof(*rec)) };
+		rec = (struct ring_rec *)(void *)tx->ring->data;
+	}
+	*rec = (struct ring_rec){ .len = len, .type = type, .flags = flags };
+	tx->head += need;
+	return rec + 1;
+}
+
+static inline int
+ring_next(struct ring_rx *rx, struct ring_rec *rec_out, struct span *body_out)
+{
+	for (;;) {
+		struct ring_rec rec;
+		uint64_t at, size;
+
+		if (rx->read == rx->head) {
+			int got = ring_refill(rx);
+
+			if (got <= 0)
+				return got;
+		}
+		at = rx->read & (rx->cap - 1);
+		memcpy(&rec, rx->ring->data + at,
+		    sizeof(rec)); /* the copy is what is checked and used */
+		size = ring_size(rec.len);
+		if (size > rx->head - rx->read || size > rx->cap - at)
+			return -EPROTO;
+		rx->read += size;
+		if (rec.type == 0)
+			continue;
+		*rec_out = rec;
+		*body_out = span_of(rx->ring->data + at + sizeof(rec), rec.len);
+		return 1;
+	}
+}
 
 #endif

@@ -1,5 +1,7 @@
 #include "shared/ipc/ring.h"
 
+#include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -74,6 +76,17 @@ indices_and_lengths_that_cannot_be_are_refused(void)
 		memcpy(p.ring->data, &rec, sizeof(rec));
 		atomic_store(&p.ring->head, i == 0 ? 16 : CAP);
 		CU_ASSERT_EQUAL(ring_next(&p.rx, &got, &body), -71);
+		pair_free(&p);
+	}
+	rec.len = 100;
+	{ /* all of it is published, but it would go on behind the end of the buffer */
+		struct pair p = pair_new();
+
+		ring_rx_open(&p.rx, p.ring, CAP, p.tail, CAP - 64);
+		atomic_store(p.tail, CAP - 64);
+		memcpy(p.ring->data + CAP - 64, &rec, sizeof(rec));
+		atomic_store(&p.ring->head, CAP + 1024);
+		CU_ASSERT_EQUAL(ring_next(&p.rx, &got, &body), -EPROTO);
 		pair_free(&p);
 	}
 	{ /* a head that goes back */
@@ -158,7 +171,129 @@ records_come_in_order_and_whole(void)
 	pair_free(&p);
 }
 
+/* A record begins at a multiple of 8, and nothing else is a position. */
+static void
+positions_within_a_record_are_refused(void)
+{
+	struct pair p = pair_new();
+	struct ring_rec rec;
+	struct span body;
+
+	while (ring_reserve(&p.tx, 100, 1, 0) != NULL)
+		;
+	ring_publish(&p.tx);
+	atomic_store(p.tail, 108);
+	CU_ASSERT_PTR_NULL(ring_reserve(&p.tx, 100, 1, 0));
+	CU_ASSERT_EQUAL(p.tx.cap, 0);
+	CU_ASSERT_EQUAL(ring_unread(&p.tx), 0);
+	ring_rx_open(&p.rx, p.ring, CAP, p.tail, CAP - 4);
+	atomic_store(&p.ring->head, CAP * 2);
+	CU_ASSERT_EQUAL(ring_next(&p.rx, &rec, &body), -EPROTO);
+	pair_free(&p);
+}
+
+/* What a wild pointer in the writer does while we read: every record taken lies in the ring, and the reading ends. */
+static void
+a_writer_that_scribbles_meanwhile_does_no_harm(void)
+{
+	struct pair p = pair_new();
+	unsigned refused = 0, taken = 0;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		unsigned seed = 11;
+
+		for (;;) {
+			uint64_t head = atomic_load(&p.ring->head);
+			uint32_t at = (uint32_t)rand_r(&seed) % (CAP / 4) * 4;
+			uint32_t v = (uint32_t)rand_r(&seed);
+
+			/* Often something that could be. */
+			if (rand_r(&seed) % 4)
+				v = v % 200;
+			memcpy(p.ring->data + at, &v, sizeof(v));
+			if (rand_r(&seed) % 8 == 0)
+				atomic_store(&p.ring->head,
+				    rand_r(&seed) % 64 == 0
+					? (uint64_t)rand_r(&seed) << 3
+					: head + (unsigned)rand_r(&seed) % 64 * 8);
+		}
+	}
+	/* On until both were seen; a hang would be stopped from outside. */
+	for (int i = 0; i < 200000 || refused == 0 || taken == 0; i++) {
+		uint64_t start = i % 2 ? atomic_load(&p.ring->head) & ~UINT64_C(7) : 0;
+		struct ring_rec rec;
+		struct span body;
+		int got;
+
+		atomic_store(p.tail, start);
+		ring_rx_open(&p.rx, p.ring, CAP, p.tail, start);
+		for (int n = 0; (got = ring_next(&p.rx, &rec, &body)) == 1; n++) {
+			CU_ASSERT_TRUE_FATAL(body.p >= p.ring->data &&
+			    body.p + body.len <= p.ring->data + CAP && rec.type != 0);
+			CU_ASSERT_TRUE_FATAL(n < (int)(CAP / sizeof(rec)));
+			taken++;
+		}
+		refused += got < 0;
+	}
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	pair_free(&p);
+}
+
+/* Two processes, no bell: each side only looks. */
+static void
+records_cross_to_another_process_in_order(void)
+{
+	enum { N = 200000 };
+	struct pair p = pair_new();
+	unsigned got = 0;
+	int status = 1;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		for (unsigned sent = 0; sent < N;) {
+			unsigned len = 4 + sent % 60;
+			uint8_t *to = ring_reserve(&p.tx, len, 3, 0);
+
+			if (to != NULL) {
+				memcpy(to, &sent, 4);
+				memset(to + 4, (int)(sent & 0xff), len - 4);
+				sent++;
+			}
+			if (to == NULL || sent % 7 == 0 || sent == N)
+				ring_publish(&p.tx);
+			if (to == NULL)
+				sched_yield();
+		}
+		_exit(0);
+	}
+	while (got < N) {
+		struct ring_rec rec;
+		struct span body;
+		int more = ring_next(&p.rx, &rec, &body);
+		uint32_t n;
+
+		CU_ASSERT_TRUE_FATAL(more >= 0);
+		if (more != 1) {
+			ring_release(&p.rx, p.rx.read);
+			sched_yield();
+			continue;
+		}
+		CU_ASSERT_EQUAL_FATAL(body.len, 4 + got % 60);
+		memcpy(&n, body.p, 4);
+		CU_ASSERT_EQUAL_FATAL(n, got);
+		CU_ASSERT_TRUE_FATAL(body.len == 4 || body.p[body.len - 1] == (uint8_t)got);
+		got++;
+	}
+	waitpid(pid, &status, 0);
+	CU_ASSERT_EQUAL(status, 0);
+	pair_free(&p);
+}
+
 UNIT_MAIN("shared/ipc/ring", TEST(writer_killed_before_publish_leaves_nothing),
     TEST(indices_and_lengths_that_cannot_be_are_refused),
     TEST(a_tail_that_cannot_be_ends_the_writing), TEST(a_full_ring_takes_nothing_until_released),
-    TEST(records_come_in_order_and_whole))
+    TEST(records_come_in_order_and_whole), TEST(positions_within_a_record_are_refused),
+    TEST(a_writer_that_scribbles_meanwhile_does_no_harm),
+    TEST(records_cross_to_another_process_in_order))
