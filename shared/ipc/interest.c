@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "shared/base/log.h"
 #include "shared/base/must.h"
 
 #define EMPTY 0u
@@ -30,20 +31,20 @@ struct interest {
 	uint64_t cleared, moved; /* slots of next set to empty; slots of now copied */
 	uint64_t switches;
 	uint32_t shapes[2][TOPIC_LEVELS + 1][INTEREST_SHAPES]; /* filters of each */
-	bool dirty[INTEREST_CLASS_MAX + 1][2]; /* areas that have been used before */
+	uint64_t dirty[2]; /* slots of each area that have been used before */
 };
 
+/* Two areas, used in turn: all that a table ever touched is what it has now and half of it again, since holes can't be punched. */
 static uint64_t
-area_at(unsigned class, unsigned area)
+area_at(unsigned area)
 {
-	return 16 * ((UINT64_C(1) << class) - (UINT64_C(1) << INTEREST_CLASS_MIN)) +
-	    area * (UINT64_C(8) << class);
+	return area * (UINT64_C(8) << INTEREST_CLASS_MAX);
 }
 
 static uint64_t
 groups_at(void)
 {
-	return area_at(INTEREST_CLASS_MAX + 1, 0);
+	return area_at(2);
 }
 
 size_t
@@ -71,7 +72,7 @@ static int
 table_open(struct interest *x, struct table *t, unsigned class, unsigned area)
 {
 	*t = (struct table){
-		.key = (word *)(void *)(x->tables + area_at(class, area)),
+		.key = (word *)(void *)(x->tables + area_at(area)),
 		.filters = calloc(1, (size_t)1 << class),
 		.cap = UINT64_C(1) << class,
 		.class = class,
@@ -88,7 +89,8 @@ table_show(struct interest *x)
 {
 	atomic_store_explicit(&x->head->cur, ++x->switches << 16 | x->now.class << 1 | x->now.area,
 	    memory_order_release);
-	x->dirty[x->now.class][x->now.area] = true;
+	if (x->dirty[x->now.area] < x->now.cap)
+		x->dirty[x->now.area] = x->now.cap;
 }
 
 /* The key's slot, or where it can go; cap: no place. */
@@ -166,34 +168,44 @@ rebuild_begin(struct interest *x)
 {
 	unsigned class = x->now.class + (x->now.used > x->now.cap / 4);
 
-	if (x->next.cap != 0 || class > INTEREST_CLASS_MAX)
+	if (class > INTEREST_CLASS_MAX) {
+		class = INTEREST_CLASS_MAX;
+		if (x->now.dead < x->now.cap / 8)
+			return; /* nothing to gain */
+	}
+	if (x->next.cap != 0 || table_open(x, &x->next, class, !x->now.area) != 0)
 		return;
-	if (table_open(x, &x->next, class, class == x->now.class ? !x->now.area : 0) != 0)
-		return;
-	x->cleared = x->dirty[class][x->next.area] ? 0 : x->next.cap;
-	x->moved = 0;
+	x->cleared = x->moved = 0;
+	/* Who still reads that area and finds it changed must also find `cur` changed. */
+	atomic_thread_fence(memory_order_release);
 }
 
 /* True: there is more. */
 static bool
 rebuild_some(struct interest *x, uint64_t slots)
 {
-	if (x->next.cap == 0)
+	struct table *next = &x->next;
+	uint64_t dirty;
+
+	if (next->cap == 0)
 		return false;
-	for (; slots > 0 && x->cleared < x->next.cap; slots--)
-		atomic_store_explicit(&x->next.key[x->cleared++], EMPTY, memory_order_relaxed);
-	for (; slots > 0 && x->cleared == x->next.cap && x->moved < x->now.cap; slots--) {
+	dirty = x->dirty[next->area] < next->cap ? x->dirty[next->area] : next->cap;
+	for (; slots > 0 && x->cleared < dirty; slots--)
+		atomic_store_explicit(&next->key[x->cleared++], EMPTY, memory_order_relaxed);
+	if (x->cleared >= dirty)
+		x->cleared = next->cap;
+	for (; slots > 0 && x->cleared == next->cap && x->moved < x->now.cap; slots--) {
 		uint64_t i = x->moved++,
 			 key = atomic_load_explicit(&x->now.key[i], memory_order_relaxed);
 
 		if (key > DEAD)
-			must(table_add(&x->next, key, x->now.filters[i]));
+			must(table_add(next, key, x->now.filters[i]));
 	}
 	if (x->moved < x->now.cap)
 		return true;
 	free(x->now.filters);
-	x->now = x->next;
-	x->next = (struct table){ 0 };
+	x->now = *next;
+	*next = (struct table){ 0 };
 	table_show(x);
 	return false;
 }
@@ -347,70 +359,90 @@ group_table(struct interest *x)
 	return (struct interest_group *)(void *)(x->tables + groups_at());
 }
 
+/* The entry of a group below a key, or NULL; *free_out: where it can go, or NULL. */
+static struct interest_group *
+group_find(struct interest *x, uint64_t key, uint64_t group, struct interest_group **free_out)
+{
+	struct interest_group *table = group_table(x);
+
+	*free_out = NULL;
+	for (uint64_t n = 0; n < INTEREST_GROUP_SLOTS; n++) {
+		struct interest_group *g = &table[(key + n) % INTEREST_GROUP_SLOTS];
+		uint64_t k = atomic_load_explicit(&g->key, memory_order_relaxed);
+
+		if (k == key && atomic_load_explicit(&g->group, memory_order_relaxed) == group)
+			return g;
+		if (k <= DEAD && *free_out == NULL)
+			*free_out = g;
+		if (k == EMPTY)
+			break;
+	}
+	return NULL;
+}
+
+static void
+group_set(struct interest_group *g, uint32_t weight, bool durable)
+{
+	atomic_store_explicit(&g->weight, weight, memory_order_relaxed);
+	atomic_store_explicit(&g->flags, durable ? INTEREST_DURABLE : 0, memory_order_relaxed);
+}
+
+static void
+group_del(struct interest *x, struct interest_group *e)
+{
+	struct interest_group *table = group_table(x), *next;
+	uint64_t i = (uint64_t)(e - table);
+
+	atomic_store_explicit(&e->key, DEAD, memory_order_release);
+	atomic_fetch_sub_explicit(&x->head->ngroups, 1, memory_order_release);
+	next = &table[(i + 1) % INTEREST_GROUP_SLOTS];
+	if (atomic_load_explicit(&next->key, memory_order_relaxed) != EMPTY)
+		return;
+	for (; atomic_load_explicit(&table[i].key, memory_order_relaxed) == DEAD;
+	     i = (i + INTEREST_GROUP_SLOTS - 1) % INTEREST_GROUP_SLOTS)
+		atomic_store_explicit(&table[i].key, EMPTY, memory_order_release);
+}
+
 void
 interest_group(struct interest *x, struct span filter, struct span name, uint32_t weight,
     bool durable, uint64_t *group_out)
 {
-	struct interest_group *table = group_table(x), *free = NULL, *e = NULL;
-	uint64_t group = interest_group_hash(&x->key, filter, name), key, first;
+	uint64_t group = interest_group_hash(&x->key, filter, name), key = ANY_GROUP, first = 0;
+	struct interest_group *e = NULL, *place;
 	struct shape s;
 	bool shaped = filter_hash(&x->key, filter, &s, &key, &first);
-	int place;
 
 	*group_out = group;
-	/* A group that has come in without a shape stays so. */
-	if (!shaped || (shape_find(x, s, &place) < 0 && place < 0))
-		key = ANY_GROUP;
-	for (int pass = 0; pass < 2 && e == NULL; pass++, key = ANY_GROUP) {
-		for (uint64_t n = 0; n < INTEREST_GROUP_SLOTS; n++) {
-			struct interest_group *g = &table[(key + n) % INTEREST_GROUP_SLOTS];
-			uint64_t k = atomic_load_explicit(&g->key, memory_order_relaxed);
-
-			if (k == key &&
-			    atomic_load_explicit(&g->group, memory_order_relaxed) == group) {
-				e = g;
-				break;
-			}
-			if (k <= DEAD && free == NULL)
-				free = g;
-			if (k == EMPTY)
-				break;
-		}
-		if (e != NULL || weight == 0 || key == ANY_GROUP)
-			break;
-		if (free != NULL)
-			break;
+	if (shaped)
+		e = group_find(x, key, group, &place);
+	if (e == NULL) { /* one that has come in without a place for its shape stays so */
+		e = group_find(x, ANY_GROUP, group, &place);
+		shaped = shaped && e == NULL;
 	}
-	if (e == NULL && (weight == 0 || free == NULL))
-		return;
-	if (weight == 0) {
-		if (atomic_load_explicit(&e->key, memory_order_relaxed) != ANY_GROUP)
+	if (e != NULL && weight > 0) {
+		group_set(e, weight, durable);
+	} else if (e != NULL) {
+		group_del(x, e);
+		if (shaped)
 			shape_del(x, s);
-		atomic_store_explicit(&e->key, DEAD, memory_order_release);
-		atomic_fetch_sub_explicit(&x->head->ngroups, 1, memory_order_release);
-		for (uint64_t i = (uint64_t)(e - table);
-		     atomic_load_explicit(&table[(i + 1) % INTEREST_GROUP_SLOTS].key,
-			 memory_order_relaxed) == EMPTY &&
-		     atomic_load_explicit(&table[i].key, memory_order_relaxed) == DEAD;
-		     i = (i + INTEREST_GROUP_SLOTS - 1) % INTEREST_GROUP_SLOTS)
-			atomic_store_explicit(&table[i].key, EMPTY, memory_order_release);
-	} else {
-		bool fresh = e == NULL;
-
-		if (fresh)
-			e = free;
-		if (fresh && key != ANY_GROUP && !shape_add(x, s))
+	} else if (weight > 0) {
+		if (atomic_load_explicit(&x->head->ngroups, memory_order_relaxed) >=
+		    INTEREST_GROUP_SLOTS / 2) {
+			log_every(10, LOG_ERR,
+			    "interest: no place for another group of shared subscriptions: it gets "
+			    "nothing from other processes");
 			return;
-		atomic_store_explicit(&e->group, group, memory_order_relaxed);
-		atomic_store_explicit(&e->weight, weight, memory_order_relaxed);
-		atomic_store_explicit(
-		    &e->flags, durable ? INTEREST_DURABLE : 0, memory_order_relaxed);
-		if (fresh) {
-			atomic_store_explicit(&e->key, key, memory_order_release);
-			atomic_fetch_add_explicit(&x->head->ngroups, 1, memory_order_release);
 		}
+		if (!shaped || !shape_add(x, s))
+			key = ANY_GROUP;
+		(void)group_find(x, key, group, &place);
+		must(place != NULL);
+		atomic_store_explicit(&place->group, group, memory_order_relaxed);
+		group_set(place, weight, durable);
+		atomic_store_explicit(&place->key, key, memory_order_release);
+		atomic_fetch_add_explicit(&x->head->ngroups, 1, memory_order_release);
 	}
-	bump_for(x, shaped ? first : 0);
+	bump_for(x, first);
 }
 
 /* --- readers: every value is another process's ------------------------------------------- */
@@ -484,7 +516,7 @@ interest_probe(const struct interest_head *h, const void *tables, const struct t
 			return true;
 		FOR_SHAPES(h, t, hash)
 			if (probe((const word *)(const void *)((const uint8_t *)tables +
-				      area_at(class, cur & 1)),
+				      area_at(cur & 1)),
 				class, hash) != 0)
 				return true;
 		atomic_thread_fence(memory_order_acquire);
@@ -494,13 +526,14 @@ interest_probe(const struct interest_head *h, const void *tables, const struct t
 	return true;
 }
 
+/* *budget: slots that may still be looked at, whatever the table says. */
 static unsigned
-groups_at_key(
-    const struct interest_group *table, uint64_t key, struct interest_hit *out, unsigned max)
+groups_at_key(const struct interest_group *table, uint64_t key, struct interest_hit *out,
+    unsigned max, int *budget)
 {
 	unsigned found = 0;
 
-	for (unsigned n = 0; n < PROBES_MAX && found < max; n++) {
+	for (uint64_t n = 0; found < max && (*budget)-- > 0; n++) {
 		const struct interest_group *g = &table[(key + n) % INTEREST_GROUP_SLOTS];
 		uint64_t k = atomic_load_explicit(&g->key, memory_order_acquire);
 		struct interest_hit hit;
@@ -525,12 +558,13 @@ interest_probe_groups(const struct interest_head *h, const void *tables, const s
 {
 	const struct interest_group *table = (const void *)((const uint8_t *)tables + groups_at());
 	unsigned found;
+	int budget = INTEREST_GROUP_SLOTS;
 	uint64_t hash;
 
 	if (atomic_load_explicit(&h->ngroups, memory_order_acquire) == 0)
 		return 0;
-	found = groups_at_key(table, ANY_GROUP, out, max);
+	found = groups_at_key(table, ANY_GROUP, out, max, &budget);
 	FOR_SHAPES(h, t, hash)
-		found += groups_at_key(table, hash, out + found, max - found);
+		found += groups_at_key(table, hash, out + found, max - found, &budget);
 	return found;
 }

@@ -7,7 +7,7 @@
  * filter whose interest_add() has returned is seen by every later probe.
  *
  * Table: open addressing on 64-bit keyed hashes, 0 empty, 1 deleted. One writer. A table is only replaced (grown, or cleaned of deleted keys) by
- * building the next in another area of the segment and switching `cur`, in slices of a bounded number of keys per call; a reader
+ * building the next in the other of two areas of the segment and switching `cur`, in slices of a bounded number of keys per call; a reader
  * reads `cur` before and after its probe and tries once more if it changed; if it changed again it takes interest for granted.
  * Shapes: one word each, 0 is unused; at most INTEREST_SHAPES per depth. Filters without a shape or beyond the limit count in
  * `fallback`: while that isn't 0 every message comes here.

@@ -1,7 +1,10 @@
 #include "shared/ipc/interest.h"
 
+#include <sched.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "tests/unit/unit.h"
@@ -185,7 +188,191 @@ groups_have_weights_until_their_last_member_leaves(void)
 	table_free(&t);
 }
 
+/* A group that came when no shape had a place is the same group when there is one again. */
+static void
+a_group_without_a_shape_is_changed_and_removed_like_others(void)
+{
+	struct table t = table_new();
+	struct span filter = span_str("x/x/x/x/x/x/x/+"), name = span_str("g");
+	struct interest_hit hit[4];
+	struct topic_hash h;
+	char text[64];
+	uint64_t g;
+
+	for (int pass = 0; pass < 2; pass++) {
+		for (unsigned s = 0; s < INTEREST_SHAPES; s++) {
+			text[0] = '\0';
+			for (unsigned l = 0; l < 8; l++)
+				strcat(strcat(text, l > 0 ? "/" : ""), s >> l & 1 ? "+" : "x");
+			if (pass == 0)
+				interest_add(t.own, span_str(text));
+			else
+				interest_del(t.own, span_str(text));
+		}
+		interest_group(t.own, filter, name, 2 + (uint32_t)pass, false, &g);
+		topic_hash(&key, span_str("x/x/x/x/x/x/x/9"), &h);
+		CU_ASSERT_EQUAL_FATAL(interest_probe_groups(t.head, t.tables, &h, hit, 4), 1);
+		CU_ASSERT_EQUAL(hit[0].weight, 2 + (uint32_t)pass);
+	}
+	interest_group(t.own, filter, name, 0, false, &g);
+	CU_ASSERT_EQUAL(interest_probe_groups(t.head, t.tables, &h, hit, 4), 0);
+	CU_ASSERT_EQUAL(atomic_load(&t.head->ngroups), 0);
+	table_free(&t);
+}
+
+static void
+many_groups_of_one_filter_are_all_seen_up_to_the_limit(void)
+{
+	enum { GROUPS = 6000 };
+	static struct interest_hit hit[GROUPS + 1];
+	struct table t = table_new();
+	struct topic_hash h;
+	char name[16];
+	uint64_t g;
+
+	topic_hash(&key, span_str("s/1"), &h);
+	for (int pass = 0; pass < 2; pass++) {
+		for (int i = 0; i < GROUPS; i++) {
+			snprintf(name, sizeof(name), "g%d", i);
+			interest_group(
+			    t.own, span_str("s/+"), span_str(name), pass == 0, false, &g);
+		}
+		CU_ASSERT_EQUAL(interest_probe_groups(t.head, t.tables, &h, hit, GROUPS + 1),
+		    pass == 0 ? GROUPS : 0);
+	}
+	for (int i = 0; i < INTEREST_GROUP_SLOTS; i++) { /* twice what there is room for */
+		char filter[16];
+
+		snprintf(filter, sizeof(filter), "f/%d", i);
+		interest_group(t.own, span_str(filter), span_str("g"), 1, false, &g);
+	}
+	CU_ASSERT_EQUAL(atomic_load(&t.head->ngroups), INTEREST_GROUP_SLOTS / 2);
+	topic_hash(&key, span_str("f/7"), &h);
+	CU_ASSERT_EQUAL(interest_probe_groups(t.head, t.tables, &h, hit, 4), 1);
+	table_free(&t);
+}
+
+/* A hostile or half-written segment: nothing is read outside of it, and where it can't tell the answer is yes. */
+static void
+a_table_of_garbage_is_read_without_a_fault(void)
+{
+	struct table t = table_new();
+	struct interest_hit hit[8];
+	unsigned seed = 3, yes = 0;
+	time_t until = time(NULL) + 20;
+	struct topic_hash h;
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) { /* the owner scribbles */
+		uint64_t *word = (uint64_t *)(void *)t.head;
+
+		for (;;) {
+			for (size_t i = 0; i < sizeof(*t.head) / 8;
+			     i += 1 + (unsigned)rand_r(&seed) % 64)
+				word[i] =
+				    (uint64_t)rand_r(&seed) << 32 ^ (uint64_t)rand_r(&seed) << 3;
+			word = (uint64_t *)(void *)t.tables;
+			for (size_t i = 0; i < 4096; i++)
+				word[(size_t)rand_r(&seed) % (1 << 20)] = (uint64_t)rand_r(&seed);
+			word = (uint64_t *)(void *)t.head;
+		}
+	}
+	for (int i = 0; i < 3000 || (yes == 0 && time(NULL) < until); i++) {
+		char text[64];
+
+		snprintf(text, sizeof(text), "a/%d/b", i);
+		topic_hash(&key, span_str(text), &h);
+		yes += interest_probe(t.head, t.tables, &h);
+		CU_ASSERT_TRUE_FATAL(interest_probe_groups(t.head, t.tables, &h, hit, 8) <= 8);
+		(void)interest_version(t.head, &h);
+	}
+	kill(pid, SIGKILL);
+	waitpid(pid, &status, 0);
+	CU_ASSERT_TRUE(yes > 0);
+	table_free(&t);
+}
+
+/* An owner that was killed while it switched tables stops nobody. */
+static void
+an_area_that_cannot_be_means_interest(void)
+{
+	struct table t = table_new();
+
+	CU_ASSERT_FALSE(wants(&t, "a"));
+	interest_add(t.own, span_str("b"));
+	atomic_store(&t.head->cur, (INTEREST_CLASS_MAX + 1) << 1);
+	CU_ASSERT_TRUE(wants(&t, "a"));
+	atomic_store(&t.head->cur, (INTEREST_CLASS_MIN - 1) << 1);
+	CU_ASSERT_TRUE(wants(&t, "a"));
+	table_free(&t);
+}
+
+/* As a rebuild does, only faster: the other area is filled, shown, and the first cleared. What was in both is never missed. */
+static void
+an_area_that_is_cleared_under_a_reader_is_noticed(void)
+{
+	struct table t = table_new();
+	_Atomic uint64_t *area[2] = { t.tables,
+		(void *)((uint8_t *)t.tables + (UINT64_C(8) << INTEREST_CLASS_MAX)) };
+	const uint64_t mask = (1u << INTEREST_CLASS_MIN) - 1;
+	struct topic_hash h;
+	struct shape shape;
+	uint64_t hash, first;
+	unsigned missed = 0;
+	pid_t pid;
+
+	topic_hash(&key, span_str("a/b"), &h);
+	CU_ASSERT_TRUE_FATAL(filter_hash(&key, span_str("a/b"), &shape, &hash, &first));
+	interest_add(t.own, span_str("a/b"));
+	pid = fork();
+	if (pid == 0)
+		for (uint64_t n = 2;; n++) {
+			atomic_store(&area[n & 1][hash & mask], hash);
+			atomic_store(&t.head->cur, n << 16 | INTEREST_CLASS_MIN << 1 | (n & 1));
+			atomic_store(&area[~n & 1][hash & mask], 0);
+		}
+	while ((atomic_load(&t.head->cur) >> 16) < 1000)
+		sched_yield();
+	for (int i = 0; i < 2000000; i++)
+		missed += !interest_probe(t.head, t.tables, &h);
+	CU_ASSERT_EQUAL(missed, 0);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	table_free(&t);
+}
+
+static void
+a_million_filters_take_what_two_tables_take(void)
+{
+	struct table t = table_new();
+	unsigned char *in_core;
+	uint64_t pages = 0;
+	char text[64];
+
+	for (int i = 0; i < 1000000; i++) {
+		snprintf(text, sizeof(text), "dev/%d/state", i);
+		interest_add(t.own, span_str(text));
+		interest_step(t.own);
+	}
+	while (interest_step(t.own))
+		;
+	CU_ASSERT_EQUAL(atomic_load(&t.head->fallback), 0);
+	in_core = malloc(interest_size() / 4096 + 1);
+	CU_ASSERT_EQUAL_FATAL(mincore(t.tables, interest_size(), in_core), 0);
+	for (size_t i = 0; i < interest_size() / 4096; i++)
+		pages += in_core[i] & 1;
+	CU_ASSERT_TRUE(pages * 4096 <= UINT64_C(25) << 20);
+	free(in_core);
+	table_free(&t);
+}
+
 UNIT_MAIN("shared/ipc/interest", TEST(what_is_not_wanted_is_not_sent),
     TEST(versions_change_with_what_concerns_the_topic),
     TEST(filters_without_a_place_bring_everything), TEST(a_reader_never_misses_what_stays),
-    TEST(groups_have_weights_until_their_last_member_leaves))
+    TEST(groups_have_weights_until_their_last_member_leaves),
+    TEST(a_group_without_a_shape_is_changed_and_removed_like_others),
+    TEST(many_groups_of_one_filter_are_all_seen_up_to_the_limit),
+    TEST(a_table_of_garbage_is_read_without_a_fault), TEST(an_area_that_cannot_be_means_interest),
+    TEST(an_area_that_is_cleared_under_a_reader_is_noticed),
+    TEST(a_million_filters_take_what_two_tables_take))
