@@ -73,8 +73,8 @@ on_bell(struct watch *w, uint32_t events)
 static void
 on_liar(void *arg, unsigned slot, const char *what)
 {
-	const struct segment *seg = mesh_peer(self.mesh, slot);
-	struct msg_peer m = { .slot = slot, .gen = seg != NULL ? seg->gen : 0 };
+	/* Not what its segment says: a liar would name another's. */
+	struct msg_peer m = { .slot = slot, .gen = mesh_gen(self.mesh, slot) };
 
 	(void)arg;
 	(void)what;

@@ -18,7 +18,8 @@
 
 struct waiting { /* outside a full ring */
 	struct waiting *next;
-	uint64_t len, off; /* off: bytes of it that are in the ring already */
+	uint64_t len, off;   /* off: bytes of it that are in the ring already */
+	uint64_t start, end; /* where its pieces begin and end in the ring */
 	uint16_t type;
 	uint8_t data[];
 };
@@ -29,6 +30,7 @@ struct peer {
 	bool is_open;   /* both have mapped the other */
 	bool is_broken; /* it lied: nothing is read or believed until it has died */
 	bool owes_room; /* somebody was told that it waits: on_room is due */
+	bool is_kept;   /* persist: what is sent while it is away is for its successor */
 	uint64_t released;
 	const struct segment *seg;
 	struct segment_shape shape;
@@ -38,15 +40,25 @@ struct peer {
 	struct ring_rx rx;
 	_Atomic uint64_t frozen; /* tail of a reader that isn't there */
 	struct waiting *first, *last;
+	/*
+	 * Kept peers: records in pieces, all in the ring but not all released. A successor can't begin within one, so it gets it again from
+	 * here. What they take is bounded by the ring and the longest record.
+	 */
+	struct waiting *pieces, *last_pieces;
 	uint64_t waiting_bytes, waited,
 	    unwaited;        /* counts of records that came into and left the list */
 	uint64_t after_wait; /* position of the ring behind the last that left */
-	uint8_t *staging;    /* record that comes in pieces */
+	uint8_t *staging;    /* record that comes in pieces; NULL: there was no memory for it */
+	bool is_staging;
 	uint64_t staged, staging_len;
 	uint16_t staging_type;
-	uint32_t
-	    *mourners; /* generations of peers that have to drain what it published, at its death */
+	uint32_t mourners
+	    [SLOTS]; /* generations of peers that have to drain what it published, at its death */
 	uint32_t dead_gen;
+};
+
+struct bits { /* a set of slots */
+	uint64_t word[(SLOTS + 63) / 64];
 };
 
 struct mesh {
@@ -63,6 +75,7 @@ struct mesh {
 	struct peer peer[SLOTS];
 	uint8_t live[SLOTS]; /* slots that are mapped */
 	unsigned nlive;
+	struct bits sent, taken; /* peers for whom a flush has something to publish, to release */
 };
 
 static void peer_open(struct mesh *m, struct peer *p);
@@ -70,8 +83,33 @@ static void peer_unmap(struct mesh *m, struct peer *p);
 static void peer_liar(struct mesh *m, struct peer *p, const char *what);
 static bool peer_drain(struct mesh *m, struct peer *p, unsigned max);
 static void peer_ring(struct mesh *m, struct peer *p, bool always);
+static void waiting_append(struct peer *p, struct waiting *w);
 static void waiting_move(struct mesh *m, struct peer *p);
 static void waiting_drop(struct peer *p);
+static void pieces_drop(struct peer *p, uint64_t upto);
+static void pieces_again(struct mesh *m, struct peer *p);
+
+static void
+bit_set(struct bits *b, unsigned slot)
+{
+	b->word[slot / 64] |= UINT64_C(1) << slot % 64;
+}
+
+/* The lowest of the set, taken out of it; SLOTS: it is empty. */
+static unsigned
+bit_take(struct bits *b)
+{
+	for (unsigned i = 0; i < sizeof(b->word) / sizeof(b->word[0]); i++) {
+		unsigned bit;
+
+		if (b->word[i] == 0)
+			continue;
+		bit = (unsigned)__builtin_ctzll(b->word[i]);
+		b->word[i] &= b->word[i] - 1;
+		return i * 64 + bit;
+	}
+	return SLOTS;
+}
 
 static struct ring_head *
 own_ring(const struct mesh *m, unsigned to)
@@ -115,6 +153,7 @@ mesh_new(unsigned slot, uint32_t gen, const struct hash_key *key, uint32_t ring_
 		struct peer *p = &m->peer[i];
 
 		p->slot = i;
+		p->is_kept = i == SLOT_PERSIST && i != slot;
 		p->bell = -1;
 		ring_tx_open(&p->tx, own_ring(m, i), &p->frozen, 0);
 	}
@@ -138,7 +177,7 @@ mesh_free(struct mesh *m)
 	for (unsigned i = 0; i < SLOTS; i++) {
 		peer_unmap(m, &m->peer[i]);
 		waiting_drop(&m->peer[i]);
-		free(m->peer[i].mourners);
+		pieces_drop(&m->peer[i], UINT64_MAX);
 	}
 	interest_free(m->interest);
 	close(m->bell);
@@ -211,8 +250,8 @@ mesh_peer_up(struct mesh *m, unsigned slot, uint32_t gen, int segment_fd, int be
 	 * where the elder's ring to it begins.
 	 */
 	if (gen > m->gen) {
-		atomic_store_explicit(&own->start, slot == SLOT_PERSIST ? p->tx.tail : p->tx.head,
-		    memory_order_relaxed);
+		atomic_store_explicit(
+		    &own->start, p->is_kept ? p->tx.tail : p->tx.head, memory_order_relaxed);
 		atomic_store_explicit(&own->tail, 0, memory_order_relaxed);
 		atomic_store_explicit(&own->gen, gen, memory_order_release);
 		peer_ring(m, p, true);
@@ -236,6 +275,7 @@ peer_open(struct mesh *m, struct peer *p)
 		ring_rx_open(&p->rx, segment_ring(p->seg, &p->shape, m->slot), p->shape.ring_cap,
 		    &own->tail, 0);
 		p->tx.tail = start;
+		peer_ring(m, p, false); /* what was published meanwhile has rung no bell */
 	} else {
 		theirs_start = atomic_load_explicit(&theirs->start, memory_order_relaxed);
 		ring_rx_open(&p->rx, segment_ring(p->seg, &p->shape, m->slot), p->shape.ring_cap,
@@ -249,6 +289,7 @@ peer_open(struct mesh *m, struct peer *p)
 	p->released = p->rx.read;
 	p->is_broken = false;
 	p->is_open = true;
+	bit_set(&m->sent, p->slot); /* what waited for this, or was written for its successor */
 	m->ops->on_up(m->arg, p->slot);
 }
 
@@ -272,7 +313,7 @@ peer_unmap(struct mesh *m, struct peer *p)
 	p->is_open = p->is_broken = false;
 	free(p->staging);
 	p->staging = NULL;
-	p->staged = p->staging_len = 0;
+	p->is_staging = false;
 }
 
 void
@@ -287,28 +328,37 @@ mesh_peer_down(struct mesh *m, unsigned slot, uint32_t gen)
 	while (p->is_open && !p->is_broken && peer_drain(m, p, DRAIN_MAX))
 		;
 	was_open = p->is_open;
-	if (slot == SLOT_PERSIST) {
+	if (p->is_kept) {
 		(void)ring_unread(&p->tx); /* what it had released; its successor goes on there */
 	} else {
 		count_add(CNT_dropped__peer_gone, p->waited - p->unwaited);
 		waiting_drop(p);
 	}
-	free(p->mourners);
 	p->dead_gen = gen;
-	p->mourners = calloc(SLOTS, sizeof(*p->mourners));
-	for (unsigned i = 0; i < m->nlive && p->mourners != NULL; i++)
+	memset(p->mourners, 0, sizeof(p->mourners));
+	for (unsigned i = 0; i < m->nlive; i++)
 		p->mourners[m->live[i]] = m->peer[m->live[i]].gen;
-	if (p->mourners != NULL)
-		p->mourners[slot] = 0;
+	p->mourners[slot] = 0;
 	peer_unmap(m, p);
-	if (p->tx.cap == 0) /* its tail was a lie: nothing of ours is known to be there */
-		ring_tx_open(&p->tx, own_ring(m, slot), &p->frozen, p->tx.published);
-	if (slot != SLOT_PERSIST)
+	if (p->tx.cap ==
+	    0) { /* its tail was a lie: what the ring holds may have been read or not, and is passed over */
+		p->tx.cap = m->ring_cap;
+		p->tx.tail = p->tx.head;
+		ring_publish(&p->tx);
+	}
+	if (p->is_kept)
+		pieces_again(m, p);
+	else
 		p->tx.head = p->tx.tail = p->tx.published;
 	atomic_store_explicit(&p->frozen, p->tx.tail, memory_order_relaxed);
 	atomic_store_explicit(&m->seg->link[slot].drained, gen, memory_order_release);
 	if (was_open)
 		m->ops->on_down(m->arg, slot);
+	if (p->owes_room && p->first == NULL) { /* it is gone, and with it what waited */
+		p->owes_room = false;
+		if (!was_open)
+			m->ops->on_room(m->arg, slot);
+	}
 }
 
 static void
@@ -331,6 +381,12 @@ mesh_is_linked(struct mesh *m)
 			return false;
 	}
 	return true;
+}
+
+uint32_t
+mesh_gen(struct mesh *m, unsigned slot)
+{
+	return slot < SLOTS ? m->peer[slot].gen : 0;
 }
 
 bool
@@ -360,12 +416,12 @@ mesh_send(struct mesh *m, unsigned slot, unsigned type, const struct iovec *iov,
 	uint64_t len = 0;
 	uint8_t *to;
 
-	if (p->gen == 0 && slot != SLOT_PERSIST)
+	if (p->gen == 0 && !p->is_kept)
 		return MESH_NO_PEER;
 	for (int i = 0; i < n; i++)
 		len += iov[i].iov_len;
-	if (p->first == NULL && (p->is_open || slot == SLOT_PERSIST) &&
-	    len <= ring_record_max(m->ring_cap)) {
+	bit_set(&m->sent, slot);
+	if (p->first == NULL && (p->is_open || p->is_kept) && len <= ring_record_max(m->ring_cap)) {
 		to = ring_reserve(&p->tx, (uint32_t)len, (uint16_t)type, 0);
 		if (to != NULL) {
 			gather(to, iov, n);
@@ -373,19 +429,15 @@ mesh_send(struct mesh *m, unsigned slot, unsigned type, const struct iovec *iov,
 			return MESH_SENT;
 		}
 	}
-	if (p->waiting_bytes + len > m->overflow_max || (w = malloc(sizeof(*w) + len)) == NULL) {
+	/* One always has a place, whatever its length: else it would never go. */
+	if ((p->first != NULL && p->waiting_bytes + sizeof(*w) + len > m->overflow_max) ||
+	    len > m->record_max || (w = malloc(sizeof(*w) + len)) == NULL) {
 		count(CNT_ring_dropped);
 		return MESH_FULL;
 	}
 	*w = (struct waiting){ .len = len, .type = (uint16_t)type };
 	gather(w->data, iov, n);
-	if (p->first == NULL)
-		p->first = w;
-	else
-		p->last->next = w;
-	p->last = w;
-	p->waiting_bytes += len;
-	p->waited++;
+	waiting_append(p, w);
 	count(CNT_ring_overflows);
 	waiting_move(m, p);
 	if (p->first == NULL)
@@ -412,6 +464,8 @@ send_piece(struct mesh *m, struct peer *p, struct waiting *w)
 
 	if (w->off + n == w->len)
 		flags |= PIECE_LAST;
+	if (head > 0)
+		w->start = p->tx.head;
 	to = ring_reserve(&p->tx, head + n, w->type, flags);
 	if (to == NULL)
 		return false;
@@ -423,15 +477,30 @@ send_piece(struct mesh *m, struct peer *p, struct waiting *w)
 }
 
 static void
+waiting_append(struct peer *p, struct waiting *w)
+{
+	w->next = NULL;
+	if (p->first == NULL)
+		p->first = w;
+	else
+		p->last->next = w;
+	p->last = w;
+	p->waiting_bytes += sizeof(*w) + w->len;
+	p->waited++;
+}
+
+static void
 waiting_move(struct mesh *m, struct peer *p)
 {
 	struct waiting *w;
 	uint8_t *to;
 
-	if (!p->is_open && p->slot != SLOT_PERSIST)
+	if (!p->is_open && !p->is_kept)
 		return;
 	while ((w = p->first) != NULL) {
-		if (w->len <= ring_record_max(m->ring_cap)) {
+		bool whole = w->len <= ring_record_max(m->ring_cap);
+
+		if (whole) {
 			to = ring_reserve(&p->tx, (uint32_t)w->len, w->type, 0);
 			if (to == NULL)
 				return;
@@ -443,10 +512,20 @@ waiting_move(struct mesh *m, struct peer *p)
 		}
 		count(CNT_ring_records_sent);
 		p->first = w->next;
-		p->waiting_bytes -= w->len;
+		p->waiting_bytes -= sizeof(*w) + w->len;
 		p->unwaited++;
 		p->after_wait = p->tx.head;
-		free(w);
+		if (whole || !p->is_kept) {
+			free(w);
+			continue;
+		}
+		w->next = NULL;
+		w->end = p->tx.head;
+		if (p->pieces == NULL)
+			p->pieces = w;
+		else
+			p->last_pieces->next = w;
+		p->last_pieces = w;
 	}
 	p->last = NULL;
 }
@@ -463,6 +542,91 @@ waiting_drop(struct peer *p)
 	p->last = NULL;
 	p->unwaited = p->waited;
 	p->waiting_bytes = 0;
+}
+
+/* The reader has released all before the position. */
+static void
+pieces_drop(struct peer *p, uint64_t upto)
+{
+	struct waiting *w;
+
+	while ((w = p->pieces) != NULL && w->end <= upto) {
+		p->pieces = w->next;
+		free(w);
+	}
+	if (p->pieces == NULL)
+		p->last_pieces = NULL;
+}
+
+/* What is in our ring from a position on, back into the list; records in pieces come from where they are kept. */
+static void
+ring_again(struct mesh *m, struct peer *p, uint64_t at)
+{
+	const struct ring_head *ring = own_ring(m, p->slot);
+	struct waiting *w;
+	struct ring_rec rec;
+
+	for (; at != p->tx.head; at += ring_size(rec.len)) {
+		const uint8_t *from = ring->data + (at & (p->tx.cap - 1));
+
+		memcpy(&rec, from, sizeof(rec));
+		if (rec.type == 0)
+			continue;
+		if (rec.flags & PIECE) {
+			if (!(rec.flags & PIECE_FIRST) || (w = p->pieces) == NULL)
+				continue;
+			p->pieces = w->next;
+			w->off = 0;
+			waiting_append(p, w);
+			continue;
+		}
+		w = malloc(sizeof(*w) + rec.len);
+		if (w == NULL) {
+			count(CNT_dropped__no_memory);
+			continue;
+		}
+		*w = (struct waiting){ .len = rec.len, .type = rec.type };
+		memcpy(w->data, from + sizeof(rec), rec.len);
+		waiting_append(p, w);
+	}
+	p->last_pieces = NULL;
+}
+
+/*
+ * A kept peer has died. If it had released the beginning of a record in pieces but not its end, its successor is to get that record from its
+ * first piece, and then all that followed, in order: it waits again, and the ring goes on empty.
+ */
+static void
+pieces_again(struct mesh *m, struct peer *p)
+{
+	struct waiting *w, *rest = p->first;
+	uint64_t from = p->tx.tail;
+
+	pieces_drop(p, from);
+	if (p->pieces != NULL && p->pieces->start < from) {
+		w = p->pieces;
+		p->pieces = w->next;
+		p->first = p->last = NULL;
+		p->waiting_bytes = 0;
+		p->waited = p->unwaited;
+		w->off = 0;
+		waiting_append(p, w);
+		ring_again(m, p, w->end);
+	} else if (rest != NULL && rest->off > 0 && rest->start < from) {
+		p->first = p->last = NULL;
+		p->waiting_bytes = 0;
+		p->waited = p->unwaited;
+	} else {
+		return;
+	}
+	for (; rest != NULL; rest = w) {
+		w = rest->next;
+		rest->off = 0;
+		waiting_append(p, rest);
+	}
+	p->owes_room = true;
+	p->tx.tail = p->tx.head;
+	ring_publish(&p->tx);
 }
 
 /* The bell of a peer that sleeps, once a sleep. The head has been stored; the fence keeps it from passing the look at `sleeps`. */
@@ -486,26 +650,38 @@ peer_ring(struct mesh *m, struct peer *p, bool always)
 void
 mesh_flush(struct mesh *m)
 {
+	struct bits sent = m->sent, taken = m->taken;
 	struct timespec ts;
+	unsigned slot;
 
-	for (unsigned i = 0; i < m->nlive; i++) {
-		struct peer *p = &m->peer[m->live[i]];
+	m->sent = m->taken = (struct bits){ 0 };
+	while ((slot = bit_take(&sent)) < SLOTS) {
+		struct peer *p = &m->peer[slot];
 
+		if (p->gen == 0) {
+			if (p->is_kept)
+				ring_publish(&p->tx); /* for its successor */
+			continue;
+		}
 		if (p->first != NULL)
 			waiting_move(m, p);
 		if (ring_publish(&p->tx) && p->is_open)
 			peer_ring(m, p, false);
+		if (p->pieces != NULL) {
+			(void)ring_unread(&p->tx);
+			pieces_drop(p, p->tx.tail);
+		}
 		if (p->tx.cap == 0 && !p->is_broken)
 			peer_liar(m, p, "the tail of our ring can't be there");
-		if (p->owes_room && p->first == NULL) {
+		if (p->first != NULL || p->pieces != NULL)
+			bit_set(&m->sent, slot);
+		if (p->first == NULL && p->owes_room) {
 			p->owes_room = false;
-			m->ops->on_room(m->arg, p->slot);
+			m->ops->on_room(m->arg, slot);
 		}
 	}
-	if (m->peer[SLOT_PERSIST].gen == 0 && m->slot != SLOT_PERSIST)
-		ring_publish(&m->peer[SLOT_PERSIST].tx); /* for its successor */
-	for (unsigned i = 0; i < m->nlive && !m->hold; i++) {
-		struct peer *p = &m->peer[m->live[i]];
+	while (!m->hold && (slot = bit_take(&taken)) < SLOTS) {
+		struct peer *p = &m->peer[slot];
 
 		if (p->is_open && p->rx.read != p->released) {
 			p->released = p->rx.read;
@@ -524,36 +700,41 @@ mesh_flush(struct mesh *m)
 static int
 take_piece(struct mesh *m, struct peer *p, const struct ring_rec *rec, struct span body)
 {
-	int err;
+	uint8_t *whole;
+	int err = 0;
 
 	if (rec->flags & PIECE_FIRST) {
 		uint64_t len;
 
-		if (p->staging != NULL || body.len < sizeof(len))
+		if (p->is_staging || body.len < sizeof(len))
 			return -EPROTO;
 		memcpy(&len, body.p, sizeof(len));
 		body = span_of(body.p + sizeof(len), body.len - sizeof(len));
 		if (len > m->record_max || len < body.len)
 			return -EPROTO;
-		p->staging = malloc(len);
-		if (p->staging == NULL)
-			return -EPROTO;
+		p->staging = malloc(len); /* without it the record is passed over: not its fault */
+		p->is_staging = true;
 		p->staging_len = len;
 		p->staged = 0;
 		p->staging_type = rec->type;
 	}
-	if (p->staging == NULL || rec->type != p->staging_type ||
-	    p->staging_len - p->staged < body.len)
+	if (!p->is_staging || rec->type != p->staging_type || p->staging_len - p->staged < body.len)
 		return -EPROTO;
-	memcpy(p->staging + p->staged, body.p, body.len);
+	if (p->staging != NULL)
+		memcpy(p->staging + p->staged, body.p, body.len);
 	p->staged += body.len;
 	if (!(rec->flags & PIECE_LAST))
 		return 0;
 	if (p->staged != p->staging_len)
 		return -EPROTO;
-	err = m->ops->on_record(m->arg, p->slot, rec->type, span_of(p->staging, p->staging_len));
-	free(p->staging);
+	whole = p->staging;
 	p->staging = NULL;
+	p->is_staging = false;
+	if (whole != NULL)
+		err = m->ops->on_record(m->arg, p->slot, rec->type, span_of(whole, p->staging_len));
+	else
+		count(CNT_dropped__no_memory);
+	free(whole);
 	return err;
 }
 
@@ -573,7 +754,10 @@ peer_drain(struct mesh *m, struct peer *p, unsigned max)
 		if (got < 0)
 			break;
 	}
-	count_add(CNT_ring_records_received, taken);
+	if (taken > 0) {
+		bit_set(&m->taken, p->slot);
+		count_add(CNT_ring_records_received, taken);
+	}
 	if (got < 0) {
 		peer_liar(m, p, "a record or index that can't be");
 		return false;
@@ -732,7 +916,8 @@ mesh_is_drained_by_all(struct mesh *m, unsigned slot, uint32_t gen)
 {
 	const struct peer *dead = &m->peer[slot];
 
-	if (dead->mourners == NULL || dead->dead_gen != gen)
+	/* A death we have not seen has nobody to wait for; who has drained a later generation has drained this one too. */
+	if (dead->dead_gen < gen)
 		return true;
 	for (unsigned i = 0; i < m->nlive; i++) {
 		const struct peer *p = &m->peer[m->live[i]];

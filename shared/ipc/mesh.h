@@ -8,7 +8,8 @@
  *
  * Sending: records go straight into the ring; while a ring is full they wait in a bounded overflow list of that peer, in order. The head of
  * each ring is stored once a turn by mesh_flush(), which also rings the bells of peers that sleep and only then releases what was read
- * (so an answer is visible before the question is forgotten). Records longer than the ring allows travel in fragments and are handed over whole.
+ * (so an answer is visible before the question is forgotten). Records longer than the ring allows travel in fragments and are handed over whole;
+ * for persist they are kept until it has released the last fragment, since its successor has to get a record it died within from the start.
  *
  * Fences: "has everybody published/consumed what I had sent by now?" is asked with mesh_mark() and mesh_is_published(), mesh_is_consumed().
  *
@@ -49,7 +50,10 @@ struct mesh_mark { /* positions to every peer at one moment */
 	uint32_t gen[SLOTS];    /* 0: nobody was there */
 };
 
-/* Creates our segment with rings of ring_cap; *segment_fd_out and *bell_fd_out go to the master. overflow_max: bytes a peer. */
+/*
+ * Creates our segment with rings of ring_cap; *segment_fd_out and *bell_fd_out go to the master. overflow_max: bytes that may wait for a peer;
+ * a record that would wait alone may be longer. record_max: the longest of all, sent and received.
+ */
 int mesh_new(unsigned slot, uint32_t gen, const struct hash_key *key, uint32_t ring_cap,
     uint64_t overflow_max, uint64_t record_max, const struct mesh_ops *ops, void *arg,
     struct mesh **out, int *segment_fd_out, int *bell_fd_out);
@@ -68,6 +72,8 @@ void mesh_peer_down(
 /* Have all peers that are mapped mapped us? Until then a starting child accepts nothing. */
 bool mesh_is_linked(struct mesh *m);
 bool mesh_is_open(struct mesh *m, unsigned slot); /* can be written to */
+uint32_t
+mesh_gen(struct mesh *m, unsigned slot); /* of the peer, as the master gave it; 0: not mapped */
 
 /* iov is gathered into one record. */
 enum mesh_sent

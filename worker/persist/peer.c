@@ -128,13 +128,11 @@ static void
 arrived(unsigned slot)
 {
 	struct peer *p = &the.peer[slot];
-	const struct segment *seg;
 
 	if (p->up)
 		return;
-	seg = mesh_peer(self.mesh, slot);
 	*p = (struct peer){
-		.gen = seg != NULL ? seg->gen : 0,
+		.gen = mesh_gen(self.mesh, slot),
 		.ups = p->ups + 1,
 		.up = true,
 		.registers = !the.going,

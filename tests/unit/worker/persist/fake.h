@@ -113,6 +113,13 @@ mesh_peer(struct mesh *m, unsigned slot)
 	return fake.open[slot] ? fake.seg[slot] : NULL;
 }
 
+uint32_t
+mesh_gen(struct mesh *m, unsigned slot)
+{
+	(void)m;
+	return fake.open[slot] ? fake.seg[slot]->gen : 0;
+}
+
 struct interest *
 mesh_interest(struct mesh *m)
 {
