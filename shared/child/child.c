@@ -99,16 +99,16 @@ try_go(void)
 static bool
 on_turn(void *arg)
 {
-	bool more;
+	bool more = false;
 
 	(void)arg;
 	if (self.mesh == NULL)
 		return false;
 	count_set(CNT_log_lost, log_lost());
-	more = mesh_drain(self.mesh);
+	mesh_drain(self.mesh);
 	try_go();
 	if (me.started)
-		more |= me.kind->on_turn();
+		more = me.kind->on_turn();
 	mesh_flush(self.mesh);
 	if (me.started && me.kind->after_flush != NULL)
 		more |= me.kind->after_flush();

@@ -9,8 +9,6 @@
 #include "shared/base/log.h"
 #include "shared/base/must.h"
 
-#define DRAIN_MAX 256 /* records of one peer in one turn */
-
 /* Flags of a record that is a piece of one. The first piece starts with the length of the whole (u64). */
 #define PIECE 1u
 #define PIECE_FIRST 2u
@@ -81,7 +79,7 @@ struct mesh {
 static void peer_open(struct mesh *m, struct peer *p);
 static void peer_unmap(struct mesh *m, struct peer *p);
 static void peer_liar(struct mesh *m, struct peer *p, const char *what);
-static bool peer_drain(struct mesh *m, struct peer *p, unsigned max);
+static void peer_drain(struct mesh *m, struct peer *p);
 static void peer_ring(struct mesh *m, struct peer *p, bool always);
 static void waiting_append(struct peer *p, struct waiting *w);
 static void waiting_move(struct mesh *m, struct peer *p);
@@ -325,8 +323,8 @@ mesh_peer_down(struct mesh *m, unsigned slot, uint32_t gen)
 	if (p == NULL || p->gen != gen || gen == 0)
 		return;
 	peer_open(m, p); /* it may have published without our having looked since */
-	while (p->is_open && !p->is_broken && peer_drain(m, p, DRAIN_MAX))
-		;
+	if (p->is_open && !p->is_broken)
+		peer_drain(m, p);
 	was_open = p->is_open;
 	if (p->is_kept) {
 		(void)ring_unread(&p->tx); /* what it had released; its successor goes on there */
@@ -738,16 +736,16 @@ take_piece(struct mesh *m, struct peer *p, const struct ring_rec *rec, struct sp
 	return err;
 }
 
-/* True: there may be more. */
-static bool
-peer_drain(struct mesh *m, struct peer *p, unsigned max)
+/* All there is, which is no more than the ring holds: it has no room again before the next flush. */
+static void
+peer_drain(struct mesh *m, struct peer *p)
 {
 	struct ring_rec rec;
 	struct span body;
 	uint64_t taken = 0;
 	int got = 0;
 
-	while (taken < max && (got = ring_next(&p->rx, &rec, &body)) > 0) {
+	while ((got = ring_next(&p->rx, &rec, &body)) > 0) {
 		taken++;
 		got = rec.flags & PIECE ? take_piece(m, p, &rec, body)
 					: m->ops->on_record(m->arg, p->slot, rec.type, body);
@@ -758,27 +756,21 @@ peer_drain(struct mesh *m, struct peer *p, unsigned max)
 		bit_set(&m->taken, p->slot);
 		count_add(CNT_ring_records_received, taken);
 	}
-	if (got < 0) {
+	if (got < 0)
 		peer_liar(m, p, "a record or index that can't be");
-		return false;
-	}
-	return taken == max;
 }
 
-bool
+void
 mesh_drain(struct mesh *m)
 {
-	bool more = false;
-
 	for (unsigned i = 0; i < m->nlive; i++) {
 		struct peer *p = &m->peer[m->live[i]];
 
 		if (!p->is_open)
 			peer_open(m, p);
 		if (p->is_open && !p->is_broken)
-			more |= peer_drain(m, p, DRAIN_MAX);
+			peer_drain(m, p);
 	}
-	return more;
 }
 
 int

@@ -82,8 +82,11 @@ bool mesh_waits(struct mesh *m, unsigned slot); /* its overflow list isn't empty
 
 int mesh_bell(struct mesh *m); /* our eventfd, for the loop; mesh_wake() after it was readable */
 void mesh_wake(struct mesh *m);
-/* Handles at most a bounded number of records of each peer; true: there may be more. */
-bool mesh_drain(struct mesh *m);
+/*
+ * Handles all records that have come. What a peer's ring holds is the bound: it has no room again before mesh_flush(). Taking less a turn
+ * than others write in one makes deliveries trickle: as many sends as messages.
+ */
+void mesh_drain(struct mesh *m);
 /* End of turn: overflow into rings, heads, bells, tails. */
 void mesh_flush(struct mesh *m);
 /* Around epoll_wait. 0: something came, don't sleep; else for how many milliseconds at most, -1: any. Then mesh_sleep_end(). */

@@ -49,6 +49,21 @@ ring_room(struct ring_tx *tx, uint64_t need)
 }
 
 bool
+ring_rewind(struct ring_tx *tx)
+{
+	uint64_t at = tx->head & (tx->cap - 1), to_end = tx->cap - at;
+
+	if (!tail_refresh(tx))
+		return false;
+	if (tx->tail == tx->head) {
+		*(struct ring_rec *)(void *)(tx->ring->data + at) =
+		    (struct ring_rec){ .len = (uint32_t)(to_end - sizeof(struct ring_rec)) };
+		tx->head += to_end;
+	}
+	return true;
+}
+
+bool
 ring_publish(struct ring_tx *tx)
 {
 	if (tx->head == tx->published)

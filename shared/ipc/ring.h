@@ -5,7 +5,8 @@
  * One writer, one reader, no lock: a process killed at any instruction leaves none held. Both indices count bytes since the
  * generation began and only grow. A record exists once ring_publish() has stored head: what a dead writer had not published never was.
  *
- * Record: {u32 len, u16 type, u16 flags}, body, padding to 8. Records do not wrap: a pad record fills the end.
+ * Record: {u32 len, u16 type, u16 flags}, body, padding to 8. Records do not wrap: a pad record fills the end. It does so too when
+ * writing starts in the second half of a ring that is empty.
  *
  * Runs in: any child's event loop; never blocks. The master never looks into a ring.
  * Owns:    nothing; segment.h maps. A record is borrowed until ring_release().
@@ -82,7 +83,8 @@ ring_size(uint64_t len) /* of a record, with its header and padding */
 }
 
 bool ring_room(struct ring_tx *tx, uint64_t need); /* looks at the reader's tail */
-int ring_refill(struct ring_rx *rx);               /* looks at the writer's head: as ring_next() */
+bool ring_rewind(struct ring_tx *tx); /* to the start, if all has been released; false: broken */
+int ring_refill(struct ring_rx *rx);  /* looks at the writer's head: as ring_next() */
 
 static inline void *
 ring_reserve(struct ring_tx *tx, uint32_t len, uint16_t type, uint16_t flags)
@@ -93,6 +95,9 @@ ring_reserve(struct ring_tx *tx, uint32_t len, uint16_t type, uint16_t flags)
 	if (tx->cap == 0)
 		return NULL;
 	must(len <= ring_record_max(tx->cap));
+	/* A reader that keeps up never makes us touch, nor the cache hold, more than the first half. */
+	if (tx->head == tx->published && (tx->head & tx->cap / 2) != 0 && !ring_rewind(tx))
+		return NULL;
 	at = tx->head & (tx->cap - 1);
 	to_end = tx->cap - at;
 	if (size > to_end)

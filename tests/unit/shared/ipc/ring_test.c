@@ -291,9 +291,38 @@ records_cross_to_another_process_in_order(void)
 	pair_free(&p);
 }
 
+/* Or a small steady load would touch the whole of every ring in turn. */
+static void
+a_ring_that_is_read_in_time_uses_its_first_half(void)
+{
+	struct pair p = pair_new();
+	struct ring_rec rec;
+	struct span body;
+	uint64_t seen = 0;
+
+	for (int i = 0; i < 1000; i++) {
+		for (int n = 0; n < 3; n++) {
+			uint8_t *to = ring_reserve(&p.tx, 4 + (unsigned)i % 90, 1, 0);
+
+			CU_ASSERT_PTR_NOT_NULL_FATAL(to);
+			CU_ASSERT_TRUE(to < p.ring->data + CAP / 2 + 3 * 128);
+			memcpy(to, &i, sizeof(i));
+		}
+		ring_publish(&p.tx);
+		while (ring_next(&p.rx, &rec, &body) == 1) {
+			CU_ASSERT_EQUAL(memcmp(body.p, &i, sizeof(i)), 0);
+			seen++;
+		}
+		ring_release(&p.rx, p.rx.read);
+	}
+	CU_ASSERT_EQUAL(seen, 3000);
+	pair_free(&p);
+}
+
 UNIT_MAIN("shared/ipc/ring", TEST(writer_killed_before_publish_leaves_nothing),
     TEST(indices_and_lengths_that_cannot_be_are_refused),
     TEST(a_tail_that_cannot_be_ends_the_writing), TEST(a_full_ring_takes_nothing_until_released),
     TEST(records_come_in_order_and_whole), TEST(positions_within_a_record_are_refused),
+    TEST(a_ring_that_is_read_in_time_uses_its_first_half),
     TEST(a_writer_that_scribbles_meanwhile_does_no_harm),
     TEST(records_cross_to_another_process_in_order))
