@@ -22,12 +22,13 @@
 #include <stdatomic.h>
 
 #include "shared/base/must.h"
+#include "shared/conf/conf.h"
 #include "shared/ipc/counter.h"
 #include "shared/ipc/interest.h"
 #include "shared/ipc/proc.h"
 #include "shared/ipc/ring.h"
 
-#define SEGMENT_ABI 1
+#define SEGMENT_ABI 2
 #define FLIGHT_CLIENT_MAX 64
 
 enum life_state { LIFE_STARTING, LIFE_READY, LIFE_DRAINING, LIFE_STOPPING };
@@ -64,6 +65,8 @@ struct segment {
 	_Atomic uint32_t state;              /* enum life_state */
 	alignas(64) struct flight flight;
 	alignas(64) _Atomic uint64_t counter[512];
+	_Atomic uint32_t on_listener
+	    [CONF_LISTENERS]; /* worker: connections, by their listener's place in the configuration */
 	struct interest_head interest;
 	struct seg_link link[SLOTS];
 };

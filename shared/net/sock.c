@@ -64,6 +64,16 @@ is_any6(const struct sock_addr *a)
 	return a->sa.sa_family == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&a->in6.sin6_addr);
 }
 
+/* A listening socket's options are those of the connections it accepts: no call for each of them. Failure is harmless. */
+static void
+set_client_options(int fd)
+{
+	int one = 1, lowat = LOWAT;
+
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat, sizeof(lowat));
+}
+
 static int
 bind_listen(struct sock_addr *a, int backlog, bool reuseport, int *fd_out)
 {
@@ -91,6 +101,7 @@ bind_listen(struct sock_addr *a, int backlog, bool reuseport, int *fd_out)
 		if (setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, only, sizeof(*only)) != 0)
 			goto fail;
 	}
+	set_client_options(fd);
 	if (bind(fd, &a->sa, a->len) != 0 || listen(fd, backlog) != 0)
 		goto fail;
 	if (getsockname(fd, &a->sa, &a->len) != 0)
@@ -118,15 +129,6 @@ int
 sock_listen(struct sock_addr *a, int backlog, int *fd_out)
 {
 	return bind_listen(a, backlog, true, fd_out);
-}
-
-void
-sock_client(int fd)
-{
-	int one = 1, lowat = LOWAT;
-
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat, sizeof(lowat));
 }
 
 static int

@@ -30,10 +30,11 @@ uint16_t sock_addr_port(const struct sock_addr *a);
 
 /* Is the address free? Binds and listens without SO_REUSEPORT, then closes: -EADDRINUSE also when another instance of ours has it. */
 int sock_probe(const struct sock_addr *a);
-/* Bound and listening, non-blocking, CLOEXEC, SO_REUSEPORT. a gets the port if it was 0, and for "*" becomes IPv4 on a kernel without IPv6. */
+/*
+ * Bound and listening, non-blocking, CLOEXEC, SO_REUSEPORT. a gets the port if it was 0, and for "*" becomes IPv4 on a kernel without IPv6.
+ * What it accepts has TCP_NODELAY and TCP_NOTSENT_LOWAT.
+ */
 int sock_listen(struct sock_addr *a, int backlog, int *fd_out);
-/* Options of a client's connection: TCP_NODELAY, TCP_NOTSENT_LOWAT. Failure is harmless and ignored. */
-void sock_client(int fd);
 int sock_unix_listen(const char *path, unsigned mode,
     int *
 	fd_out); /* SOCK_STREAM; replaces a stale socket nobody listens on; -EADDRINUSE; -EEXIST: no socket */

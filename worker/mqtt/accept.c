@@ -43,6 +43,7 @@ static void on_pause_end(struct timer *t);
 static bool accept_one(struct listener *l);
 static void accept_pause(void);
 static void listener_close(struct listener *l);
+static bool is_full(uint32_t limit, unsigned listener);
 static bool rate_take(void);
 static bool half_open_add(const char *peer);
 
@@ -218,7 +219,8 @@ accept_one(struct listener *l)
 {
 	struct sock_addr from = { .len = sizeof(from.ss) };
 	char peer[SOCK_TEXT_MAX];
-	uint64_t others = 0;
+	bool full = is_full(self.conf.max_connections, CONN_NO_LISTENER) ||
+	    is_full(self.conf.listener[l->index].max_connections, l->index);
 	int fd;
 
 	if (!rate_take()) {
@@ -235,17 +237,10 @@ accept_one(struct listener *l)
 		return errno == ECONNABORTED || errno == EINTR;
 	}
 	sock_addr_text(&from, peer);
-	for (unsigned s = 0; s < SLOT_MQTT_MAX && self.conf.max_connections > 0; s++) {
-		const struct segment *seg =
-		    s == self.slot ? mesh_segment(self.mesh) : mesh_peer(self.mesh, s);
-
-		if (seg != NULL)
-			others += atomic_load_explicit(
-			    &seg->counter[CNT_connections], memory_order_relaxed);
-	}
-	if (self.conf.max_connections > 0 && others >= self.conf.max_connections) {
+	if (full) {
 		count(CNT_refused__max_connections);
-		log_every(10, LOG_WARNING, "accept: refused peer=%s: max_connections", peer);
+		log_every(10, LOG_WARNING, "accept: refused peer=%s listener=%s: max_connections",
+		    peer, l->name);
 		close(fd);
 		return true;
 	}
@@ -257,7 +252,6 @@ accept_one(struct listener *l)
 		close(fd);
 		return true;
 	}
-	sock_client(fd);
 	if (conn_accept(fd, l->index, peer) != 0) {
 		accept_half_open_del(peer);
 		close(fd);
@@ -290,6 +284,26 @@ listener_close(struct listener *l)
 	close(l->fd);
 	list_del(&l->link);
 	free(l);
+}
+
+/* Has the whole broker so many connections, or a listener of it? 0: no limit. */
+static bool
+is_full(uint32_t limit, unsigned listener)
+{
+	uint64_t n = 0;
+
+	for (unsigned s = 0; s < SLOT_MQTT_MAX && limit > 0 && n < limit; s++) {
+		const struct segment *seg =
+		    s == self.slot ? mesh_segment(self.mesh) : mesh_peer(self.mesh, s);
+
+		if (seg != NULL)
+			n += listener == CONN_NO_LISTENER
+			    ? atomic_load_explicit(
+				  &seg->counter[CNT_connections], memory_order_relaxed)
+			    : atomic_load_explicit(
+				  &seg->on_listener[listener], memory_order_relaxed);
+	}
+	return limit > 0 && n >= limit;
 }
 
 /* A bucket of one second's connections. */

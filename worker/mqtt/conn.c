@@ -44,6 +44,7 @@ static void on_rate(struct timer *t);
 static void conn_flush(struct conn *c);
 static void conn_close(struct conn *c);
 static void conn_free(struct conn *c);
+static void on_listener(const struct conn *c, int n);
 static int table_grow(void);
 
 /* What may come when; an empty cell is a protocol error. */
@@ -114,6 +115,7 @@ conn_accept(int fd, unsigned listener, const char *peer)
 	timer_set(loop_timers(self.loop), &c->timer,
 	    clock_ms() + self.conf.connect_timeout * UINT64_C(1000));
 	the.at[c->handle] = c;
+	on_listener(c, 1);
 	the.count++;
 	the.half_open++;
 	count(CNT_accepted);
@@ -174,6 +176,18 @@ conn_half_open(void)
 	return the.half_open;
 }
 
+static void
+on_listener(const struct conn *c, int n)
+{
+	_Atomic uint32_t *count;
+
+	if (c->listener == CONN_NO_LISTENER)
+		return;
+	count = &mesh_segment(self.mesh)->on_listener[c->listener];
+	atomic_store_explicit(count,
+	    atomic_load_explicit(count, memory_order_relaxed) + (uint32_t)n, memory_order_relaxed);
+}
+
 static uint16_t
 listener_index(const struct conf *c, const char *name)
 {
@@ -186,16 +200,23 @@ listener_index(const struct conf *c, const char *name)
 void
 conn_conf(const struct conf *was, const struct conf *now)
 {
+	struct segment *seg = mesh_segment(self.mesh);
 	uint16_t to[CONF_LISTENERS];
 	uint32_t handle = 0;
 	struct conn *c;
 
 	for (uint32_t i = 0; i < CONF_LISTENERS; i++)
+		atomic_store_explicit(&seg->on_listener[i], 0, memory_order_relaxed);
+
+	for (uint32_t i = 0; i < CONF_LISTENERS; i++)
 		to[i] = i < was->nlisteners ? listener_index(now, was->listener[i].name.s)
 					    : CONN_NO_LISTENER;
-	while ((c = conn_next(&handle)) != NULL)
+	while ((c = conn_next(&handle)) != NULL) {
 		if (c->listener != CONN_NO_LISTENER)
 			c->listener = to[c->listener];
+		if (c->state < CONN_ENDED)
+			on_listener(c, 1);
+	}
 }
 
 const char *
@@ -399,6 +420,7 @@ conn_gone(struct conn *c, enum counter why, enum mqtt_reason reason, bool will)
 		the.ended = c;
 	}
 	the.count--;
+	on_listener(c, -1);
 	count_sub(CNT_connections, 1);
 	accept_resume();
 }
@@ -491,6 +513,7 @@ conn_lost(struct conn *c, int err)
 {
 	log_info("conn: closed id=%s peer=%s%s%s", conn_name(c), c->peer, err != 0 ? " error=" : "",
 	    err != 0 ? strerror(err) : "");
+	c->lost = true;
 	conn_gone(c, err != 0 ? CNT_ends__error : CNT_ends__closed, MQTT_UNSPECIFIED_ERROR, true);
 }
 
@@ -715,8 +738,9 @@ conn_close(struct conn *c)
 	/* Only now: a delivery to many may be walking through the subscriptions when one of them ends. */
 	subscribe_drop(c);
 	deliver_drop(c);
-	shutdown(c->fd, SHUT_WR);
-	for (int i = 0; i < LINGER_READS; i++)
+	if (!c->lost)
+		shutdown(c->fd, SHUT_WR);
+	for (int i = 0; i < LINGER_READS && !c->lost; i++)
 		if (recv(c->fd, the.scratch, CONN_SCRATCH, MSG_DONTWAIT) <= 0)
 			break;
 	close(c->fd);

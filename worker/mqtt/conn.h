@@ -68,6 +68,7 @@ struct conn {
 	bool durable : 1, clean_start : 1, problem_info : 1, half_open : 1, dirty : 1;
 	bool published : 1; /* something of it may be under way to others */
 	bool answered : 1;  /* persist has said yes or no */
+	bool lost : 1;      /* its socket has ended: there is nobody to say a last word to */
 	bool assigned : 1, server_keep_alive : 1, expiry_given : 1; /* CONNACK says so */
 	uint16_t keep_alive; /* seconds, as it counts; 0: off */
 	uint16_t listener;   /* index in the snapshot; CONN_NO_LISTENER: it was removed */
