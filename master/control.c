@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "master/master.h"
@@ -13,6 +14,8 @@
 
 #define CONNECTIONS_MAX 64
 #define REQUEST_MS 10000 /* to send the request */
+#define RETRY_MS 500
+#define CONFIRM_MAX_S 86400
 
 struct asker {
 	struct watch watch;
@@ -24,20 +27,32 @@ struct asker {
 
 typedef json_t *verb_fn(const struct request *r);
 
+/* What a reload reads, and what becomes of the file if it comes into force. */
+enum reload_file {
+	FILE_AS_IT_IS,
+	FILE_APPLIED,  /* FILE.next takes its place, and it that of FILE.previous */
+	FILE_WENT_BACK /* FILE.next, a copy of FILE.previous, takes its place */
+};
+
 static struct {
 	struct watch watch;
 	int fd, nasking;
-	int reloader; /* who waits for the end of a reload: -1 nobody */
-	json_t *changes;
+	struct reload {
+		int fd; /* who waits for its end: -1 nobody */
+		enum reload_file file;
+		unsigned confirm_s;
+		json_t *changes;
+	} reload;             /* the one under way */
+	bool again;           /* another was asked for meanwhile */
 	struct timer confirm; /* configuration goes back if nobody confirms it */
-	bool timer_ready;
-} the = { .fd = -1, .reloader = -1 };
+} the = { .fd = -1, .reload.fd = -1 };
 
 static void on_connect(struct watch *w, uint32_t events);
 static void on_text(struct watch *w, uint32_t events);
 static void on_late(struct timer *t);
 static void asker_free(struct asker *a, bool keep_fd);
 static void handle(struct asker *a);
+static void on_unconfirmed(struct timer *t);
 
 int
 control_open(void)
@@ -48,6 +63,7 @@ control_open(void)
 		log_err("control: cannot listen on %s: %s", master.dirs.control, strerror(-err));
 		return err;
 	}
+	timer_init(&the.confirm, on_unconfirmed);
 	the.watch.fn = on_connect;
 	return loop_add(master.loop, &the.watch, the.fd, EPOLLIN);
 }
@@ -271,52 +287,119 @@ log_change(void *arg, const char *key, const char *from, const char *to, enum co
 	log_notice("reload: %s from=%s to=%s (%s)", key, from, to, when_text[when]);
 }
 
+/* The configuration file, or a companion of it. */
+static void
+beside(const char *suffix, char out[PATH_MAX])
+{
+	snprintf(out, PATH_MAX, "%.4000s%s", master.dirs.conf, suffix);
+}
+
+/* Copies a file to FILE.next, which has the rights of FILE. */
+static int
+stage(const char *from)
+{
+	char next[PATH_MAX], buf[65536];
+	FILE *in = fopen(from, "re"), *out;
+	struct stat st;
+	size_t n;
+	int err = 0;
+
+	if (in == NULL)
+		return -errno;
+	beside(".next", next);
+	out = fopen(next, "we");
+	if (out == NULL) {
+		err = -errno;
+		fclose(in);
+		return err;
+	}
+	if (stat(master.dirs.conf, &st) == 0)
+		(void)fchmod(fileno(out), st.st_mode & 07777);
+	while ((n = fread(buf, 1, sizeof(buf), in)) > 0)
+		if (fwrite(buf, 1, n, out) != n)
+			err = -EIO;
+	if (ferror(in) || fflush(out) != 0 || fsync(fileno(out)) != 0)
+		err = -EIO;
+	fclose(in);
+	if (fclose(out) != 0 && err == 0)
+		err = -EIO;
+	if (err != 0)
+		unlink(next);
+	return err;
+}
+
+/* At the end of a reload from FILE.next: it takes its place, or nothing has happened. */
+static void
+replace_file(bool in_force)
+{
+	char next[PATH_MAX], previous[PATH_MAX], now[PATH_MAX];
+	bool kept = true;
+
+	beside(".next", next);
+	beside(".previous", previous);
+	beside(".now", now);
+	if (!in_force) {
+		unlink(next);
+		return;
+	}
+	timer_del(&the.confirm);
+	if (the.reload.confirm_s > 0)
+		timer_set(loop_timers(master.loop), &the.confirm,
+		    clock_ms() + the.reload.confirm_s * UINT64_C(1000));
+	/* There is a whole file under the name at every moment. */
+	unlink(now); /* of a master that was killed just here */
+	if (the.reload.file == FILE_APPLIED)
+		kept = link(master.dirs.conf, now) == 0 && rename(now, previous) == 0;
+	if (!kept || rename(next, master.dirs.conf) != 0)
+		log_err("control: %s is in force, but cannot take the place of %s: %m", next,
+		    master.dirs.conf);
+}
+
 static void
 reload_done(void *arg, int err, const char *why)
 {
-	int fd = the.reloader;
+	int fd = the.reload.fd;
 
 	(void)arg;
-	the.reloader = -1;
-	notify_send("READY=1");
-	if (err != 0) {
+	notify_ready();
+	if (err != 0)
 		log_err("reload: refused, nothing has changed: %s", why);
-		json_decref(the.changes);
-	}
-	if (fd >= 0)
+	if (the.reload.file != FILE_AS_IT_IS)
+		replace_file(err == 0);
+	if (fd >= 0 && err == 0)
 		request_answer(master.loop, fd,
-		    err == 0 ? json_pack("{s:b, s:o}", "ok", 1, "changes", the.changes)
-			     : failed(why));
-	else if (err == 0)
-		json_decref(the.changes);
-	the.changes = NULL;
+		    json_pack("{s:b, s:O}", "ok", 1, "changes", the.reload.changes));
+	else if (fd >= 0)
+		request_error(master.loop, fd, "%s", why);
+	json_decref(the.reload.changes);
+	the.reload = (struct reload){ .fd = -1 };
+	if (the.again)
+		control_reload();
 }
 
-/* fd: who waits for the answer, or -1. Taken. */
+/* fd: who waits for the answer, or -1; taken. confirm_s: of one that is applied, 0: for good. */
 static void
-reload(int fd)
+reload(int fd, enum reload_file file, unsigned confirm_s)
 {
 	struct conf_error err;
 	static struct conf next;
-	char text[80];
+	char path[PATH_MAX];
 
 	if (reload_is_running()) {
-		if (fd >= 0)
-			request_error(master.loop, fd, "another reload is under way; try again");
+		request_error(master.loop, fd, "another reload is under way; try again");
 		return;
 	}
-	if (reload_parse(master.dirs.conf, &next, &err) != 0) {
-		log_err("reload: refused, nothing has changed: %s", err.text);
-		if (fd >= 0)
-			request_error(master.loop, fd, "%s", err.text);
+	the.again = false;
+	the.reload = (struct reload){
+		.fd = fd, .file = file, .confirm_s = confirm_s, .changes = json_array()
+	};
+	notify_reloading();
+	beside(file == FILE_AS_IT_IS ? "" : ".next", path);
+	if (reload_parse(path, &next, &err) != 0) {
+		reload_done(NULL, -EINVAL, err.text);
 		return;
 	}
-	snprintf(text, sizeof(text), "RELOADING=1\nMONOTONIC_USEC=%llu",
-	    (unsigned long long)clock_now_us());
-	notify_send(text);
-	the.reloader = fd;
-	the.changes = json_array();
-	conf_diff(&master.conf, &next, add_change, the.changes);
+	conf_diff(&master.conf, &next, add_change, the.reload.changes);
 	conf_diff(&master.conf, &next, log_change, NULL);
 	reload_begin(&next, reload_done, NULL);
 }
@@ -324,7 +407,11 @@ reload(int fd)
 void
 control_reload(void)
 {
-	reload(-1);
+	/* The one under way may have read the file before its last change. */
+	if (reload_is_running())
+		the.again = true;
+	else
+		reload(-1, FILE_AS_IT_IS, 0);
 }
 
 static json_t *
@@ -360,66 +447,32 @@ config_show(const struct request *r)
 	return json_pack("{s:b, s:o}", "ok", 1, "keys", keys);
 }
 
-static void
-previous_path(char out[PATH_MAX])
-{
-	snprintf(out, PATH_MAX, "%.4000s.previous", master.dirs.conf);
-}
-
-static int
-copy_file(const char *from, const char *to)
-{
-	char tmp[PATH_MAX], buf[65536];
-	FILE *in = fopen(from, "re"), *out;
-	size_t n;
-	int err = 0;
-
-	if (in == NULL)
-		return -errno;
-	snprintf(tmp, sizeof(tmp), "%.4000s.new", to);
-	out = fopen(tmp, "we");
-	if (out == NULL) {
-		err = -errno;
-		fclose(in);
-		return err;
-	}
-	while ((n = fread(buf, 1, sizeof(buf), in)) > 0)
-		if (fwrite(buf, 1, n, out) != n)
-			err = -EIO;
-	if (ferror(in) || fflush(out) != 0 || fsync(fileno(out)) != 0)
-		err = -EIO;
-	fclose(in);
-	if (fclose(out) != 0 && err == 0)
-		err = -EIO;
-	if (err == 0 && rename(tmp, to) != 0)
-		err = -errno;
-	if (err != 0)
-		unlink(tmp);
-	return err;
-}
-
+/* Takes fd, which may be -1. */
 static void
 roll_back(int fd)
 {
 	char previous[PATH_MAX];
 	int err;
 
-	previous_path(previous);
-	err = copy_file(previous, master.dirs.conf);
-	if (err != 0) {
-		log_err("control: cannot go back to %s: %s", previous, strerror(-err));
-		if (fd >= 0)
-			request_error(
-			    master.loop, fd, "cannot go back to %s: %s", previous, strerror(-err));
+	beside(".previous", previous);
+	err = reload_is_running() ? 0 : stage(previous);
+	if (err == 0) {
+		reload(fd, FILE_WENT_BACK, 0);
 		return;
 	}
-	reload(fd);
+	log_err("control: cannot go back to %s: %s", previous, strerror(-err));
+	if (fd >= 0)
+		request_error(
+		    master.loop, fd, "cannot go back to %s: %s", previous, strerror(-err));
 }
 
 static void
 on_unconfirmed(struct timer *t)
 {
-	(void)t;
+	if (reload_is_running()) { /* its vote ends soon */
+		timer_set(loop_timers(master.loop), t, clock_ms() + RETRY_MS);
+		return;
+	}
 	log_warning(
 	    "control: configuration was not confirmed in time, going back to the previous one");
 	roll_back(-1);
@@ -429,7 +482,6 @@ static void
 config_apply(const struct request *r, int fd)
 {
 	const char *file = request_str(r, "file");
-	char previous[PATH_MAX];
 	static struct conf next;
 	struct conf_error bad;
 	double confirm = 0;
@@ -439,34 +491,28 @@ config_apply(const struct request *r, int fd)
 		request_error(master.loop, fd, "file is missing");
 		return;
 	}
+	if (request_num(r, "confirm_s", &confirm) && !(confirm >= 1 && confirm <= CONFIRM_MAX_S)) {
+		request_error(master.loop, fd, "confirm_s must be 1 to %d", CONFIRM_MAX_S);
+		return;
+	}
+	/* First where it is, so that what is wrong with it is told under its own name. */
 	if (reload_parse(file, &next, &bad) != 0) {
 		request_error(master.loop, fd, "%s", bad.text);
 		return;
 	}
-	previous_path(previous);
-	err = copy_file(master.dirs.conf, previous);
-	if (err == 0)
-		err = copy_file(file, master.dirs.conf);
-	if (err != 0) {
-		request_error(
-		    master.loop, fd, "cannot replace %s: %s", master.dirs.conf, strerror(-err));
-		return;
-	}
-	if (!the.timer_ready)
-		timer_init(&the.confirm, on_unconfirmed);
-	the.timer_ready = true;
-	timer_del(&the.confirm);
-	if (request_num(r, "confirm_s", &confirm) && confirm > 0 && confirm < 86400)
-		timer_set(loop_timers(master.loop), &the.confirm,
-		    clock_ms() + (uint64_t)(confirm * 1000));
-	reload(fd);
+	err = reload_is_running() ? 0 : stage(file);
+	if (err != 0)
+		request_error(master.loop, fd, "cannot copy %s to %s.next: %s", file,
+		    master.dirs.conf, strerror(-err));
+	else
+		reload(fd, FILE_APPLIED, (unsigned)confirm);
 }
 
 static json_t *
 config_confirm(const struct request *r)
 {
 	(void)r;
-	if (!the.timer_ready || !timer_is_set(&the.confirm))
+	if (!timer_is_set(&the.confirm))
 		return failed("nothing waits to be confirmed");
 	timer_del(&the.confirm);
 	return done();
@@ -536,7 +582,7 @@ handle(struct asker *a)
 			goto out;
 		}
 	if (is(&r, "reload", "broker"))
-		reload(fd);
+		reload(fd, FILE_AS_IT_IS, 0);
 	else if (is(&r, "apply", "config"))
 		config_apply(&r, fd);
 	else if (is(&r, "rollback", "config"))

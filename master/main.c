@@ -81,7 +81,6 @@ tell_starter(const char *text)
 void
 master_ready(void)
 {
-	char text[160];
 	FILE *f;
 
 	if (master.ready)
@@ -92,9 +91,7 @@ master_ready(void)
 		fprintf(f, "%d\n", (int)getpid());
 		fclose(f);
 	}
-	snprintf(text, sizeof(text), "READY=1\nSTATUS=%u workers\nMAINPID=%d", master.workers,
-	    (int)getpid());
-	notify_send(text);
+	notify_ready();
 	log_notice("main: ready version=%s pid=%d workers=%u", TBMQ_VERSION, (int)getpid(),
 	    master.workers);
 	tell_starter("ok");
@@ -121,7 +118,7 @@ master_stop(void)
 	if (master.stopping)
 		return;
 	log_notice("main: stopping");
-	notify_send("STOPPING=1");
+	notify_stopping();
 	master.stopping = true;
 	slots_stop();
 }
@@ -151,14 +148,8 @@ on_signal(struct watch *w, uint32_t events)
 static void
 on_tick(struct timer *t)
 {
-	static uint64_t told_ms;
-	uint64_t dog = notify_watchdog_ms();
-
 	slots_tick();
-	if (dog > 0 && clock_ms() - told_ms > dog / 3) {
-		notify_send("WATCHDOG=1");
-		told_ms = clock_ms();
-	}
+	notify_watchdog();
 	timer_set(loop_timers(master.loop), t, clock_ms() + TICK_MS);
 }
 

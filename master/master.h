@@ -124,7 +124,7 @@ void listen_close_all(void);
 typedef void reload_done_fn(void *arg, int err, const char *why);
 void reload_begin(const struct conf *next, reload_done_fn *done, void *arg);
 void reload_vote(struct slot *s, const struct msg_vote *v);
-void reload_gone(struct slot *s); /* died in the middle of a vote */
+void reload_gone(void); /* someone died, perhaps in the middle of a vote */
 int reload_parse(const char *file, struct conf *out,
     struct conf_error *err); /* with the overrides of the command line */
 bool reload_is_running(void);
@@ -141,8 +141,10 @@ int logfile_open(void); /* as the configuration says; tells live children */
 void logfile_to(struct slot *s);
 
 /* notify.c */
-void notify_send(const char *text);
-uint64_t notify_watchdog_ms(void); /* 0: none */
+void notify_ready(void); /* also at the end of a reload, whatever came of it */
+void notify_reloading(void);
+void notify_stopping(void);
+void notify_watchdog(void); /* each tick: tells as often as is asked for */
 
 /* main.c */
 void master_ready(void);

@@ -1,6 +1,8 @@
 /*
  * The service manager's protocol: datagrams to the socket named in NOTIFY_SOCKET, sd_notify(3).
  */
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -8,9 +10,10 @@
 #include <unistd.h>
 
 #include "master/master.h"
+#include "shared/base/clock.h"
 
-void
-notify_send(const char *text)
+static void
+tell(const char *text)
 {
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
 	const char *path = getenv("NOTIFY_SOCKET");
@@ -32,12 +35,52 @@ notify_send(const char *text)
 	close(fd);
 }
 
-uint64_t
-notify_watchdog_ms(void)
+void
+notify_ready(void)
+{
+	char text[160];
+
+	snprintf(text, sizeof(text),
+	    "READY=1\nMAINPID=%d\nSTATUS=%u workers, configuration number %" PRIu64, (int)getpid(),
+	    master.workers, master.conf.number);
+	tell(text);
+}
+
+void
+notify_reloading(void)
+{
+	char text[80];
+
+	snprintf(
+	    text, sizeof(text), "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, (uint64_t)clock_now_us());
+	tell(text);
+}
+
+void
+notify_stopping(void)
+{
+	tell("STOPPING=1");
+}
+
+/* 0: nobody watches. */
+static uint64_t
+watchdog_us(void)
 {
 	const char *usec = getenv("WATCHDOG_USEC"), *pid = getenv("WATCHDOG_PID");
 
 	if (usec == NULL || (pid != NULL && atol(pid) != getpid()))
 		return 0;
-	return strtoull(usec, NULL, 10) / 1000;
+	return strtoull(usec, NULL, 10);
+}
+
+void
+notify_watchdog(void)
+{
+	static uint64_t told_us;
+	uint64_t limit = watchdog_us(), now = clock_now_us();
+
+	if (limit == 0 || now - told_us < limit / 3)
+		return;
+	tell("WATCHDOG=1");
+	told_us = now;
 }

@@ -43,12 +43,19 @@ reload_parse(const char *file, struct conf *out, struct conf_error *err)
 	return bad;
 }
 
+/* One that was born since has not been asked: it gets what was decided. */
+static bool
+owes_vote(const struct slot *s)
+{
+	return slot_is_live(s) && s->offered == the.next.number && !s->voted;
+}
+
 static void
 on_late(struct timer *t)
 {
 	(void)t;
 	for (unsigned i = 0; i < SLOTS; i++)
-		if (master.slot[i].state == SLOT_READY && !master.slot[i].voted) {
+		if (owes_vote(&master.slot[i])) {
 			char why[128];
 
 			snprintf(why, sizeof(why), "%s did not answer within %d s", proc_title(i),
@@ -56,18 +63,16 @@ on_late(struct timer *t)
 			reload_end(-ETIMEDOUT, why);
 			return;
 		}
-	reload_end(-ETIMEDOUT, "not all processes answered in time");
 }
 
 /* What only a restart applies keeps its value. */
 static void
 keep_restart_keys(struct conf *next)
 {
-	const struct conf *now = &master.conf;
-
-	next->user = now->user;
-	next->data_dir = now->data_dir;
-	next->ring_size = now->ring_size;
+#define K(name, type, def, min, max, when, help)                                                   \
+	if (CONF_##when == CONF_RESTART)                                                           \
+		next->name = master.conf.name;
+#include "shared/conf/keys.def"
 }
 
 void
@@ -101,9 +106,9 @@ reload_begin(const struct conf *next, reload_done_fn *done, void *arg)
 	for (unsigned i = 0; i < SLOTS; i++) {
 		struct slot *s = &master.slot[i];
 
-		s->voted = !slot_is_live(s);
-		if (s->voted)
+		if (!slot_is_live(s))
 			continue;
+		s->voted = false;
 		s->offered = m.number;
 		slot_send(s, IPC_CONF_OFFER, &m, sizeof(m), &the.snapshot, 1);
 	}
@@ -128,9 +133,8 @@ reload_vote(struct slot *s, const struct msg_vote *v)
 
 /* Its successor starts with the snapshot in force when it is born; the vote goes on without it. */
 void
-reload_gone(struct slot *s)
+reload_gone(void)
 {
-	s->voted = true;
 	if (the.running)
 		reload_count();
 }
@@ -139,7 +143,7 @@ static void
 reload_count(void)
 {
 	for (unsigned i = 0; i < SLOTS; i++)
-		if (slot_is_live(&master.slot[i]) && !master.slot[i].voted)
+		if (owes_vote(&master.slot[i]))
 			return;
 	reload_end(0, NULL);
 }

@@ -214,7 +214,7 @@ slot_birth(struct slot *s)
 		return;
 	}
 	s->gen = m.gen;
-	s->hung = s->voted = s->stop_asked = false;
+	s->hung = s->stop_asked = false;
 	s->born_ms = clock_ms();
 	s->offered = 0;
 	err = spawn_child(s, fd[1]);
@@ -455,7 +455,7 @@ slot_death(struct slot *s, int status)
 		log_err("slots: died process=%s pid=%d gen=%u after=%" PRIu64 "ms: %s",
 		    proc_title(s->n), s->pid, s->gen, lived, s->last_words);
 	slot_forget(s);
-	reload_gone(s);
+	reload_gone();
 	if (master.stopping || !s->wanted) {
 		s->state = SLOT_EMPTY;
 		if (master.stopping)

@@ -11,7 +11,7 @@
 static const char *const state_name[] = {
 	[SLOT_EMPTY] = "stopped",
 	[SLOT_BORN] = "starting",
-	[SLOT_LINKING] = "starting",
+	[SLOT_LINKING] = "linking",
 	[SLOT_READY] = "ready",
 	[SLOT_DRAINING] = "draining",
 	[SLOT_STOPPING] = "stopping",

@@ -78,6 +78,23 @@ broker_ctl_text(const char *const *args)
 	return text;
 }
 
+int
+broker_sh(const char *commands)
+{
+	char ctl[460], text[1200];
+	int status;
+
+	dir_make();
+	snprintf(ctl, sizeof(ctl), "%s/tbmqctl --dir %s", broker.bin, broker.dir);
+	snprintf(text, sizeof(text), "exec >>$DIR/err 2>&1\n%s", commands);
+	check(strlen(text) < sizeof(text) - 1);
+	setenv("DIR", broker.dir, 1);
+	setenv("BIN", broker.bin, 1);
+	setenv("CTL", ctl, 1);
+	status = system(text);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 255;
+}
+
 static json_t *
 status_json_text(const char *const *args)
 {
@@ -188,30 +205,50 @@ broker_expect_death(void)
 	broker.deaths++;
 }
 
-static json_int_t
+/* The caller's reference; NULL if there is no such process. */
+static json_t *
 process_field(const char *title, const char *field)
 {
-	json_t *j = status(), *p;
-	json_int_t v = 0;
+	json_t *j = status(), *p, *v = NULL;
 	size_t i;
 
 	json_array_foreach(json_object_get(j, "processes"), i, p)
 		if (strcmp(json_string_value(json_object_get(p, "name")), title) == 0)
-			v = json_integer_value(json_object_get(p, field));
+			v = json_incref(json_object_get(p, field));
 	json_decref(j);
 	return v;
+}
+
+static int
+process_number(const char *title, const char *field)
+{
+	json_t *v = process_field(title, field);
+	int n = (int)json_integer_value(v);
+
+	json_decref(v);
+	return n;
 }
 
 int
 broker_pid_of(const char *title)
 {
-	return (int)process_field(title, "pid");
+	return process_number(title, "pid");
 }
 
 int
 broker_generation(const char *title)
 {
-	return (int)process_field(title, "generation");
+	return process_number(title, "generation");
+}
+
+bool
+broker_is(const char *title, const char *state)
+{
+	json_t *v = process_field(title, "state");
+	bool is = v != NULL && strcmp(json_string_value(v), state) == 0;
+
+	json_decref(v);
+	return is;
 }
 
 long

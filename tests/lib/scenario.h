@@ -69,8 +69,11 @@ int broker_ctl(const char *out_file,
 #define ctl(...) broker_ctl(NULL, (const char *[]){ __VA_ARGS__, NULL })
 char *broker_ctl_text(const char *const *args); /* what it prints; borrowed until the next call */
 #define ctl_text(...) broker_ctl_text((const char *[]){ __VA_ARGS__, NULL })
+/* By the shell, with $DIR and $BIN of the broker and $CTL, which is tbmqctl --dir DIR; exit code. Output to DIR/err. */
+int broker_sh(const char *commands);
 int broker_pid_of(const char *title); /* 0: not there */
 int broker_generation(const char *title);
+bool broker_is(const char *title, const char *state); /* as status has it */
 long broker_counter(const char *name); /* of all processes */
 void broker_kill(const char *title, int sig);
 void broker_wait_ready(void); /* all processes */
