@@ -21,6 +21,7 @@
 
 #include "master/ctl/ctl.h"
 #include "shared/conf/conf.h"
+#include "shared/ipc/proc.h"
 
 enum { DONE = 0, FAILED = 1, USAGE = 2, NOT_RUNNING = 3, TIMEOUT = 4 };
 
@@ -149,6 +150,27 @@ parameter(json_t *r, const char *name, const char *value)
 {
 	if (value != NULL)
 		json_object_set_new(json_object_get(r, "parameters"), name, json_string(value));
+}
+
+static void
+parameter_number(json_t *r, const char *name, long value)
+{
+	json_object_set_new(json_object_get(r, "parameters"), name, json_integer(value));
+}
+
+/* A whole argument: "10s" or "soon" is none. */
+static bool
+number(const char *text, long min, long max, long *out)
+{
+	char *end;
+	long n;
+
+	errno = 0;
+	n = strtol(text, &end, 10);
+	if (end == text || *end != '\0' || errno != 0 || n < min || n > max)
+		return false;
+	*out = n;
+	return true;
 }
 
 static void
@@ -531,14 +553,16 @@ cmd_config_diff(int argc, char **argv)
 static int
 cmd_config_apply(int argc, char **argv)
 {
+	long seconds = 0;
 	json_t *r;
 
 	if (argc != 1 && !(argc == 3 && strcmp(argv[1], "--confirm") == 0))
 		return bad_usage("config apply takes FILE [--confirm SECONDS]");
+	if (argc == 3 && !number(argv[2], 1, 86400, &seconds))
+		return bad_usage("--confirm takes 1 to 86400 seconds");
 	r = with_file(request("apply", "config"), argv[0]);
 	if (argc == 3)
-		json_object_set_new(
-		    json_object_get(r, "parameters"), "confirm_s", json_real(atof(argv[2])));
+		parameter_number(r, "confirm_s", seconds);
 	return print_changes(r);
 }
 
@@ -588,11 +612,12 @@ static int
 cmd_worker_restart(int argc, char **argv)
 {
 	char name[32];
+	long n;
 	json_t *r;
 
-	if (argc != 1)
+	if (argc != 1 || !number(argv[0], 0, SLOT_MQTT_MAX - 1, &n))
 		return bad_usage("worker restart takes a number, as 0 for mqtt/0");
-	snprintf(name, sizeof(name), "mqtt/%.20s", argv[0]);
+	snprintf(name, sizeof(name), "mqtt/%ld", n);
 	r = request("restart", "worker");
 	parameter(r, "name", name);
 	return simple(r);
@@ -601,19 +626,23 @@ cmd_worker_restart(int argc, char **argv)
 static int
 cmd_drain(int argc, char **argv)
 {
-	json_t *r = request("drain", "broker");
+	const char *reference = NULL;
+	long rate = -1;
+	json_t *r;
 
-	for (int i = 0; i + 1 < argc; i += 2) {
-		if (strcmp(argv[i], "--rate") == 0)
-			json_object_set_new(
-			    json_object_get(r, "parameters"), "rate", json_real(atof(argv[i + 1])));
-		else if (strcmp(argv[i], "--server-reference") == 0)
-			parameter(r, "server_reference", argv[i + 1]);
+	for (int i = 0; i < argc; i += 2) {
+		if (i + 1 < argc && strcmp(argv[i], "--server-reference") == 0)
+			reference = argv[i + 1];
+		else if (i + 1 == argc || strcmp(argv[i], "--rate") != 0 ||
+		    !number(argv[i + 1], 0, 1000000, &rate))
+			return bad_usage("drain takes --rate N [--server-reference S]; N is 1 to "
+					 "1000000, or 0 for all at once");
 	}
-	if (argc % 2 != 0 || json_object_get(json_object_get(r, "parameters"), "rate") == NULL) {
-		json_decref(r);
-		return bad_usage("drain takes --rate N [--server-reference S]");
-	}
+	if (rate < 0)
+		return bad_usage("drain needs --rate N");
+	r = request("drain", "broker");
+	parameter_number(r, "rate", rate);
+	parameter(r, "server_reference", reference);
 	return simple(r);
 }
 
