@@ -207,12 +207,10 @@ broker_log_level(const struct request *r)
 
 	if (level == NULL || log_level_parse(level, &n) != 0)
 		return failed("level must be err, warning, notice, info or debug");
-	if (module != NULL && strlen(module) >= sizeof(m.module))
-		return failed("no such module");
+	if (log_level_set(module, n) != 0)
+		return failed("no such module, or too many have a level of their own");
 	m.level = n;
-	if (module != NULL)
-		strcpy(m.module, module);
-	log_level_set(module, n);
+	snprintf(m.module, sizeof(m.module), "%s", module != NULL ? module : "");
 	for (unsigned i = 0; i < SLOTS; i++)
 		if (master.slot[i].pid > 0)
 			slot_send(&master.slot[i], IPC_LOG_LEVEL, &m, sizeof(m), NULL, 0);

@@ -35,7 +35,6 @@ write_conf(const struct dirs *d)
 	if (f == NULL)
 		return -errno;
 	conf_defaults(&c);
-	c.log_target = LOG_TARGET_file;
 	err = conf_write(&c, f);
 	if (fclose(f) != 0 && err == 0)
 		err = -errno;
@@ -45,21 +44,34 @@ write_conf(const struct dirs *d)
 int
 dirs_make(const struct dirs *d)
 {
-	const char *const path[] = { d->dir, d->run, d->data, d->log };
+	const char *const path[] = { d->dir, d->run, d->log };
 	int err;
 
 	for (size_t i = 0; i < sizeof(path) / sizeof(path[0]); i++) {
 		err = make_dir(path[i], 0755);
 		if (err != 0) {
-			log_err("dirs: cannot make %s: %s; use a directory you may write to, or "
-				"start as root",
-			    path[i], strerror(-err));
+			log_err("dirs: cannot make %s: %s; %s", path[i], strerror(-err),
+			    d->is_private
+				? "use a directory that you may write to"
+				: "start as root, or use --dir DIR for a broker of your own");
 			return err;
 		}
 	}
 	err = write_conf(d);
 	if (err != 0)
 		log_err("dirs: cannot write %s: %s", d->conf, strerror(-err));
+	return err;
+}
+
+/* One that was there keeps its owner: it may be anything. */
+int
+dirs_make_data(const char *path)
+{
+	int err = mkdir(path, 0750) == 0 ? spawn_own(path) : errno == EEXIST ? 0 : -errno;
+
+	if (err != 0)
+		log_err("dirs: cannot make %s: %s; set data_dir to a directory of the broker's own",
+		    path, strerror(-err));
 	return err;
 }
 

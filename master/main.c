@@ -78,6 +78,19 @@ tell_starter(const char *text)
 	master.ready_pipe = -1;
 }
 
+/* The same, if it was never told that we serve. */
+static void
+tell_end(void)
+{
+	char text[PATH_MAX + sizeof(me.error)];
+	bool file = master.conf.log_target == LOG_TARGET_file;
+
+	snprintf(text, sizeof(text), "%s%s%s",
+	    me.error[0] != '\0' ? me.error : "stopped while starting",
+	    file ? "; the log says more: " : "", file ? logfile_path() : "");
+	tell_starter(text);
+}
+
 void
 master_ready(void)
 {
@@ -178,7 +191,7 @@ signals_open(void)
 static int
 daemonise(void)
 {
-	char text[700] = "";
+	char text[PATH_MAX + 700] = "";
 	size_t len = 0;
 	ssize_t n;
 	int fd[2];
@@ -213,7 +226,9 @@ to_null(void)
 		return;
 	dup2(fd, 0);
 	dup2(fd, 1);
-	/* stderr keeps what has no log to go to, as the reports of sanitizers */
+	/* Whoever waits for the end of our output must not wait for the end of the broker. */
+	if (master.conf.log_target == LOG_TARGET_syslog)
+		dup2(fd, 2);
 	if (fd > 2)
 		close(fd);
 }
@@ -238,7 +253,6 @@ run(bool stay)
 
 	log_init("master");
 	clock_init();
-	master.foreground = stay;
 	if (dirs_make(&master.dirs) != 0)
 		return 1;
 	if (reload_parse(master.dirs.conf, &master.conf, &err) != 0) {
@@ -247,6 +261,12 @@ run(bool stay)
 	}
 	master.lock = dirs_lock(&master.dirs);
 	if (master.lock < 0)
+		return 1;
+	if (spawn_init() != 0)
+		return 1;
+	if (master.conf.data_dir.s[0] != '\0')
+		snprintf(master.dirs.data, sizeof(master.dirs.data), "%s", master.conf.data_dir.s);
+	if (dirs_make_data(master.dirs.data) != 0)
 		return 1;
 	master.conf.number = ++master.numbers;
 	master.start_ms = clock_wall_ms();
@@ -268,7 +288,7 @@ run(bool stay)
 	if (bad == 0 && master.snapshot < 0)
 		bad = master.snapshot;
 	if (bad == 0)
-		bad = logfile_open();
+		bad = logfile_apply();
 	if (bad == 0)
 		bad = control_open();
 	if (bad != 0) {
@@ -286,7 +306,7 @@ run(bool stay)
 	loop_run(master.loop);
 
 	timer_del(&me.tick);
-	tell_starter(me.error[0] != '\0' ? me.error : "stopped while starting");
+	tell_end();
 	control_close();
 	listen_close_all();
 	unlink(master.dirs.pid);
@@ -335,6 +355,7 @@ main(int argc, char **argv)
 			break;
 		case 'f':
 			stay = true;
+			add_override("log_target", "stderr");
 			break;
 		case 'p':
 			add_override("port", optarg);

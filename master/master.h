@@ -73,7 +73,7 @@ struct master {
 	struct hash_key key;
 	uint64_t start_ms, broker_id;
 	unsigned workers; /* wanted */
-	bool stopping, ready, foreground;
+	bool stopping, ready;
 	int lock;
 	struct slot slot[SLOTS];
 	struct listener listener[LISTENERS_MAX];
@@ -85,11 +85,15 @@ struct master {
 extern struct master master;
 
 /* dirs.c */
-int dirs_make(const struct dirs *d); /* creates what is missing; says what is wrong */
+/* Create what is missing; say what is wrong. */
+int dirs_make(const struct dirs *d);
+int dirs_make_data(const char *path); /* the children's own */
 int dirs_lock(
     const struct dirs *d); /* waits for children of a master that died; fd, or -errno (said) */
 
 /* spawn.c */
+int spawn_init(void);           /* finds the user that children run as; says what is wrong */
+int spawn_own(const char *dir); /* theirs from now on */
 int spawn_child(struct slot *s, int chan_fd);
 
 /* slots.c */
@@ -137,8 +141,10 @@ json_t *status_json(void);
 json_t *status_counters(const char *process);
 
 /* logfile.c */
-int logfile_open(void); /* as the configuration says; tells live children */
-void logfile_to(struct slot *s);
+int logfile_apply(void); /* as the configuration says: levels and target; tells live children */
+const char *logfile_path(void);
+int logfile_open(void);          /* the target anew: the file may have been renamed */
+void logfile_to(struct slot *s); /* one that is born: descriptor and levels */
 
 /* notify.c */
 void notify_ready(void); /* also at the end of a reload, whatever came of it */

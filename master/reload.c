@@ -176,7 +176,7 @@ reload_end(int err, const char *why)
 	master.snapshot = the.snapshot;
 	master.conf = the.next;
 	listen_commit(the.listener);
-	(void)logfile_open();
+	(void)logfile_apply();
 	slots_want(workers_of(&master.conf));
 	log_notice(
 	    "reload: configuration number=%llu is in force", (unsigned long long)the.next.number);

@@ -199,14 +199,10 @@ slot_birth(struct slot *s)
 		.broker_start_ms = master.start_ms,
 		.broker_id = master.broker_id,
 		.workers = master.workers,
-		.log_to = master.conf.log_target == LOG_TARGET_syslog && !master.foreground
-		    ? LOG_TO_SYSLOG
-		    : LOG_TO_STDERR,
 	};
 	int fd[2], err;
 
-	snprintf(m.data_dir, sizeof(m.data_dir), "%s",
-	    master.conf.data_dir.s[0] != '\0' ? master.conf.data_dir.s : master.dirs.data);
+	snprintf(m.data_dir, sizeof(m.data_dir), "%s", master.dirs.data);
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fd) != 0) {
 		log_err("slots: cannot make a control socket: %m");
 		s->quick++;

@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <libgen.h>
+#include <linux/close_range.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
@@ -17,6 +18,7 @@ static const char *const kept[] = {
 	"PATH",
 	"TZ",
 	"LANG",
+	"JOURNAL_STREAM",
 	"TBMQ_TEST_CLOCK",
 	"ASAN_OPTIONS",
 	"UBSAN_OPTIONS",
@@ -26,6 +28,39 @@ static const char *const kept[] = {
 };
 
 #define KEPT (sizeof(kept) / sizeof(kept[0]))
+
+static struct {
+	bool other; /* than ours */
+	uid_t uid;
+	gid_t gid;
+} user; /* that children run as */
+
+int
+spawn_init(void)
+{
+	const char *name = master.conf.user.s;
+	const struct passwd *p;
+
+	if (geteuid() != 0 || master.dirs.is_private || name[0] == '\0')
+		return 0;
+	p = getpwnam(name);
+	if (p == NULL) {
+		log_err("spawn: there is no user \"%s\" for the processes to run as; create it, or "
+			"set user in %s",
+		    name, master.dirs.conf);
+		return -ENOENT;
+	}
+	user.other = true;
+	user.uid = p->pw_uid;
+	user.gid = p->pw_gid;
+	return 0;
+}
+
+int
+spawn_own(const char *dir)
+{
+	return user.other && chown(dir, user.uid, user.gid) != 0 ? -errno : 0;
+}
 
 /* Next to us, or where the package puts them. */
 static int
@@ -48,7 +83,7 @@ find_exe(const char *name, char out[PATH_MAX])
 }
 
 static _Noreturn void
-child(const char *exe, const char *title, int chan_fd, const struct passwd *user, char **env)
+child(const char *exe, const char *title, int chan_fd, char **env)
 {
 	char *const argv[] = { (char *)(strrchr(exe, '/') + 1), (char *)title, NULL };
 	sigset_t none;
@@ -63,11 +98,15 @@ child(const char *exe, const char *title, int chan_fd, const struct passwd *user
 	if (chan_fd < 0 || lock < 0 || dup2(chan_fd, CHILD_CHAN_FD) < 0 ||
 	    dup2(lock, CHILD_LOCK_FD) < 0)
 		_exit(1);
-	close_range(CHILD_LOCK_FD + 1, ~0u, 0);
-	if (user != NULL &&
-	    (setgroups(0, NULL) != 0 || setgid(user->pw_gid) != 0 || setuid(user->pw_uid) != 0))
+	close_range(CHILD_LOCK_FD + 1, ~0u, CLOSE_RANGE_CLOEXEC);
+	if (user.other &&
+	    (setgroups(0, NULL) != 0 || setgid(user.gid) != 0 || setuid(user.uid) != 0)) {
+		log_err(
+		    "spawn: process=%s cannot become user \"%s\": %m", title, master.conf.user.s);
 		_exit(1);
+	}
 	execve(exe, argv, env);
+	log_err("spawn: process=%s cannot run %s as user id %d: %m", title, exe, (int)geteuid());
 	_exit(1);
 }
 
@@ -75,7 +114,6 @@ int
 spawn_child(struct slot *s, int chan_fd)
 {
 	const char *name = proc_info[proc_kind_of(s->n)].exe;
-	const struct passwd *user = NULL;
 	char exe[PATH_MAX], *env[KEPT + 1];
 	char *text[KEPT] = { NULL };
 	size_t n = 0;
@@ -87,14 +125,6 @@ spawn_child(struct slot *s, int chan_fd)
 		log_err("spawn: cannot find %s next to tbmqd or in ../libexec/tbmq: %s", name,
 		    strerror(-err));
 		return err;
-	}
-	if (geteuid() == 0 && !master.dirs.is_private && master.conf.user.s[0] != '\0') {
-		user = getpwnam(master.conf.user.s);
-		if (user == NULL) {
-			log_err("spawn: no user \"%s\"; create it, or set user in %s",
-			    master.conf.user.s, master.dirs.conf);
-			return -ENOENT;
-		}
 	}
 	for (size_t i = 0; i < KEPT; i++) {
 		const char *v = getenv(kept[i]);
@@ -108,7 +138,7 @@ spawn_child(struct slot *s, int chan_fd)
 	pid = fork();
 	err = pid < 0 ? -errno : 0;
 	if (pid == 0)
-		child(exe, proc_title(s->n), chan_fd, user, env);
+		child(exe, proc_title(s->n), chan_fd, env);
 	while (n > 0)
 		free(text[--n]);
 	if (err == 0)

@@ -133,6 +133,64 @@ out:
 	return err;
 }
 
+/* One "module=level" of a list; gives what follows it. level -1: it is none. NULL: there is no more. */
+static const char *
+next_module(const char *list, char name[MODULE_NAME_MAX], int *level_out)
+{
+	char word[16];
+	size_t len, name_len;
+
+	list += strspn(list, ", ");
+	if (*list == '\0')
+		return NULL;
+	len = strcspn(list, ", ");
+	name_len = strcspn(list, "=, ");
+	*level_out = -1;
+	if (name_len > 0 && name_len < MODULE_NAME_MAX && list[name_len] == '=' &&
+	    len - name_len - 1 < sizeof(word)) {
+		snprintf(name, MODULE_NAME_MAX, "%.*s", (int)name_len, list);
+		snprintf(
+		    word, sizeof(word), "%.*s", (int)(len - name_len - 1), list + name_len + 1);
+		(void)log_level_parse(word, level_out);
+	}
+	return list + len;
+}
+
+bool
+log_modules_are_valid(const char *modules)
+{
+	char name[MODULE_NAME_MAX];
+	unsigned n = 0;
+	int level;
+
+	while ((modules = next_module(modules, name, &level)) != NULL)
+		if (level < 0 || ++n > MODULES_MAX)
+			return false;
+	return true;
+}
+
+void
+log_levels_set(int level, const char *modules)
+{
+	char name[MODULE_NAME_MAX];
+
+	log_level_set(NULL, LOG_LEVEL_UNSET);
+	log_level_set(NULL, level);
+	while ((modules = next_module(modules, name, &level)) != NULL)
+		if (level >= 0)
+			log_level_set(name, level);
+}
+
+bool
+log_level_get(unsigned i, const char **module_out, int *level_out)
+{
+	if (i > out.nmodules)
+		return false;
+	*module_out = i == 0 ? "" : out.module[i - 1].name;
+	*level_out = i == 0 ? out.level : out.module[i - 1].level;
+	return true;
+}
+
 int
 log_level_parse(const char *name, int *level_out)
 {

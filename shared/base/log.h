@@ -38,6 +38,11 @@ void log_to(enum log_target to, int fd);
  */
 #define LOG_LEVEL_UNSET (-1)
 int log_level_set(const char *module, int level);
+/* All anew: the default, and modules as "conn=debug,route=info". */
+void log_levels_set(int level, const char *modules);
+bool log_modules_are_valid(const char *modules);
+/* The i-th module that has a level of its own; i 0 is the default, with the name "". false: no more. */
+bool log_level_get(unsigned i, const char **module_out, int *level_out);
 /* "err" "warning" "notice" "info" "debug"; -EINVAL */
 int log_level_parse(const char *name, int *level_out);
 uint64_t log_lost(void); /* lines that could not be written */

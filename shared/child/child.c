@@ -165,24 +165,14 @@ child_send(enum ipc_type type, const void *body, size_t len)
 
 /* --- log --------------------------------------------------------------------------------- */
 
+/* As the configuration says. A file is opened by the master, which sends a descriptor. */
 static void
-log_levels_apply(const struct conf *c)
+log_apply(void)
 {
-	char text[CONF_STRING_MAX], *save, *item;
-
-	log_level_set(NULL, LOG_LEVEL_UNSET);
-	log_level_set(NULL, conf_log_level_of(c->log_level));
-	snprintf(text, sizeof(text), "%s", c->log_modules.s);
-	for (item = strtok_r(text, ", ", &save); item != NULL; item = strtok_r(NULL, ", ", &save)) {
-		char *eq = strchr(item, '=');
-		int level;
-
-		if (eq == NULL)
-			continue;
-		*eq = '\0';
-		if (log_level_parse(eq + 1, &level) == 0)
-			log_level_set(item, level);
-	}
+	log_levels_set(conf_log_level_of(self.conf.log_level), self.conf.log_modules.s);
+	if (self.conf.log_target != LOG_TARGET_file)
+		log_to(
+		    self.conf.log_target == LOG_TARGET_syslog ? LOG_TO_SYSLOG : LOG_TO_STDERR, -1);
 }
 
 /* --- messages ---------------------------------------------------------------------------- */
@@ -210,9 +200,7 @@ on_start(struct chan *ch, const void *body, size_t len, const int *fd)
 		child_exit(1);
 		return 0;
 	}
-	if (m->log_to == LOG_TO_SYSLOG)
-		log_to(LOG_TO_SYSLOG, -1);
-	log_levels_apply(&self.conf);
+	log_apply();
 	me.ops = me.kind->mesh;
 	me.ops.on_liar = on_liar;
 	err = mesh_new(self.slot, self.gen, &self.key, (uint32_t)self.conf.ring_size,
@@ -347,7 +335,7 @@ on_conf_commit(struct chan *ch, const void *body, size_t len, const int *fd)
 	me.was = self.conf;
 	self.conf = me.offer;
 	me.has_offer = false;
-	log_levels_apply(&self.conf);
+	log_apply();
 	mesh_set_overflow(self.mesh, self.conf.overflow_size);
 	if (me.kind->conf_commit != NULL)
 		me.kind->conf_commit(&me.was);
@@ -386,6 +374,7 @@ on_log_file(struct chan *ch, const void *body, size_t len, const int *fd)
 	(void)ch;
 	(void)body;
 	(void)len;
+	dup2(fd[0], STDERR_FILENO); /* what libraries and sanitizers print */
 	log_to(LOG_TO_FD, fd[0]);
 	return 0;
 }

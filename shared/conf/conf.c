@@ -5,9 +5,9 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <syslog.h>
 #include <unistd.h>
 
+#include "shared/base/log.h"
 #include "shared/conf/table.h"
 
 #define SEALS (F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL)
@@ -59,6 +59,11 @@ conf_check(const struct conf *c, struct conf_error *err)
 {
 	if ((c->ring_size & (c->ring_size - 1)) != 0) {
 		snprintf(err->text, sizeof(err->text), "ring_size: must be a power of two");
+		return -EINVAL;
+	}
+	if (!log_modules_are_valid(c->log_modules.s)) {
+		snprintf(err->text, sizeof(err->text),
+		    "log_modules: must be as \"conn=debug,route=info\"");
 		return -EINVAL;
 	}
 	for (uint32_t i = 0; i < c->nlisteners; i++) {

@@ -19,7 +19,7 @@
 #include "shared/ipc/proc.h"
 #include "shared/net/loop.h"
 
-#define IPC_ABI 1
+#define IPC_ABI 2
 #define IPC_TEXT_MAX 32768 /* bytes of a msg_text */
 #define IPC_FDS 2
 #define CHILD_CHAN_FD 3 /* the child's end */
@@ -40,7 +40,7 @@ struct msg_start {
 	struct hash_key key;      /* of this start of the broker */
 	uint64_t broker_start_ms; /* wall clock */
 	uint64_t broker_id;       /* random, of this instance: in assigned client identifiers */
-	uint32_t workers, log_to; /* enum log_target; for LOG_TO_FD a LOG_FILE follows */
+	uint32_t workers, spare;
 	char data_dir[4096];      /* persist's */
 };
 struct msg_peer {

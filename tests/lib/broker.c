@@ -116,7 +116,6 @@ broker_start_with(int n, const char *const *settings)
 {
 	const char *args[60] = { "start", "--port", "0" };
 	char count[16];
-	json_t *j;
 	int a = 3;
 
 	dir_make();
@@ -132,8 +131,15 @@ broker_start_with(int n, const char *const *settings)
 	args[a] = NULL;
 	if (broker_ctl(NULL, args) != 0)
 		fail("the broker does not start");
+	broker_adopt();
+}
+
+void
+broker_adopt(void)
+{
+	json_t *j = status();
+
 	broker.runs = true;
-	j = status();
 	broker.port =
 	    (int)json_integer_value(json_object_get(json_object_get(j, "broker"), "port"));
 	broker.pid = (int)json_integer_value(json_object_get(json_object_get(j, "broker"), "pid"));

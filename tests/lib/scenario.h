@@ -61,6 +61,7 @@ extern struct broker broker; /* of this scenario */
 #define broker_start(...)                                                                          \
 	broker_start_with(workers(), (const char *[]){ __VA_ARGS__ __VA_OPT__(, ) NULL })
 void broker_start_with(int n, const char *const *settings);
+void broker_adopt(void); /* one below broker.dir that was started otherwise */
 void broker_stop(void);
 void broker_expect_death(void);
 int broker_ctl(const char *out_file,

@@ -355,13 +355,53 @@ journal_gets_the_priority_and_no_time(void)
 	close(fds[1]);
 }
 
+static void
+list_of_modules_that_is_none_is_refused(void)
+{
+	static const char *const bad[] = { "conn", "conn=", "=info", "conn=loud", "conn=info,route",
+		"conn=debugging-it-all", "a-module-name-of-24-bytes=info", "conn=info=debug" };
+	char many[33 * 8] = "";
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		CU_ASSERT(!log_modules_are_valid(bad[i]));
+	for (unsigned i = 0; i < 33; i++)
+		snprintf(many + strlen(many), sizeof(many) - strlen(many), "m%u=err ", i);
+	CU_ASSERT(!log_modules_are_valid(many));
+	CU_ASSERT(log_modules_are_valid(""));
+	CU_ASSERT(log_modules_are_valid(" conn=debug, route=info,"));
+}
+
+static void
+list_of_modules_replaces_all_levels(void)
+{
+	const char *module;
+	int level;
+
+	start();
+	log_level_set("old", LOG_DEBUG);
+	log_levels_set(LOG_WARNING, "conn=debug,route=info");
+	CU_ASSERT(log_level_get(0, &module, &level));
+	CU_ASSERT_STRING_EQUAL(module, "");
+	CU_ASSERT_EQUAL(level, LOG_WARNING);
+	CU_ASSERT(log_level_get(1, &module, &level));
+	CU_ASSERT_STRING_EQUAL(module, "conn");
+	CU_ASSERT_EQUAL(level, LOG_DEBUG);
+	CU_ASSERT(log_level_get(2, &module, &level));
+	CU_ASSERT_STRING_EQUAL(module, "route");
+	CU_ASSERT(!log_level_get(3, &module, &level));
+	log_debug("conn: yes");
+	log_info("old: no");
+	CU_ASSERT_EQUAL(lines(), 1);
+}
+
 UNIT_MAIN("shared/base/log", TEST(stderr_is_the_default),
     TEST(journal_gets_the_priority_and_no_time), TEST(client_text_cannot_forge_a_line),
     TEST(bytes_that_are_not_utf8_are_escaped), TEST(long_client_text_is_cut_at_a_whole_character),
     TEST(eight_escaped_texts_live_side_by_side),
     TEST(control_characters_in_a_message_become_blanks),
     TEST(line_too_long_is_cut_and_still_a_line), TEST(full_pipe_is_counted_and_not_waited_for),
-    TEST(bad_levels_are_refused), TEST(levels_are_by_module_and_change_at_run_time),
+    TEST(bad_levels_are_refused), TEST(list_of_modules_that_is_none_is_refused),
+    TEST(list_of_modules_replaces_all_levels), TEST(levels_are_by_module_and_change_at_run_time),
     TEST(arguments_of_a_call_that_is_off_are_not_evaluated),
     TEST(log_every_holds_lines_back_and_tells_how_many), TEST(line_has_time_level_and_ident),
     TEST(errno_is_kept_and_can_be_shown),
