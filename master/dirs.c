@@ -67,11 +67,17 @@ dirs_make(const struct dirs *d)
 int
 dirs_make_data(const char *path)
 {
-	int err = mkdir(path, 0750) == 0 ? spawn_own(path) : errno == EEXIST ? 0 : -errno;
+	int err = 0;
 
-	if (err != 0)
-		log_err("dirs: cannot make %s: %s; set data_dir to a directory of the broker's own",
+	if (mkdir(path, 0750) == 0) {
+		err = spawn_own(path);
+		if (err != 0)
+			rmdir(path);
+	} else if (errno != EEXIST) {
+		err = -errno;
+		log_err("dirs: cannot make %s: %s; set data_dir to where the broker may write",
 		    path, strerror(-err));
+	}
 	return err;
 }
 

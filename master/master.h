@@ -93,7 +93,7 @@ int dirs_lock(
 
 /* spawn.c */
 int spawn_init(void);           /* finds the user that children run as; says what is wrong */
-int spawn_own(const char *dir); /* theirs from now on */
+int spawn_own(const char *dir); /* theirs from now on; says what is wrong */
 int spawn_child(struct slot *s, int chan_fd);
 
 /* slots.c */

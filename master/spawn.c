@@ -59,7 +59,14 @@ spawn_init(void)
 int
 spawn_own(const char *dir)
 {
-	return user.other && chown(dir, user.uid, user.gid) != 0 ? -errno : 0;
+	int err;
+
+	if (!user.other || chown(dir, user.uid, user.gid) == 0)
+		return 0;
+	err = -errno;
+	log_err("spawn: cannot give %s to user \"%s\": %s; set another user in %s", dir,
+	    master.conf.user.s, strerror(-err), master.dirs.conf);
+	return err;
 }
 
 /* Next to us, or where the package puts them. */

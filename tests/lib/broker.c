@@ -31,7 +31,7 @@ broker_ctl(const char *out_file, const char *const *args)
 {
 	char exe[300], err[200];
 	const char *argv[64] = { exe, "--dir", broker.dir };
-	int n = 3, status;
+	int n = broker.installed ? 1 : 3, status;
 	pid_t pid;
 
 	dir_make();
@@ -85,7 +85,8 @@ broker_sh(const char *commands)
 	int status;
 
 	dir_make();
-	snprintf(ctl, sizeof(ctl), "%s/tbmqctl --dir %s", broker.bin, broker.dir);
+	snprintf(ctl, sizeof(ctl), "%s/tbmqctl%s%s", broker.bin, broker.installed ? "" : " --dir ",
+	    broker.installed ? "" : broker.dir);
 	snprintf(text, sizeof(text), "exec >>$DIR/err 2>&1\n%s", commands);
 	check(strlen(text) < sizeof(text) - 1);
 	setenv("DIR", broker.dir, 1);

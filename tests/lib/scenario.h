@@ -52,7 +52,7 @@ struct broker {
 	char dir[128], bin[256];
 	int port, pid;
 	int deaths; /* announced with broker_expect_death() */
-	bool runs;
+	bool runs, installed; /* without --dir, see machine_own() */
 };
 
 extern struct broker broker; /* of this scenario */
@@ -82,6 +82,14 @@ bool broker_log_has(const char *text);
 void broker_conf(
     const char *from, const char *to); /* replaces a line of the file that contains `from` */
 void clock_move(int64_t ms);           /* before broker_start(): creates the clock */
+
+/*
+ * An installed broker: from here on /etc, /run, /var/lib and /var/log are the scenario's own, the executables are below /run/usr, the sample
+ * file with port 0 is where it belongs, there is a user tbmq, and `broker` is that one. Without root it is a user namespace, where nobody can
+ * become tbmq, or it is refused, as some systems do, and all is as before.
+ */
+enum machine { MACHINE_NONE, MACHINE_OF_ROOT, MACHINE_WITH_USERS };
+enum machine machine_own(void);
 
 /* --- client ------------------------------------------------------------------------------ */
 
