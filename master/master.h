@@ -1,7 +1,7 @@
 /*
  * master.h - tbmqd, the supervisor: binds listeners, starts and restarts children, runs reloads
  *
- * It sees no client byte and reads no ring. Everything runs in one event loop and nothing waits for a child.
+ * It sees no client byte and no record of a ring, only how full they are. Everything runs in one event loop and nothing waits for a child.
  *
  *     main.c     options, daemon, signals          dirs.c     paths of an instance, lock
  *     spawn.c    fork and exec: the only place     slots.c    lives of the children
@@ -51,6 +51,7 @@ struct slot {
 	uint32_t restarts, quick;    /* quick: deaths in a row soon after birth */
 	bool hung, voted, stop_asked, wanted;
 	unsigned lent_to; /* slot + 1 of the worker that accepts for it; 0: nobody */
+	const char *why;  /* we end it; NULL: we don't */
 	char last_words[768];
 };
 

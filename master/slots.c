@@ -92,6 +92,7 @@ slot_kill(struct slot *s, int sig, const char *why)
 		return;
 	log_err("slots: ending process=%s pid=%d: %s", proc_title(s->n), s->pid, why);
 	s->hung = true;
+	s->why = why;
 	kill(s->pid, sig);
 	timer_set(loop_timers(master.loop), &s->timer, clock_ms() + ABORT_MS);
 }
@@ -210,6 +211,7 @@ slot_birth(struct slot *s)
 		return;
 	}
 	s->gen = m.gen;
+	s->why = NULL;
 	s->hung = s->stop_asked = false;
 	s->born_ms = clock_ms();
 	s->offered = 0;
@@ -350,6 +352,8 @@ on_timer(struct timer *t)
 	} else if (s->hung || s->state == SLOT_STOPPING) {
 		if (s->pid > 0)
 			kill(s->pid, SIGKILL);
+	} else if (s->stop_asked) {
+		slot_kill(s, SIGKILL, "did not end when asked");
 	} else if (s->n == SLOT_PERSIST && s->seg != NULL) {
 		timer_set(loop_timers(master.loop), &s->timer,
 		    clock_ms() + BIRTH_MS); /* it recovers; slots_tick() looks at its heart */
@@ -409,7 +413,8 @@ last_words(struct slot *s, int status)
 			snprintf(client, sizeof(client), " client=\"%s\" packet=%s",
 			    log_esc(span_str(f.client)), mqtt_packet_name(f.packet));
 	}
-	snprintf(s->last_words, sizeof(s->last_words), "%s%s%s", how, must_text, client);
+	snprintf(s->last_words, sizeof(s->last_words), "%s%s%s%s%s", s->why != NULL ? s->why : "",
+	    s->why != NULL ? ": " : "", how, must_text, client);
 }
 
 static void
@@ -445,11 +450,13 @@ slot_death(struct slot *s, int status)
 	uint64_t lived = clock_ms() - s->born_ms;
 
 	last_words(s, status);
-	if (asked && clean)
+	if (asked && clean) {
+		snprintf(s->last_words, sizeof(s->last_words), "ended as asked");
 		log_notice("slots: ended process=%s pid=%d", proc_title(s->n), s->pid);
-	else
+	} else {
 		log_err("slots: died process=%s pid=%d gen=%u after=%" PRIu64 "ms: %s",
 		    proc_title(s->n), s->pid, s->gen, lived, s->last_words);
+	}
 	slot_forget(s);
 	reload_gone();
 	if (master.stopping || !s->wanted) {

@@ -65,12 +65,33 @@ counter_of(const struct slot *s, enum counter c)
 	    : (json_int_t)atomic_load_explicit(&s->seg->counter[c], memory_order_relaxed);
 }
 
+/* How full the fullest of its rings to others is: positions only, which may be any if it lies. */
+static int
+ring_percent(const struct slot *s)
+{
+	uint64_t most = 0, cap = s->shape.ring_cap;
+
+	for (unsigned i = 0; i < SLOTS && s->seg != NULL; i++) {
+		const struct slot *to = &master.slot[i];
+		const struct seg_link *link = to->seg != NULL ? &to->seg->link[s->n] : NULL;
+		uint64_t tail, head;
+
+		if (link == NULL || to == s || atomic_load(&link->gen) != s->gen)
+			continue;
+		tail = atomic_load(&link->tail); /* first: it never passes the head */
+		head = atomic_load(&segment_ring(s->seg, &s->shape, i)->head);
+		if (head > tail && head - tail > most)
+			most = head - tail < cap ? head - tail : cap;
+	}
+	return most > 0 ? (int)((most * 100 + cap - 1) / cap) : 0;
+}
+
 static json_t *
 process_json(const struct slot *s)
 {
 	return json_pack(
-	    "{s:s, s:i, s:i, s:s, s:f, s:i, s:s, s:f, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "name",
-	    proc_title(s->n), "pid", (int)s->pid, "generation", (int)s->gen, "state",
+	    "{s:s, s:i, s:i, s:s, s:f, s:i, s:s, s:f, s:I, s:I, s:I, s:I, s:I, s:i, s:I, s:I}",
+	    "name", proc_title(s->n), "pid", (int)s->pid, "generation", (int)s->gen, "state",
 	    state_name[s->state], "uptime_s",
 	    s->pid > 0 ? (double)(clock_ms() - s->born_ms) / 1000 : 0.0, "restarts",
 	    (int)s->restarts, "last_words", s->last_words, "cpu_s",
@@ -78,8 +99,8 @@ process_json(const struct slot *s)
 	    s->pid > 0 ? memory_bytes(s->pid) : (json_int_t)0, "connections",
 	    counter_of(s, CNT_connections), "clients", counter_of(s, CNT_clients), "messages_in",
 	    counter_of(s, CNT_publish_received), "messages_out", counter_of(s, CNT_publish_sent),
-	    "ring_overflows", counter_of(s, CNT_ring_overflows), "ring_dropped",
-	    counter_of(s, CNT_ring_dropped));
+	    "ring_percent", ring_percent(s), "ring_overflows", counter_of(s, CNT_ring_overflows),
+	    "ring_dropped", counter_of(s, CNT_ring_dropped));
 }
 
 json_t *
@@ -119,8 +140,12 @@ status_json(void)
 json_t *
 status_counters(const char *process)
 {
-	json_t *all = json_object();
+	json_t *all;
 
+	if (process != NULL && proc_slot_of(process) < 0)
+		return json_pack(
+		    "{s:b, s:s}", "ok", 0, "error", "no such process; see tbmqctl status");
+	all = json_object();
 	for (int c = 0; c < COUNTERS; c++) {
 		json_int_t sum = 0;
 

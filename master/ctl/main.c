@@ -5,15 +5,15 @@
  * broker's control socket (shared/child/request.h).
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <jansson.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -22,6 +22,9 @@
 #include "master/ctl/ctl.h"
 #include "shared/conf/conf.h"
 #include "shared/ipc/proc.h"
+
+#define STOP_MS 30000 /* children have 10 s each: workers, then persist */
+#define NAP_MS 20
 
 enum { DONE = 0, FAILED = 1, USAGE = 2, NOT_RUNNING = 3, TIMEOUT = 4 };
 
@@ -44,7 +47,7 @@ static const struct command commands[] = {
 	{ "start", "[--port N] [--workers N] [--set KEY=VALUE]...",
 	    "start the broker; returns when it serves", cmd_start },
 	{ "stop", "", "stop the broker; returns when it has ended", cmd_stop },
-	{ "restart", "[as start]", "stop and start", cmd_restart },
+	{ "restart", "[as start]", "stop and start, with these options only", cmd_restart },
 	{ "status", "[--counters [PROCESS]]", "processes, listeners, counters", cmd_status },
 	{ "reload", "", "apply the configuration file; disconnects nobody", cmd_reload },
 	{ "version", "", "version of the running broker", cmd_version },
@@ -59,7 +62,8 @@ static const struct command commands[] = {
 	{ "log-level", "LEVEL [MODULE]",
 	    "err, warning, notice, info or debug, until the next reload", cmd_log_level },
 	{ "worker restart", "N", "replace a worker; its clients reconnect", cmd_worker_restart },
-	{ "drain", "--rate N [--server-reference S]", "send all clients away, N a second",
+	{ "drain", "--rate N [--server-reference S]",
+	    "send all clients away, N a second (0: at once); nobody new gets in until a reload",
 	    cmd_drain },
 	{ "client list", "[--connected] [--prefix P] [--filter TEXT] [--worker N]",
 	    "clients and sessions", cmd_client_list },
@@ -83,7 +87,8 @@ usage(FILE *to)
 	fprintf(to,
 	    "Usage: tbmqctl [--dir DIR] [--json] COMMAND [ARGUMENT]...\n"
 	    "Without --dir it is about the installed broker, with it about the private one in "
-	    "DIR.\n\n");
+	    "DIR, which runs as its caller.\n"
+	    "--json prints answers and errors as JSON on stdout, lists as an object a line.\n\n");
 	for (size_t i = 0; i < COMMANDS; i++) {
 		int n = fprintf(to, "  %s %s", commands[i].words, commands[i].arguments);
 
@@ -98,11 +103,46 @@ usage(FILE *to)
 	    "time.\n");
 }
 
+/* --- answers ------------------------------------------------------------------------------ */
+
+static void
+print_json(const json_t *j)
+{
+	json_dumpf(j, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
+	putchar('\n');
+}
+
+/* Gives code back. Programs that want JSON get it on stdout also when something is wrong. */
+static int __attribute__((format(printf, 2, 3))) complain(int code, const char *fmt, ...)
+{
+	char text[PATH_MAX + 600];
+	json_t *j;
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	fprintf(stderr, "tbmqctl: %s\n", text);
+	j = ctl.json ? json_pack("{s:b, s:s}", "ok", 0, "error", text) : NULL;
+	if (j != NULL)
+		print_json(j);
+	json_decref(j);
+	return code;
+}
+
 static int
 bad_usage(const char *what)
 {
-	fprintf(stderr, "tbmqctl: %s; see tbmqctl --help\n", what);
-	return USAGE;
+	return complain(USAGE, "%s; see tbmqctl --help", what);
+}
+
+/* There is nothing to say but that it is done. */
+static int
+done(void)
+{
+	if (ctl.json)
+		printf("{\"ok\":true}\n");
+	return DONE;
 }
 
 /* --- requests ---------------------------------------------------------------------------- */
@@ -118,22 +158,20 @@ ask(json_t *request, int *code)
 	*code = ctl_ask(text, &answer);
 	free(text);
 	if (*code == NOT_RUNNING)
-		fprintf(stderr,
-		    "tbmqctl: no broker runs in %s; start it with `tbmqctl%s%s start`\n",
+		complain(*code, "no broker runs in %s; start it with `tbmqctl%s%s start`",
 		    ctl.dirs.run, ctl.dirs.is_private ? " --dir " : "", ctl.dirs.dir);
 	else if (*code == TIMEOUT)
-		fprintf(stderr, "tbmqctl: the broker did not answer; look into its log\n");
+		complain(*code, "the broker did not answer; look into its log");
 	else if (*code != DONE)
-		fprintf(stderr, "tbmqctl: cannot talk to the broker at %s: %s\n", ctl.dirs.control,
-		    strerror(errno));
+		complain(*code, "cannot talk to the broker at %s: %s; only root and its owner may",
+		    ctl.dirs.control, strerror(errno));
 	if (*code != DONE)
 		return NULL;
 	if (!json_is_true(json_object_get(answer, "ok"))) {
 		const char *error = json_string_value(json_object_get(answer, "error"));
 
-		fprintf(stderr, "tbmqctl: %s\n", error != NULL ? error : "refused");
+		*code = complain(FAILED, "%s", error != NULL ? error : "refused");
 		json_decref(answer);
-		*code = FAILED;
 		return NULL;
 	}
 	return answer;
@@ -171,13 +209,6 @@ number(const char *text, long min, long max, long *out)
 		return false;
 	*out = n;
 	return true;
-}
-
-static void
-print_json(const json_t *j)
-{
-	json_dumpf(j, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
-	putchar('\n');
 }
 
 /* Asks, and prints the answer if it is wanted as JSON. */
@@ -277,13 +308,39 @@ run(char *const argv[])
 	if (pid < 0)
 		return FAILED;
 	if (pid == 0) {
-		execvp(argv[0], argv);
+		if (freopen("/dev/null", "w", stdout) != NULL) /* it is for our own answer */
+			execvp(argv[0], argv);
 		fprintf(stderr, "tbmqctl: cannot run %s: %s\n", argv[0], strerror(errno));
 		_exit(FAILED);
 	}
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	return WIFEXITED(status) ? WEXITSTATUS(status) : FAILED;
+}
+
+/* Its exit codes are others than ours. */
+static int
+service(const char *verb)
+{
+	char *const argv[] = { (char *)"systemctl", (char *)verb, (char *)"tbmq.service", NULL };
+
+	return run(argv) == 0
+	    ? DONE
+	    : complain(FAILED,
+		  "the service manager could not %s tbmq.service; see `journalctl -u tbmq.service`",
+		  verb);
+}
+
+/* The lock is held by the master and all its children. */
+static bool
+has_ended(void)
+{
+	int fd = open(ctl.dirs.lock, O_RDONLY | O_CLOEXEC);
+	bool free_now = fd < 0 || flock(fd, LOCK_EX | LOCK_NB) == 0;
+
+	if (fd >= 0)
+		close(fd);
+	return free_now;
 }
 
 static int
@@ -309,74 +366,102 @@ say_running(const char *how)
 	return DONE;
 }
 
+/* tbmqd with what `start` was given; check: only looks whether it could. */
 static int
-cmd_start(int argc, char **argv)
+run_master(int argc, char **argv, bool check)
 {
 	char exe[PATH_MAX];
-	char **args = calloc((size_t)argc + 8, sizeof(*args));
+	char **args = calloc((size_t)argc + 5, sizeof(*args));
 	int n = 0, code;
 
 	if (args == NULL)
-		return FAILED;
-	if (ctl_is_running()) {
-		free(args);
-		fprintf(stderr, "tbmqctl: a broker runs in %s already; see `tbmqctl status`\n",
-		    ctl.dirs.run);
-		return FAILED;
+		return complain(FAILED, "no memory");
+	ctl_find("tbmqd", exe);
+	args[n++] = exe;
+	if (ctl.dirs.is_private) {
+		args[n++] = (char *)"--dir";
+		args[n++] = ctl.dirs.dir;
 	}
-	if (use_service() && argc == 0) {
-		code = run((char *const[]){
-		    (char *)"systemctl", (char *)"start", (char *)"tbmq.service", NULL });
-	} else {
-		ctl_find("tbmqd", exe);
-		args[n++] = exe;
-		if (ctl.dirs.is_private) {
-			args[n++] = (char *)"--dir";
-			args[n++] = ctl.dirs.dir;
-		}
-		for (int i = 0; i < argc; i++)
-			args[n++] = argv[i];
-		code = run(args);
-	}
+	for (int i = 0; i < argc; i++)
+		args[n++] = argv[i];
+	if (check)
+		args[n++] = (char *)"-t";
+	code = run(args);
 	free(args);
+	if (code != DONE) /* it has said why */
+		complain(code,
+		    check ? "the broker could not start so, and was left alone"
+			  : "the broker did not start");
+	return code;
+}
+
+static int
+can_start(int argc)
+{
+	return !use_service() || argc == 0
+	    ? DONE
+	    : complain(USAGE,
+		  "the service manager starts the installed broker, without options: set them in "
+		  "%s, or use --dir DIR for a broker of your own",
+		  ctl.dirs.conf);
+}
+
+static int
+cmd_start(int argc, char **argv)
+{
+	int code = can_start(argc);
+
+	if (code == DONE && ctl_is_running())
+		code = complain(FAILED, "a broker runs in %s already; see `tbmqctl%s%s status`",
+		    ctl.dirs.run, ctl.dirs.is_private ? " --dir " : "", ctl.dirs.dir);
+	if (code == DONE)
+		code = use_service() ? service("start") : run_master(argc, argv, false);
 	return code == DONE ? say_running("runs") : code;
+}
+
+static int
+stop(void)
+{
+	json_t *answer;
+	int code;
+
+	if (use_service()) {
+		code = service("stop");
+		if (code != DONE || !ctl_is_running()) /* it may have been started without */
+			return code;
+	}
+	answer = ask(request("stop", "broker"), &code);
+	json_decref(answer);
+	if (answer == NULL)
+		return code;
+	for (int i = 0; i < STOP_MS / NAP_MS; i++) {
+		if (has_ended())
+			return DONE;
+		poll(NULL, 0, NAP_MS);
+	}
+	return complain(TIMEOUT, "the broker does not end; look into its log");
 }
 
 static int
 cmd_stop(int argc, char **argv)
 {
-	json_t *answer;
-	int code, pid;
+	int code = stop();
 
+	(void)argc;
 	(void)argv;
-	if (argc > 0)
-		return bad_usage("stop takes no arguments");
-	if (use_service())
-		return run((char *const[]){
-		    (char *)"systemctl", (char *)"stop", (char *)"tbmq.service", NULL });
-	answer = ask(request("status", "broker"), &code);
-	if (answer == NULL)
-		return code;
-	pid = (int)json_integer_value(json_object_get(json_object_get(answer, "broker"), "pid"));
-	json_decref(answer);
-	answer = ask(request("stop", "broker"), &code);
-	json_decref(answer);
-	if (answer == NULL)
-		return code;
-	for (int i = 0; i < 600; i++) {
-		if (kill(pid, 0) != 0 && errno == ESRCH)
-			return DONE;
-		poll(NULL, 0, 50);
-	}
-	fprintf(stderr, "tbmqctl: the broker (pid %d) does not end; look into its log\n", pid);
-	return TIMEOUT;
+	return code == DONE ? done() : code;
 }
 
 static int
 cmd_restart(int argc, char **argv)
 {
-	int code = ctl_is_running() ? cmd_stop(0, NULL) : DONE;
+	int code = can_start(argc);
 
+	if (code == DONE && ctl_is_running()) {
+		code = run_master(argc, argv, true);
+		if (code == DONE)
+			code = stop();
+	}
 	return code == DONE ? cmd_start(argc, argv) : code;
 }
 
@@ -386,12 +471,12 @@ print_status(const json_t *answer)
 	json_t *p;
 	size_t i;
 
-	printf("%-11s %-19s %7s %4s %9s %8s %8s %9s %8s %11s %11s\n", "process", "state", "pid",
-	    "gen", "uptime s", "restarts", "cpu s", "memory", "clients", "in", "out");
+	printf("%-11s %-19s %7s %4s %9s %8s %8s %9s %8s %11s %11s %5s\n", "process", "state", "pid",
+	    "gen", "uptime s", "restarts", "cpu s", "memory", "clients", "in", "out", "rings");
 	json_array_foreach(json_object_get(answer, "processes"), i, p) {
 		const char *words = json_string_value(json_object_get(p, "last_words"));
 
-		printf("%-11s %-19s %7d %4d %9.0f %8d %8.2f %7lld K %8lld %11lld %11lld\n",
+		printf("%-11s %-19s %7d %4d %9.0f %8d %8.2f %7lld K %8lld %11lld %11lld %4lld%%\n",
 		    json_string_value(json_object_get(p, "name")),
 		    json_string_value(json_object_get(p, "state")),
 		    (int)json_integer_value(json_object_get(p, "pid")),
@@ -402,7 +487,8 @@ print_status(const json_t *answer)
 		    json_integer_value(json_object_get(p, "memory_bytes")) / 1024,
 		    json_integer_value(json_object_get(p, "clients")),
 		    json_integer_value(json_object_get(p, "messages_in")),
-		    json_integer_value(json_object_get(p, "messages_out")));
+		    json_integer_value(json_object_get(p, "messages_out")),
+		    json_integer_value(json_object_get(p, "ring_percent")));
 		if (words != NULL && words[0] != '\0')
 			printf("            last end: %s\n", words);
 	}
@@ -449,7 +535,9 @@ cmd_version(int argc, char **argv)
 	(void)argc;
 	(void)argv;
 	answer = ask(request("version", "broker"), &code);
-	if (answer != NULL)
+	if (answer != NULL && ctl.json)
+		print_json(answer);
+	else if (answer != NULL)
 		printf("%s\n", json_string_value(json_object_get(answer, "version")));
 	json_decref(answer);
 	return code;
@@ -496,9 +584,8 @@ with_file(json_t *r, const char *file)
 static int
 cmd_reload(int argc, char **argv)
 {
+	(void)argc;
 	(void)argv;
-	if (argc > 0)
-		return bad_usage("reload takes no arguments");
 	return print_changes(request("reload", "broker"));
 }
 
@@ -511,12 +598,11 @@ cmd_config_check(int argc, char **argv)
 
 	if (argc > 1)
 		return bad_usage("config check takes one file");
-	if (conf_parse(file, &c, &err) != 0) {
-		fprintf(stderr, "%s\n", err.text);
-		return FAILED;
-	}
-	printf("%s: ok\n", file);
-	return DONE;
+	if (conf_parse(file, &c, &err) != 0)
+		return complain(FAILED, "%s", err.text);
+	if (!ctl.json)
+		printf("%s: ok\n", file);
+	return done();
 }
 
 static int
@@ -586,11 +672,30 @@ static int
 cmd_config_sample(int argc, char **argv)
 {
 	static struct conf c;
+	char *text = NULL;
+	size_t len;
+	FILE *f = open_memstream(&text, &len);
+	json_t *j;
+	int err;
 
 	(void)argc;
 	(void)argv;
+	if (f == NULL)
+		return complain(FAILED, "no memory");
 	conf_defaults(&c);
-	return conf_write(&c, stdout) == 0 ? DONE : FAILED;
+	err = conf_write(&c, f);
+	if (fclose(f) != 0 || err != 0) {
+		free(text);
+		return complain(FAILED, "no memory");
+	}
+	j = ctl.json ? json_pack("{s:b, s:s}", "ok", 1, "sample", text) : NULL;
+	if (j != NULL)
+		print_json(j);
+	else
+		fputs(text, stdout);
+	json_decref(j);
+	free(text);
+	return DONE;
 }
 
 /* --- the rest ---------------------------------------------------------------------------- */
@@ -742,8 +847,11 @@ cmd_subscription_list(int argc, char **argv)
 static int
 cmd_retained_list(int argc, char **argv)
 {
-	json_t *r = request("list", "retained");
+	json_t *r;
 
+	if (argc > 1)
+		return bad_usage("retained list takes one filter");
+	r = request("list", "retained");
 	parameter(r, "filter", argc > 0 ? argv[0] : NULL);
 	return print_list(r, "persist/0");
 }
@@ -835,18 +943,20 @@ main(int argc, char **argv)
 		}
 	argc -= optind;
 	argv += optind;
-	/* --json may stand behind the command as well. */
+	/* --json and --help may stand behind the command as well. */
 	for (int i = 0; i < argc; i++) {
+		if (strcmp(argv[i], "--help") == 0) {
+			usage(stdout);
+			return DONE;
+		}
 		if (strcmp(argv[i], "--json") == 0)
 			ctl.json = true;
 		else
 			argv[n++] = argv[i];
 	}
 	argc = n;
-	if (dirs_init(&ctl.dirs, dir, NULL) != 0) {
-		fprintf(stderr, "tbmqctl: the path of the directory is too long\n");
-		return FAILED;
-	}
+	if (dirs_init(&ctl.dirs, dir, NULL) != 0)
+		return complain(FAILED, "the path of the directory is too long");
 	if (argc == 0) {
 		usage(stderr);
 		return USAGE;
@@ -854,5 +964,7 @@ main(int argc, char **argv)
 	c = find(argc, argv, &used);
 	if (c == NULL)
 		return bad_usage("no such command");
+	if (argc > used && c->arguments[0] == '\0')
+		return bad_usage("the command takes no arguments");
 	return c->fn(argc - used, argv + used);
 }

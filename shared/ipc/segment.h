@@ -11,7 +11,7 @@
  * Whoever reads another's segment copies a field, checks the copy, and uses only that. The owner never reads back what it
  * needs to trust: its private state is in private memory.
  *
- * Runs in: every child (own and peers'), master (reads life signs and counters, never rings).
+ * Runs in: every child (own and peers'), master (reads life signs, counters and positions, never records).
  * Errors:  -EPROTO: sizes, seals, abi or generation are not what they must be.
  */
 #ifndef IPC_SEGMENT_H

@@ -21,6 +21,8 @@ SCENARIO(2)
 	}
 	wait_for(broker_pid_of("mqtt/1") != pid);
 	broker_wait_ready();
+	check(broker_sh("$CTL status | grep 'last end: its loop stands still: signal'") == 0);
+	check(broker_log_has("died process=mqtt/1") && broker_log_has(": its loop stands still"));
 	mq_quiet(m);
 	mq_disconnect(m);
 }
