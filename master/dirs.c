@@ -89,7 +89,8 @@ dirs_lock(const struct dirs *d)
 	int fd = open(d->lock, O_RDWR | O_CREAT | O_CLOEXEC, 0644), control;
 
 	if (fd < 0) {
-		log_err("dirs: cannot open %s: %m", d->lock);
+		log_err("dirs: cannot open %s: %m; start the broker as the user that it belongs to",
+		    d->lock);
 		return -errno;
 	}
 	while (flock(fd, LOCK_EX | LOCK_NB) != 0) {

@@ -55,7 +55,8 @@ file_open(void)
 	if (fd < 0) {
 		int err = -errno;
 
-		log_err("logfile: cannot open %s: %s", path, strerror(-err));
+		log_err("logfile: cannot open %s: %s; set log_file to where the broker may write",
+		    path, strerror(-err));
 		return err;
 	}
 	file_close();

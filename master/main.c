@@ -52,6 +52,15 @@ usage(FILE *to)
 	    "Exit codes: 0 ended as asked, 1 could not start or run, 2 usage.\n");
 }
 
+static int
+bad_usage(const char *unexpected)
+{
+	if (unexpected != NULL)
+		fprintf(stderr, "tbmqd: unexpected argument \"%s\"\n", unexpected);
+	fprintf(stderr, "tbmqd: see tbmqd --help\n");
+	return 2;
+}
+
 static void
 add_override(const char *key, const char *value)
 {
@@ -378,14 +387,11 @@ main(int argc, char **argv)
 		case 'h':
 			usage(stdout);
 			return 0;
-		default:
-			usage(stderr);
-			return 2;
+		default: /* getopt has said what is wrong */
+			return bad_usage(NULL);
 		}
-	if (optind != argc) {
-		usage(stderr);
-		return 2;
-	}
+	if (optind != argc)
+		return bad_usage(argv[optind]);
 	if (dirs_init(&master.dirs, dir, conf) != 0) {
 		fprintf(stderr, "tbmqd: the path of the directory is too long\n");
 		return 1;
