@@ -51,7 +51,7 @@ void nap(void);
 struct broker {
 	char dir[128], bin[256];
 	int port, pid;
-	int deaths; /* announced with broker_expect_death() */
+	int deaths;           /* announced with broker_expect_death() */
 	bool runs, installed; /* without --dir, see machine_own() */
 };
 
@@ -75,7 +75,7 @@ int broker_sh(const char *commands);
 int broker_pid_of(const char *title); /* 0: not there */
 int broker_generation(const char *title);
 bool broker_is(const char *title, const char *state); /* as status has it */
-long broker_counter(const char *name); /* of all processes */
+long broker_counter(const char *name);                /* of all processes */
 void broker_kill(const char *title, int sig);
 void broker_wait_ready(void); /* all processes */
 bool broker_log_has(const char *text);
