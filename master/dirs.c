@@ -86,7 +86,7 @@ dirs_lock(const struct dirs *d)
 {
 	uint64_t until = clock_now_us() / 1000 + LOCK_WAIT_MS;
 	bool said = false;
-	int fd = open(d->lock, O_RDWR | O_CREAT | O_CLOEXEC, 0644), control;
+	int fd = open(d->lock, O_RDWR | O_CREAT | O_CLOEXEC, 0600), control;
 
 	if (fd < 0) {
 		log_err("dirs: cannot open %s: %m; start the broker as the user that it belongs to",

@@ -299,6 +299,8 @@ change_all(void *base, const struct conf_key *keys, size_t n, unsigned way)
 			text = conf_choice(k->type, k->type == CONF_TRANSPORT ? 0 : way);
 		if (strcmp(k->name, "ring_size") == 0)
 			value = UINT64_C(65536) << way;
+		if (strcmp(k->name, "log_modules") == 0)
+			text = "conn=debug,route=info";
 		CU_ASSERT_EQUAL(conf_set(base, k, text, value, why), 0);
 	}
 }
