@@ -41,7 +41,7 @@ struct msg_start {
 	uint64_t broker_start_ms; /* wall clock */
 	uint64_t broker_id;       /* random, of this instance: in assigned client identifiers */
 	uint32_t workers, spare;
-	char data_dir[4096];      /* persist's */
+	char data_dir[4096]; /* persist's */
 };
 struct msg_peer {
 	uint32_t slot, gen;

@@ -19,4 +19,9 @@ SCENARIO(2)
 		mq_close(m[i]);
 	}
 	wait_for(broker_pid_of("mqtt/0") == 0 && broker_pid_of("mqtt/1") == 0);
+	check(ctl("reload") == 0); /* the way back */
+	wait_for(broker_pid_of("mqtt/0") != 0 && broker_pid_of("mqtt/1") != 0);
+	broker_wait_ready();
+	for (int i = 0; i < 2; i++)
+		mq_disconnect(mq_on_worker(i, (struct mq_opts){ .id = "m" }));
 }
