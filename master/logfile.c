@@ -18,9 +18,35 @@ file_close(void)
 }
 
 const char *
-logfile_path(void)
+logfile_path(const struct conf *c)
 {
-	return master.conf.log_file.s[0] != '\0' ? master.conf.log_file.s : master.dirs.logfile;
+	return c->log_file.s[0] != '\0' ? c->log_file.s : master.dirs.logfile;
+}
+
+/* A descriptor, or -errno with *err. */
+static int
+file_open(const struct conf *c, struct conf_error *err)
+{
+	const char *path = logfile_path(c);
+	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+
+	if (fd >= 0)
+		return fd;
+	fd = -errno;
+	snprintf(err->text, sizeof(err->text),
+	    "cannot open %.300s: %s; set log_file to where the broker may write", path,
+	    strerror(-fd));
+	return fd;
+}
+
+int
+logfile_check(const struct conf *c, struct conf_error *err)
+{
+	int fd = c->log_target == LOG_TARGET_file ? file_open(c, err) : 0;
+
+	if (fd > 0)
+		close(fd);
+	return fd < 0 ? fd : 0;
 }
 
 static void
@@ -46,42 +72,31 @@ logfile_to(struct slot *s)
 	}
 }
 
-static int
-file_open(void)
-{
-	const char *path = logfile_path();
-	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
-
-	if (fd < 0) {
-		int err = -errno;
-
-		log_err("logfile: cannot open %s: %s; set log_file to where the broker may write",
-		    path, strerror(-err));
-		return err;
-	}
-	file_close();
-	file = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-	dup2(fd,
-	    STDERR_FILENO); /* what libraries and sanitizers print, and children that are born */
-	log_to(LOG_TO_FD, fd);
-	return 0;
-}
-
 int
 logfile_open(void)
 {
-	int err = 0;
+	struct conf_error err;
+	int fd;
 
 	if (master.conf.log_target == LOG_TARGET_file) {
-		err = file_open();
+		fd = file_open(&master.conf, &err);
+		if (fd < 0) {
+			log_err("logfile: %s", err.text);
+			return fd;
+		}
+		file_close();
+		file = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+		dup2(fd,
+		    STDERR_FILENO); /* libraries and sanitizers print there; children inherit it */
+		log_to(LOG_TO_FD, fd);
 	} else {
 		file_close();
 		log_to(master.conf.log_target == LOG_TARGET_syslog ? LOG_TO_SYSLOG : LOG_TO_STDERR,
 		    -1);
 	}
-	for (unsigned i = 0; err == 0 && i < SLOTS; i++)
+	for (unsigned i = 0; i < SLOTS; i++)
 		hand_on(&master.slot[i]);
-	return err;
+	return 0;
 }
 
 int

@@ -96,7 +96,7 @@ tell_end(void)
 
 	snprintf(text, sizeof(text), "%s%s%s",
 	    me.error[0] != '\0' ? me.error : "stopped while starting",
-	    file ? "; the log says more: " : "", file ? logfile_path() : "");
+	    file ? "; the log says more: " : "", file ? logfile_path(&master.conf) : "");
 	tell_starter(text);
 }
 
@@ -273,6 +273,10 @@ run(bool stay)
 		return 1;
 	if (spawn_init() != 0)
 		return 1;
+	if (logfile_check(&master.conf, &err) != 0) {
+		fprintf(stderr, "tbmqd: %s\n", err.text);
+		return 1;
+	}
 	if (master.conf.data_dir.s[0] != '\0')
 		snprintf(master.dirs.data, sizeof(master.dirs.data), "%s", master.conf.data_dir.s);
 	if (dirs_make_data(master.dirs.data) != 0)

@@ -143,7 +143,8 @@ json_t *status_counters(const char *process);
 
 /* logfile.c */
 int logfile_apply(void); /* as the configuration says: levels and target; tells live children */
-const char *logfile_path(void);
+const char *logfile_path(const struct conf *c);
+int logfile_check(const struct conf *c, struct conf_error *err); /* could it be opened? */
 int logfile_open(void);          /* the target anew: the file may have been renamed */
 void logfile_to(struct slot *s); /* one that is born: descriptor and levels */
 

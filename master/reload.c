@@ -87,7 +87,9 @@ reload_begin(const struct conf *next, reload_done_fn *done, void *arg)
 	the.next = *next;
 	keep_restart_keys(&the.next);
 	the.next.number = m.number = ++master.numbers;
-	bad = listen_bind(&the.next, the.listener, &err);
+	bad = logfile_check(&the.next, &err);
+	if (bad == 0)
+		bad = listen_bind(&the.next, the.listener, &err);
 	if (bad != 0) {
 		done(arg, bad, err.text);
 		return;

@@ -46,6 +46,8 @@ SCENARIO(2)
 	broker_conf("log_modules =", "log_modules = \"conn=loud\";");
 	check(ctl("reload") == 1);
 	reload_with("log_modules =", "log_modules = \"conn=info slots=debug\";");
+	broker_conf("log_file =", "log_file = \"/nonexistent/x\";");
+	check(ctl("reload") == 1);
 	broker_conf("log_file =", "log_file = \"other.log\";");
 	check(
 	    broker_sh("sed -i \"s,other.log,$DIR/other.log,\" $DIR/tbmq.conf && $CTL reload") == 0);
