@@ -25,6 +25,7 @@
 
 static int part_init(struct htab_part *t, size_t cap);
 static void part_fini(struct htab_part *t);
+static uint64_t slot_of(uint64_t order, const void *entry);
 static void part_put(struct htab_part *t, uint64_t order, const void *entry);
 static uint64_t *
 part_find(const struct htab_part *t, size_t gone, uint64_t order, htab_eq_fn *eq, const void *key);
@@ -137,6 +138,18 @@ htab_del(struct htab *h, uint64_t hash, const void *entry)
 	return true;
 }
 
+void
+htab_replace(struct htab *h, uint64_t hash, const void *entry, const void *by)
+{
+	uint64_t order = order_of(hash);
+	uint64_t *slot = part_find(&h->now, 0, order, is_same, entry);
+
+	if (slot == NULL)
+		slot = part_find(&h->old, h->drained, order, is_same, entry);
+	must(slot != NULL);
+	*slot = slot_of(order, by);
+}
+
 void *
 htab_next(const struct htab *h, uint64_t *pos)
 {
@@ -181,18 +194,25 @@ part_fini(struct htab_part *t)
 	*t = (struct htab_part){ 0 };
 }
 
+static uint64_t
+slot_of(uint64_t order, const void *entry)
+{
+	uint64_t p = (uintptr_t)entry;
+
+	must(p > DEAD && (p & TAG) == 0);
+	return tag_of(order) | p;
+}
+
 static void
 part_put(struct htab_part *t, uint64_t order, const void *entry)
 {
-	uint64_t p = (uintptr_t)entry;
 	size_t i = home_of(t, order);
 
-	must(p > DEAD && (p & TAG) == 0);
 	while (t->slot[i] > DEAD)
 		i = (i + 1) & (t->cap - 1);
 	if (t->slot[i] == DEAD)
 		t->dead--;
-	t->slot[i] = tag_of(order) | p;
+	t->slot[i] = slot_of(order, entry);
 	t->used++;
 }
 

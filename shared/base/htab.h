@@ -35,6 +35,8 @@ size_t htab_count(const struct htab *h);
 void *htab_find(const struct htab *h, uint64_t hash, htab_eq_fn *eq, const void *key); /* or NULL */
 int htab_add(struct htab *h, uint64_t hash, void *entry);        /* caller knows it isn't there */
 bool htab_del(struct htab *h, uint64_t hash, const void *entry); /* false: it wasn't there */
+/* by, of the same hash, takes the place of entry, which is there: that can't fail. */
+void htab_replace(struct htab *h, uint64_t hash, const void *entry, const void *by);
 
 /*
  * Walks all entries in pieces: *pos starts at 0; gives the next entry, or NULL at the end. Entries

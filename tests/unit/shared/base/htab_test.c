@@ -277,12 +277,42 @@ churn_of_few_entries_does_not_grow_the_table(void)
 	free(it);
 }
 
+static void
+replacing_is_seen_by_find_walk_and_delete_also_while_the_table_is_resized(void)
+{
+	enum { N = 3000 };
+	struct item *it = items_new(N), *by = items_new(N), *met;
+	uint64_t pos = 0;
+	struct htab h;
+
+	htab_init(&h, item_hash);
+	for (uint32_t i = 0; i < N; i++) {
+		CU_ASSERT_EQUAL(htab_add(&h, it[i].hash, &it[i]), 0);
+		if (i % 2 == 1)
+			htab_replace(&h, it[i / 2].hash, &it[i / 2], &by[i / 2]);
+	}
+	CU_ASSERT_EQUAL(htab_count(&h), N);
+	for (uint32_t i = 0; i < N; i++)
+		CU_ASSERT_PTR_EQUAL(find(&h, it[i].hash, i), i < N / 2 ? &by[i] : &it[i]);
+	while ((met = htab_next(&h, &pos)) != NULL)
+		met->met++;
+	for (uint32_t i = 0; i < N; i++) {
+		CU_ASSERT_EQUAL(i < N / 2 ? by[i].met : it[i].met, 1);
+		CU_ASSERT_EQUAL(htab_del(&h, it[i].hash, &it[i]), i >= N / 2);
+		CU_ASSERT_EQUAL(htab_del(&h, it[i].hash, &by[i]), i < N / 2);
+	}
+	htab_fini(&h);
+	free(it);
+	free(by);
+}
+
 UNIT_MAIN("shared/base/htab", TEST(empty_table_finds_deletes_and_walks_nothing),
     TEST(deleting_twice_says_false_and_changes_nothing),
     TEST(entries_of_equal_hash_are_told_apart_by_eq),
     TEST(hashes_that_are_small_numbers_do_no_harm),
     TEST(random_adds_and_deletes_agree_with_a_plain_array),
     TEST(walk_meets_all_once_while_the_table_is_resized), TEST(walk_may_delete_what_it_meets),
+    TEST(replacing_is_seen_by_find_walk_and_delete_also_while_the_table_is_resized),
     TEST(walk_meets_entries_pushed_over_the_end),
     TEST(no_call_on_a_million_entries_moves_more_than_a_slice),
     TEST(churn_of_few_entries_does_not_grow_the_table))
