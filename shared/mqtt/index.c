@@ -4,8 +4,7 @@
 
 #include "shared/base/htab.h"
 #include "shared/base/must.h"
-
-#define LIST_GIVEN 2u /* position of index_next() behind the list */
+#include "shared/mqtt/trie.h"
 
 /* A shape in use. */
 struct shape_use {
@@ -18,8 +17,16 @@ struct index {
 	struct htab nodes;                             /* first node of each hash */
 	struct shape_use *shapes[2][TOPIC_LEVELS + 1]; /* [ends in #][levels] */
 	uint8_t nshapes[2][TOPIC_LEVELS + 1];
-	struct index_node *others; /* without a shape, or beyond the cap */
-	size_t count, nothers;
+	struct trie *others; /* filters without a shape, or beyond the cap */
+	size_t count;
+};
+
+/* A match under way. */
+struct found {
+	const struct index *x;
+	struct span topic;
+	struct index_node **out;
+	size_t max, n;
 };
 
 static uint64_t
@@ -41,6 +48,11 @@ index_new(const struct hash_key *key)
 
 	if (x == NULL)
 		return NULL;
+	x->others = trie_new(key);
+	if (x->others == NULL) {
+		free(x);
+		return NULL;
+	}
 	x->key = *key;
 	htab_init(&x->nodes, node_hash);
 	return x;
@@ -55,6 +67,7 @@ index_free(struct index *x)
 	for (int h = 0; h < 2; h++)
 		for (int l = 0; l <= TOPIC_LEVELS; l++)
 			free(x->shapes[h][l]);
+	trie_free(x->others);
 	htab_fini(&x->nodes);
 	free(x);
 }
@@ -65,10 +78,20 @@ index_count(const struct index *x)
 	return x->count;
 }
 
-static bool
-is_it(const struct index_node *n, struct span filter, struct span group)
+/* Of any filter; only those with a shape are found by it. */
+static uint64_t
+hash_of(const struct index *x, struct span filter, bool *has_shape_out, struct shape *shape_out)
 {
-	return span_eq(index_filter(n), filter) && span_eq(index_group(n), group);
+	uint64_t hash, first;
+
+	*has_shape_out = filter_hash(&x->key, filter, shape_out, &hash, &first);
+	return *has_shape_out ? hash : hash_bytes(&x->key, filter);
+}
+
+static struct index_node *
+first_of(const struct index *x, uint64_t hash)
+{
+	return htab_find(&x->nodes, hash, node_eq, &hash);
 }
 
 struct index_node *
@@ -76,14 +99,10 @@ index_find(struct index *x, struct span filter, struct span group)
 {
 	struct index_node *n;
 	struct shape shape;
-	uint64_t hash, first;
+	bool has_shape;
 
-	if (filter_hash(&x->key, filter, &shape, &hash, &first))
-		for (n = htab_find(&x->nodes, hash, node_eq, &hash); n != NULL; n = n->next)
-			if (is_it(n, filter, group))
-				return n;
-	for (n = x->others; n != NULL; n = n->next)
-		if (is_it(n, filter, group))
+	for (n = first_of(x, hash_of(x, filter, &has_shape, &shape)); n != NULL; n = n->next)
+		if (span_eq(index_filter(n), filter) && span_eq(index_group(n), group))
 			return n;
 	return NULL;
 }
@@ -123,10 +142,21 @@ shape_del(struct index *x, struct shape s)
 		}
 }
 
+/* Out of what matches are found by. */
+static void
+unplace(struct index *x, const struct index_node *n)
+{
+	if (n->in_trie)
+		trie_del(x->others, index_filter(n));
+	else
+		shape_del(x, n->shape);
+}
+
 struct index_node *
 index_add(struct index *x, struct span filter, struct span group, size_t size)
 {
 	struct index_node *n = calloc(1, size + filter.len + group.len), *first;
+	bool has_shape;
 
 	if (n == NULL)
 		return NULL;
@@ -136,25 +166,20 @@ index_add(struct index *x, struct span filter, struct span group, size_t size)
 		memcpy(n->text + filter.len, group.p, group.len);
 	n->len = (uint16_t)filter.len;
 	n->group_len = (uint16_t)group.len;
-	if (filter_hash(&x->key, filter, &n->shape, &n->hash, &n->first) &&
-	    shape_add(x, n->shape)) {
-		first = htab_find(&x->nodes, n->hash, node_eq, &n->hash);
-		if (first != NULL) {
-			n->next = first->next;
-			first->next = n;
-		} else if (htab_add(&x->nodes, n->hash, n) != 0) {
-			shape_del(x, n->shape);
-			free(n);
-			return NULL;
-		}
-	} else if (x->nothers == INDEX_OTHERS) {
+	n->hash = hash_of(x, filter, &has_shape, &n->shape);
+	n->in_trie = !has_shape || !shape_add(x, n->shape);
+	if (n->in_trie && trie_add(x->others, filter, n->hash) != 0) {
 		free(n);
 		return NULL;
-	} else {
-		n->hash = 0;
-		n->next = x->others;
-		x->others = n;
-		x->nothers++;
+	}
+	first = first_of(x, n->hash);
+	if (first != NULL) {
+		n->next = first->next;
+		first->next = n;
+	} else if (htab_add(&x->nodes, n->hash, n) != 0) {
+		unplace(x, n);
+		free(n);
+		return NULL;
 	}
 	x->count++;
 	return n;
@@ -169,26 +194,34 @@ index_del(struct index *x, struct index_node **np)
 		return;
 	*np = NULL;
 	x->count--;
-	if (n->hash == 0) {
-		for (at = &x->others; *at != n; at = &(*at)->next)
-			;
-		*at = n->next;
-		x->nothers--;
-		free(n);
-		return;
-	}
-	first = htab_find(&x->nodes, n->hash, node_eq, &n->hash);
-	if (first == n) {
-		must(htab_del(&x->nodes, n->hash, n));
-		if (n->next != NULL)
-			(void)htab_add(&x->nodes, n->hash, n->next);
-	} else {
+	first = first_of(x, n->hash);
+	if (first != n) {
 		for (at = &first->next; *at != n; at = &(*at)->next)
 			;
 		*at = n->next;
+	} else if (n->next != NULL) {
+		htab_replace(&x->nodes, n->hash, n, n->next);
+	} else {
+		must(htab_del(&x->nodes, n->hash, n));
 	}
-	shape_del(x, n->shape);
+	unplace(x, n);
 	free(n);
+}
+
+/* A filter that was beyond the cap stays in the trie, also when its shape has come into use by others since. */
+static void
+take(struct found *f, uint64_t hash, bool from_trie)
+{
+	for (struct index_node *n = first_of(f->x, hash); n != NULL; n = n->next)
+		if (n->in_trie == from_trie && topic_match(index_filter(n), f->topic) &&
+		    f->n++ < f->max)
+			f->out[f->n - 1] = n;
+}
+
+static void
+take_from_trie(void *arg, uint64_t hash)
+{
+	take(arg, hash, true);
 }
 
 size_t
@@ -196,42 +229,22 @@ index_match(const struct index *x, struct span topic, const struct topic_hash *t
     struct index_node **out, size_t max)
 {
 	unsigned deepest = t->levels < TOPIC_LEVELS ? t->levels : TOPIC_LEVELS;
-	struct index_node *n;
-	size_t found = 0;
+	struct found f = { .x = x, .topic = topic, .out = out, .max = max };
 
 	for (unsigned l = 0; l <= deepest; l++)
 		for (unsigned h = l == t->levels ? 0 : 1; h < 2; h++) {
 			const struct shape_use *u = x->shapes[h][l];
 
-			for (unsigned i = 0; i < x->nshapes[h][l]; i++) {
-				uint64_t hash;
-
-				if (!shape_fits(u[i].shape, t))
-					continue;
-				hash = shape_hash(u[i].shape, t);
-				for (n = htab_find(&x->nodes, hash, node_eq, &hash); n != NULL;
-				     n = n->next)
-					if (topic_match(index_filter(n), topic) && found++ < max)
-						out[found - 1] = n;
-			}
+			for (unsigned i = 0; i < x->nshapes[h][l]; i++)
+				if (shape_fits(u[i].shape, t))
+					take(&f, shape_hash(u[i].shape, t), false);
 		}
-	for (n = x->others; n != NULL; n = n->next)
-		if (topic_match(index_filter(n), topic) && found++ < max)
-			out[found - 1] = n;
-	return found;
+	trie_match(x->others, topic, t, take_from_trie, &f);
+	return f.n;
 }
 
-/* Positions of the table are 0 or odd: an even one says that only the list is left, or nothing. */
 struct index_node *
 index_next(const struct index *x, uint64_t *pos)
 {
-	struct index_node *n;
-
-	if (*pos == LIST_GIVEN)
-		return NULL;
-	n = htab_next(&x->nodes, pos);
-	if (n != NULL)
-		return n;
-	*pos = LIST_GIVEN;
-	return x->others;
+	return htab_next(&x->nodes, pos);
 }

@@ -2,9 +2,8 @@
  * index.h - which filters of a set match a topic
  *
  * Tuple space: one flat table of filter hashes, probed once for each shape in use that fits the topic's
- * levels. At most INDEX_SHAPES shapes a depth (levels and '#'); filters beyond that, or deeper than TOPIC_LEVELS, are in a list that is
- * matched one by one. It takes no more than INDEX_OTHERS, so that nobody can make a match cost more than a probe per shape and a walk of that
- * length. Hash hits are verified against the filter itself.
+ * levels. At most INDEX_SHAPES shapes a depth (levels and '#'), so that nobody can make a match cost more probes than that; filters of other shapes, or deeper
+ * than TOPIC_LEVELS, are found by a trie. Hash hits are verified against the filter itself.
  *
  * The user embeds struct index_node at the start of its own record of a filter; the node keeps a copy of the filter. Shared
  * subscriptions are nodes of their own with a group name: the same filter can be there with different groups, and plain.
@@ -18,17 +17,15 @@
 #include "shared/mqtt/topic.h"
 
 #define INDEX_SHAPES 64
-#define INDEX_OTHERS                                                                               \
-	4096 /* filters without a shape: a match that a route cache misses costs some 100 µs then */
 
 struct index;
 
 struct index_node {
 	struct index_node *next; /* same hash: groups, collisions */
-	uint64_t hash;           /* 0: no shape, in the trie */
-	uint64_t first;          /* as filter_hash() */
+	uint64_t hash;
 	struct shape shape;
 	uint16_t len, group_len; /* bytes of the filter, of the group's name (0: not shared) */
+	bool in_trie;            /* not found by its shape */
 	char *text;              /* filter, then group; neither ends in NUL */
 };
 
@@ -50,8 +47,8 @@ size_t index_count(const struct index *x);
 
 struct index_node *index_find(struct index *x, struct span filter, struct span group);
 /*
- * Gives a new zeroed node of `size` bytes (>= sizeof(struct index_node)); the filter must be valid and not there yet. NULL: no memory, or
- * no place for one more filter without a shape.
+ * Gives a new zeroed node of `size` bytes (>= sizeof(struct index_node)); the filter must be valid and not there yet with this group. NULL: no
+ * memory.
  */
 struct index_node *index_add(struct index *x, struct span filter, struct span group, size_t size);
 void index_del(struct index *x, struct index_node **n); /* frees it, clears *n */

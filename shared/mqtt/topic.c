@@ -81,9 +81,8 @@ filter_share(struct span filter, struct span *name_out, struct span *filter_out)
 	return true;
 }
 
-/* The level that begins at *at, which moves to the next; false at the end. */
-static bool
-next_level(struct span s, size_t *at, struct span *out)
+bool
+topic_next_level(struct span s, size_t *at, struct span *out)
 {
 	const uint8_t *slash;
 
@@ -104,10 +103,10 @@ topic_match(struct span filter, struct span topic)
 	if (topic.len > 0 && topic.p[0] == '$' &&
 	    (filter.p[0] == '+' || filter.p[0] == '#')) /* [MQTT-4.7.2-1] */
 		return false;
-	while (next_level(filter, &f, &fl)) {
+	while (topic_next_level(filter, &f, &fl)) {
 		if (fl.len == 1 && fl.p[0] == '#')
 			return true;
-		if (!next_level(topic, &t, &tl))
+		if (!topic_next_level(topic, &t, &tl))
 			return false;
 		if (!(fl.len == 1 && fl.p[0] == '+') && !span_eq(fl, tl))
 			return false;
@@ -164,7 +163,7 @@ topic_hash(const struct hash_key *key, struct span topic, struct topic_hash *out
 
 	out->dollar = topic.len > 0 && topic.p[0] == '$';
 	out->sum[0] = 0;
-	while (next_level(topic, &at, &level)) {
+	while (topic_next_level(topic, &at, &level)) {
 		if (n < TOPIC_LEVELS) {
 			uint64_t hash = hash_bytes(key, level);
 
@@ -207,7 +206,7 @@ filter_hash(const struct hash_key *key, struct span filter, struct shape *shape_
 	unsigned n = 0;
 	bool deep = false;
 
-	while (next_level(filter, &at, &level)) {
+	while (topic_next_level(filter, &at, &level)) {
 		if (level.len == 1 && level.p[0] == '#') {
 			s.hash = true;
 			break;

@@ -20,6 +20,8 @@ bool filter_is_valid(
     struct span filter); /* 4.7.1, and the rules of $share/NAME/FILTER if it begins so */
 bool filter_has_wildcard(struct span filter);
 unsigned topic_levels(struct span s);
+/* The level that begins at *at, which starts at 0 and moves to the next; false at the end. For filters too. */
+bool topic_next_level(struct span s, size_t *at, struct span *out);
 
 /* "$share/NAME/FILTER": true, and its parts. The filter must be valid. */
 bool filter_share(struct span filter, struct span *name_out, struct span *filter_out);

@@ -101,30 +101,111 @@ groups_of_one_filter_are_apart(void)
 	index_free(x);
 }
 
+/* Every shape of 13 levels, which is more than have a place, and one that is too deep for any. */
 static void
-filters_without_a_shape_are_bounded(void)
+no_filter_is_refused_for_its_shape(void)
 {
-	static struct index_node *node[INDEX_OTHERS];
+	enum { SHAPES = 1 << 13 };
+	static struct index_node *node[SHAPES], *found[SHAPES + 1], *deep;
+	static const char topic[] = "x/x/x/x/x/x/x/x/x/x/x/x/x";
 	struct index *x = index_new(&key);
+	struct span none = span_of(NULL, 0);
+	struct topic_hash t;
 	char text[128];
-	size_t at = 0;
 
-	for (int i = 0; i <= TOPIC_LEVELS; i++)
-		at += (size_t)sprintf(text + at, "d/");
-	for (unsigned i = 0; i < INDEX_OTHERS; i++) {
-		sprintf(text + at, "%u", i);
-		node[i] = index_add(x, span_str(text), span_of(NULL, 0), sizeof(*node[i]));
+	for (unsigned i = 0; i < SHAPES; i++) {
+		strcpy(text, topic);
+		for (unsigned l = 0; l < 13; l++)
+			if (i >> l & 1)
+				text[2 * l] = '+';
+		node[i] = index_add(x, span_str(text), none, sizeof(*node[i]));
 		CU_ASSERT_PTR_NOT_NULL_FATAL(node[i]);
 	}
-	sprintf(text + at, "more");
-	CU_ASSERT_PTR_NULL(index_add(x, span_str(text), span_of(NULL, 0), sizeof(*node[0])));
-	index_del(x, &node[7]);
-	node[7] = index_add(x, span_str(text), span_of(NULL, 0), sizeof(*node[0]));
-	CU_ASSERT_PTR_NOT_NULL(node[7]);
-	for (unsigned i = 0; i < INDEX_OTHERS; i++)
+	for (unsigned i = 0; i < sizeof(text); i++)
+		text[i] = i % 2 == 0 ? '+' : '/';
+	text[sizeof(text) - 1] = '#';
+	deep = index_add(x, span_of(text, sizeof(text)), none, sizeof(*deep));
+	CU_ASSERT_PTR_NOT_NULL_FATAL(deep);
+	CU_ASSERT_PTR_EQUAL(index_find(x, span_of(text, sizeof(text)), none), deep);
+
+	topic_hash(&key, span_str(topic), &t);
+	CU_ASSERT_EQUAL(index_match(x, span_str(topic), &t, found, SHAPES + 1), SHAPES);
+	topic_hash(&key, span_str("x/x/x/x/x/x/x/x/x/x/x/x/y"), &t);
+	CU_ASSERT_EQUAL(
+	    index_match(x, span_str("x/x/x/x/x/x/x/x/x/x/x/x/y"), &t, found, SHAPES), SHAPES / 2);
+	for (unsigned i = 0; i < SHAPES; i++)
+		index_del(x, &node[i]);
+	CU_ASSERT_EQUAL(index_count(x), 1);
+	index_del(x, &deep);
+	index_free(x);
+}
+
+static void
+filter_beyond_the_cap_is_found_once_when_its_shape_comes_into_use(void)
+{
+	static struct index_node *node[INDEX_SHAPES];
+	struct index *x = index_new(&key);
+	struct span none = span_of(NULL, 0), g = span_str("g"), f = span_str("x/x/x/x/x/x/x/+/+");
+	struct index_node *beyond, *other, *in_g, *found[4];
+	struct topic_hash t;
+	char text[32];
+
+	for (unsigned i = 0; i < INDEX_SHAPES; i++) {
+		strcpy(text, "y/y/y/y/y/y/y/y/y");
+		for (unsigned l = 0; l < 6; l++)
+			if (i >> l & 1)
+				text[2 * l] = '+';
+		node[i] = index_add(x, span_str(text), none, sizeof(*node[i]));
+	}
+	beyond = index_add(x, f, none, sizeof(*beyond));
+	CU_ASSERT_TRUE(beyond->in_trie);
+	index_del(x, &node[3]);
+	other = index_add(x, span_str("z/z/z/z/z/z/z/+/+"), none, sizeof(*other));
+	in_g = index_add(x, f, g, sizeof(*in_g));
+	CU_ASSERT_FALSE(in_g->in_trie);
+
+	topic_hash(&key, span_str("x/x/x/x/x/x/x/x/x"), &t);
+	CU_ASSERT_EQUAL(index_match(x, span_str("x/x/x/x/x/x/x/x/x"), &t, found, 4), 2);
+	CU_ASSERT_PTR_NOT_EQUAL(found[0], found[1]);
+	index_del(x, &beyond);
+	CU_ASSERT_EQUAL(index_match(x, span_str("x/x/x/x/x/x/x/x/x"), &t, found, 4), 1);
+	CU_ASSERT_PTR_EQUAL(found[0], in_g);
+	index_del(x, &in_g);
+	index_del(x, &other);
+	for (unsigned i = 0; i < INDEX_SHAPES; i++)
 		index_del(x, &node[i]);
 	index_free(x);
 }
 
-UNIT_MAIN("shared/mqtt/index", TEST(finds_just_what_matches), TEST(groups_of_one_filter_are_apart),
-    TEST(filters_without_a_shape_are_bounded))
+static void
+groups_of_a_filter_beyond_the_cap_are_found_each_once(void)
+{
+	struct index *x = index_new(&key);
+	struct index_node *node[3], *found[3];
+	struct topic_hash t;
+	char text[2 * TOPIC_LEVELS + 5];
+
+	for (unsigned i = 0; i < sizeof(text); i++)
+		text[i] = i % 2 == 0 ? 'x' : '/';
+	text[0] = '+';
+	text[sizeof(text) - 1] = '+';
+	for (unsigned i = 0; i < 3; i++)
+		node[i] =
+		    index_add(x, span_of(text, sizeof(text)), span_of("gh", i), sizeof(**node));
+	text[0] = 'x';
+	text[sizeof(text) - 1] = 'x';
+	topic_hash(&key, span_of(text, sizeof(text)), &t);
+	for (unsigned left = 3; left > 0; left--) {
+		CU_ASSERT_EQUAL(index_match(x, span_of(text, sizeof(text)), &t, found, 3), left);
+		for (unsigned i = 1; i < left; i++)
+			CU_ASSERT_PTR_NOT_EQUAL(found[i], found[i - 1]);
+		index_del(x, &node[left - 1]);
+	}
+	CU_ASSERT_EQUAL(index_match(x, span_of(text, sizeof(text)), &t, found, 3), 0);
+	index_free(x);
+}
+
+UNIT_MAIN("shared/mqtt/index", TEST(no_filter_is_refused_for_its_shape),
+    TEST(finds_just_what_matches), TEST(groups_of_one_filter_are_apart),
+    TEST(filter_beyond_the_cap_is_found_once_when_its_shape_comes_into_use),
+    TEST(groups_of_a_filter_beyond_the_cap_are_found_each_once))
