@@ -15,6 +15,7 @@ struct shape_use {
 struct index {
 	struct hash_key key;
 	struct htab nodes;                             /* first node of each hash */
+	struct htab groups;                            /* nodes with a group */
 	struct shape_use *shapes[2][TOPIC_LEVELS + 1]; /* [ends in #][levels] */
 	uint8_t nshapes[2][TOPIC_LEVELS + 1];
 	struct trie *others; /* filters without a shape, or beyond the cap */
@@ -41,6 +42,24 @@ node_eq(const void *entry, const void *key)
 	return ((const struct index_node *)entry)->hash == *(const uint64_t *)key;
 }
 
+static uint64_t
+node_group_hash(const void *entry)
+{
+	return ((const struct index_node *)entry)->group_hash;
+}
+
+struct group_key {
+	struct span filter, group;
+};
+
+static bool
+node_group_eq(const void *entry, const void *key)
+{
+	const struct group_key *k = key;
+
+	return span_eq(index_filter(entry), k->filter) && span_eq(index_group(entry), k->group);
+}
+
 struct index *
 index_new(const struct hash_key *key)
 {
@@ -55,6 +74,7 @@ index_new(const struct hash_key *key)
 	}
 	x->key = *key;
 	htab_init(&x->nodes, node_hash);
+	htab_init(&x->groups, node_group_hash);
 	return x;
 }
 
@@ -69,6 +89,7 @@ index_free(struct index *x)
 			free(x->shapes[h][l]);
 	trie_free(x->others);
 	htab_fini(&x->nodes);
+	htab_fini(&x->groups);
 	free(x);
 }
 
@@ -78,7 +99,7 @@ index_count(const struct index *x)
 	return x->count;
 }
 
-/* Of any filter; only those with a shape are found by it. */
+/* Of any filter; it finds only those with a shape that is in use. */
 static uint64_t
 hash_of(const struct index *x, struct span filter, bool *has_shape_out, struct shape *shape_out)
 {
@@ -86,6 +107,12 @@ hash_of(const struct index *x, struct span filter, bool *has_shape_out, struct s
 
 	*has_shape_out = filter_hash(&x->key, filter, shape_out, &hash, &first);
 	return *has_shape_out ? hash : hash_bytes(&x->key, filter);
+}
+
+static uint64_t
+group_hash_of(const struct index *x, uint64_t hash, struct span group)
+{
+	return hash_mix(hash ^ hash_bytes(&x->key, group));
 }
 
 static struct index_node *
@@ -97,12 +124,16 @@ first_of(const struct index *x, uint64_t hash)
 struct index_node *
 index_find(struct index *x, struct span filter, struct span group)
 {
+	struct group_key key = { filter, group };
 	struct index_node *n;
 	struct shape shape;
 	bool has_shape;
+	uint64_t hash = hash_of(x, filter, &has_shape, &shape);
 
-	for (n = first_of(x, hash_of(x, filter, &has_shape, &shape)); n != NULL; n = n->next)
-		if (span_eq(index_filter(n), filter) && span_eq(index_group(n), group))
+	if (group.len > 0)
+		return htab_find(&x->groups, group_hash_of(x, hash, group), node_group_eq, &key);
+	for (n = first_of(x, hash); n != NULL && n->group_len == 0; n = n->next)
+		if (span_eq(index_filter(n), filter))
 			return n;
 	return NULL;
 }
@@ -142,21 +173,71 @@ shape_del(struct index *x, struct shape s)
 		}
 }
 
-/* Out of what matches are found by. */
+/* Where matches look for it: a shape in use, or the trie. */
+static int
+place(struct index *x, struct index_node *n)
+{
+	struct shape shape;
+	bool has_shape;
+
+	n->hash = hash_of(x, index_filter(n), &has_shape, &shape);
+	n->in_trie = !has_shape || !shape_add(x, shape);
+	return n->in_trie ? trie_add(x->others, index_filter(n), n->hash) : 0;
+}
+
 static void
 unplace(struct index *x, const struct index_node *n)
 {
-	if (n->in_trie)
+	struct shape shape;
+	bool has_shape;
+
+	if (n->in_trie) {
 		trie_del(x->others, index_filter(n));
+	} else {
+		hash_of(x, index_filter(n), &has_shape, &shape);
+		shape_del(x, shape);
+	}
+}
+
+/* Groups are behind the first, so that a plain one is found without a walk past them. */
+static int
+chain(struct index *x, struct index_node *n)
+{
+	struct index_node *first = first_of(x, n->hash);
+
+	if (first == NULL)
+		return htab_add(&x->nodes, n->hash, n);
+	if (n->group_len == 0) {
+		htab_replace(&x->nodes, n->hash, first, n);
+		n->next = first;
+		first->prev = n;
+		return 0;
+	}
+	n->prev = first;
+	n->next = first->next;
+	if (n->next != NULL)
+		n->next->prev = n;
+	first->next = n;
+	return 0;
+}
+
+static void
+unchain(struct index *x, struct index_node *n)
+{
+	if (n->next != NULL)
+		n->next->prev = n->prev;
+	if (n->prev != NULL)
+		n->prev->next = n->next;
+	else if (n->next != NULL)
+		htab_replace(&x->nodes, n->hash, n, n->next);
 	else
-		shape_del(x, n->shape);
+		must(htab_del(&x->nodes, n->hash, n));
 }
 
 struct index_node *
 index_add(struct index *x, struct span filter, struct span group, size_t size)
 {
-	struct index_node *n = calloc(1, size + filter.len + group.len), *first;
-	bool has_shape;
+	struct index_node *n = calloc(1, size + filter.len + group.len);
 
 	if (n == NULL)
 		return NULL;
@@ -166,44 +247,38 @@ index_add(struct index *x, struct span filter, struct span group, size_t size)
 		memcpy(n->text + filter.len, group.p, group.len);
 	n->len = (uint16_t)filter.len;
 	n->group_len = (uint16_t)group.len;
-	n->hash = hash_of(x, filter, &has_shape, &n->shape);
-	n->in_trie = !has_shape || !shape_add(x, n->shape);
-	if (n->in_trie && trie_add(x->others, filter, n->hash) != 0) {
-		free(n);
-		return NULL;
-	}
-	first = first_of(x, n->hash);
-	if (first != NULL) {
-		n->next = first->next;
-		first->next = n;
-	} else if (htab_add(&x->nodes, n->hash, n) != 0) {
-		unplace(x, n);
-		free(n);
-		return NULL;
+	if (place(x, n) != 0)
+		goto no_memory;
+	if (chain(x, n) != 0)
+		goto no_chain;
+	if (group.len > 0) {
+		n->group_hash = group_hash_of(x, n->hash, group);
+		if (htab_add(&x->groups, n->group_hash, n) != 0)
+			goto no_group;
 	}
 	x->count++;
 	return n;
+no_group:
+	unchain(x, n);
+no_chain:
+	unplace(x, n);
+no_memory:
+	free(n);
+	return NULL;
 }
 
 void
 index_del(struct index *x, struct index_node **np)
 {
-	struct index_node *n = *np, *first, **at;
+	struct index_node *n = *np;
 
 	if (n == NULL)
 		return;
 	*np = NULL;
 	x->count--;
-	first = first_of(x, n->hash);
-	if (first != n) {
-		for (at = &first->next; *at != n; at = &(*at)->next)
-			;
-		*at = n->next;
-	} else if (n->next != NULL) {
-		htab_replace(&x->nodes, n->hash, n, n->next);
-	} else {
-		must(htab_del(&x->nodes, n->hash, n));
-	}
+	if (n->group_len > 0)
+		must(htab_del(&x->groups, n->group_hash, n));
+	unchain(x, n);
 	unplace(x, n);
 	free(n);
 }

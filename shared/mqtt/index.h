@@ -21,9 +21,9 @@
 struct index;
 
 struct index_node {
-	struct index_node *next; /* same hash: groups, collisions */
-	uint64_t hash;
-	struct shape shape;
+	struct index_node *next, *prev; /* same hash: groups, collisions; plain ones first */
+	uint64_t hash;                  /* of the filter */
+	uint64_t group_hash;            /* of filter and group */
 	uint16_t len, group_len; /* bytes of the filter, of the group's name (0: not shared) */
 	bool in_trie;            /* not found by its shape */
 	char *text;              /* filter, then group; neither ends in NUL */

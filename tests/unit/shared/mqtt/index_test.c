@@ -140,6 +140,41 @@ no_filter_is_refused_for_its_shape(void)
 	index_free(x);
 }
 
+/* Filters with and without groups in any order of coming and going. */
+static void
+random_groups_are_found_by_name_and_by_topic(void)
+{
+	enum { GROUPS = 64 };
+	static const char *const filter[] = { "a/+", "a/b", "a/#" };
+	struct index_node *node[3][GROUPS] = { 0 }, *found[3 * GROUPS];
+	struct index *x = index_new(&key);
+	struct topic_hash t;
+	unsigned seed = 7;
+
+	topic_hash(&key, span_str("a/b"), &t);
+	for (unsigned round = 0; round < 3000; round++) {
+		unsigned f = rand_r(&seed) % 3, g = rand_r(&seed) % GROUPS;
+		char name[8];
+		struct span group = span_of(name, (size_t)sprintf(name, "g%u", g));
+
+		if (g == 0)
+			group.len = 0;
+		CU_ASSERT_PTR_EQUAL(index_find(x, span_str(filter[f]), group), node[f][g]);
+		if (node[f][g] != NULL)
+			index_del(x, &node[f][g]);
+		else
+			node[f][g] =
+			    index_add(x, span_str(filter[f]), group, sizeof(struct index_node));
+		CU_ASSERT_EQUAL(
+		    index_match(x, span_str("a/b"), &t, found, 3 * GROUPS), index_count(x));
+	}
+	for (unsigned f = 0; f < 3; f++)
+		for (unsigned g = 0; g < GROUPS; g++)
+			index_del(x, &node[f][g]);
+	CU_ASSERT_EQUAL(index_count(x), 0);
+	index_free(x);
+}
+
 static void
 filter_beyond_the_cap_is_found_once_when_its_shape_comes_into_use(void)
 {
@@ -207,5 +242,6 @@ groups_of_a_filter_beyond_the_cap_are_found_each_once(void)
 
 UNIT_MAIN("shared/mqtt/index", TEST(no_filter_is_refused_for_its_shape),
     TEST(finds_just_what_matches), TEST(groups_of_one_filter_are_apart),
+    TEST(random_groups_are_found_by_name_and_by_topic),
     TEST(filter_beyond_the_cap_is_found_once_when_its_shape_comes_into_use),
     TEST(groups_of_a_filter_beyond_the_cap_are_found_each_once))
