@@ -1,14 +1,17 @@
 #include "shared/mqtt/packet.h"
 
-/* Length of an MQTT 5 property block without the length before it. */
+/* Length of an MQTT 5 property block without the length before it; SIZE_MAX: it can't be sent. */
 static size_t
 publish_props_len(const struct publish_out *p)
 {
 	size_t len = p->props.len + (p->has_expiry ? 5 : 0) + (p->alias ? 3 : 0);
 
-	for (unsigned i = 0; i < p->nsubids; i++)
+	for (unsigned i = 0; i < p->nsubids; i++) {
+		if (p->subids[i] > MQTT_SUBID_MAX)
+			return SIZE_MAX;
 		len += 1 + varint_len(p->subids[i]);
-	return len;
+	}
+	return len > MQTT_LEN_MAX ? SIZE_MAX : len;
 }
 
 static size_t
@@ -16,10 +19,12 @@ publish_body_len(const struct publish_out *p, enum mqtt_version v)
 {
 	size_t len = 2 + p->topic.len + (p->qos > 0 ? 2 : 0) + p->payload.len;
 
+	if (p->topic.len > UINT16_MAX)
+		return SIZE_MAX;
 	if (v == MQTT_5) {
 		size_t props = publish_props_len(p);
 
-		if (props > MQTT_LEN_MAX)
+		if (props == SIZE_MAX)
 			return SIZE_MAX;
 		len += varint_len((uint32_t)props) + props;
 	}
@@ -84,7 +89,7 @@ finish(const struct wr *w, const void *buf)
 static void
 wr_props(struct wr *w, struct span props)
 {
-	wr_varint(w, (uint32_t)props.len);
+	wr_varint(w, (uint32_t)props.len); /* above the maximum it is over already */
 	wr_raw(w, props);
 }
 

@@ -3,11 +3,11 @@
  *
  * Decoders are pure and strict. They get the body of a packet (what follows the fixed header) and
  * borrow from it: every span in the struct points into the body. They answer MQTT_OK, or the reason to end the
- * connection with, and then *out is untouched. What depends on the connection's state (packet identifiers in
+ * connection with, and then what is in *out means nothing (a copy to spare it would cost each PUBLISH). What depends on the connection's state (packet identifiers in
  * use, aliases, limits) is the caller's. An optional `why` receives a constant text for the Reason String.
  *
- * Encoders write into the caller's memory, answer the length, and write nothing when room is too
- * small (answer 0). X_len() tells how much room. Reason String and properties are left out by the
+ * Encoders write into the caller's memory and answer the length, or 0 when room is too small or a length above what MQTT can
+ * say; then what was written means nothing. X_len() tells how much room. Reason String and properties are left out by the
  * caller when they don't fit the client's Maximum Packet Size.
  *
  * Runs in: any process.
@@ -205,7 +205,7 @@ enum mqtt_reason auth_decode(struct span body, struct disconnect *out, const cha
 
 /* --- encoding ---------------------------------------------------------------------------- */
 
-/* Bytes are appended; once something does not fit, `over` is set and nothing more is written. */
+/* Values are appended, each whole or not at all; once one does not fit, `over` is set and nothing more is written. */
 struct wr {
 	uint8_t *p, *end;
 	bool over;
@@ -220,7 +220,7 @@ wr_of(void *p, size_t room)
 void wr_u8(struct wr *w, uint8_t v);
 void wr_u16(struct wr *w, uint16_t v);
 void wr_u32(struct wr *w, uint32_t v);
-void wr_varint(struct wr *w, uint32_t v);
+void wr_varint(struct wr *w, uint32_t v); /* over if above MQTT_LEN_MAX */
 void wr_raw(struct wr *w, struct span s);
 void wr_str(struct wr *w, struct span s); /* u16 length, bytes; over if longer than 65,535 */
 unsigned varint_len(uint32_t v);          /* 1 to 4 */
@@ -243,7 +243,7 @@ struct publish_out {
 	unsigned nsubids;
 };
 
-/* The whole packet's length; above MQTT_LEN_MAX + 5 it can't be sent (answers SIZE_MAX). */
+/* The whole packet's length. SIZE_MAX: it can't be sent, since it, its topic or a subscription identifier is above the maximum. */
 size_t publish_len(const struct publish_out *p, enum mqtt_version v);
 /* Everything up to the payload; the packet is this and then payload. id_at_out (may be NULL): offset of the packet identifier. */
 size_t publish_encode_head(

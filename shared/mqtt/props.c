@@ -180,9 +180,12 @@ props_forward(const struct props *p, uint8_t *buf)
 	return n;
 }
 
+/* A property is written whole or not at all, so that what is in the buffer is a set of properties also when it is over. */
 void
 wr_prop_num(struct wr *w, enum prop_id id, uint32_t v)
 {
+	uint8_t *start = w->p;
+
 	wr_u8(w, (uint8_t)id);
 	switch (rules[id].type) {
 	case T_u8:
@@ -197,12 +200,17 @@ wr_prop_num(struct wr *w, enum prop_id id, uint32_t v)
 	default:
 		wr_u32(w, v);
 	}
+	if (w->over)
+		w->p = start;
 }
 
-/* A property is written whole or not at all: what doesn't fit is left out by the caller's check of `over`. */
 void
 wr_prop_str(struct wr *w, enum prop_id id, struct span s)
 {
+	uint8_t *start = w->p;
+
 	wr_u8(w, (uint8_t)id);
 	wr_str(w, s);
+	if (w->over)
+		w->p = start;
 }

@@ -36,8 +36,14 @@ wr_u16(struct wr *w, uint16_t v)
 void
 wr_u32(struct wr *w, uint32_t v)
 {
-	wr_u16(w, (uint16_t)(v >> 16));
-	wr_u16(w, (uint16_t)v);
+	uint8_t *p = wr_room(w, 4);
+
+	if (p != NULL) {
+		p[0] = (uint8_t)(v >> 24);
+		p[1] = (uint8_t)(v >> 16);
+		p[2] = (uint8_t)(v >> 8);
+		p[3] = (uint8_t)v;
+	}
 }
 
 unsigned
@@ -49,8 +55,9 @@ varint_len(uint32_t v)
 void
 wr_varint(struct wr *w, uint32_t v)
 {
-	uint8_t *p = wr_room(w, varint_len(v));
+	uint8_t *p = v <= MQTT_LEN_MAX ? wr_room(w, varint_len(v)) : NULL;
 
+	w->over = p == NULL;
 	if (p == NULL)
 		return;
 	for (; v > 127; v >>= 7)
@@ -70,10 +77,13 @@ wr_raw(struct wr *w, struct span s)
 void
 wr_str(struct wr *w, struct span s)
 {
-	if (s.len > UINT16_MAX) {
-		w->over = true;
+	uint8_t *p = s.len <= UINT16_MAX ? wr_room(w, 2 + s.len) : NULL;
+
+	w->over = p == NULL;
+	if (p == NULL)
 		return;
-	}
-	wr_u16(w, (uint16_t)s.len);
-	wr_raw(w, s);
+	p[0] = (uint8_t)(s.len >> 8);
+	p[1] = (uint8_t)s.len;
+	if (s.len > 0)
+		memcpy(p + 2, s.p, s.len);
 }
