@@ -34,8 +34,8 @@ dirs_init(struct dirs *d, const char *dir, const char *conf)
 		snprintf(d->data, sizeof(d->data), "%s/data", d->dir);
 		snprintf(d->log, sizeof(d->log), "%s/log", d->dir);
 	}
-	if (conf != NULL)
-		snprintf(d->conf, sizeof(d->conf), "%s", conf);
+	if (conf != NULL && snprintf(d->conf, sizeof(d->conf), "%s", conf) >= (int)sizeof(d->conf))
+		return -ENAMETOOLONG;
 	snprintf(d->control, sizeof(d->control), "%.4000s/control.sock", d->run);
 	snprintf(d->lock, sizeof(d->lock), "%.4000s/lock", d->run);
 	snprintf(d->pid, sizeof(d->pid), "%.4000s/tbmqd.pid", d->run);

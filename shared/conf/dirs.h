@@ -18,7 +18,7 @@ struct dirs {
 	char control[PATH_MAX], lock[PATH_MAX], pid[PATH_MAX], logfile[PATH_MAX];
 };
 
-/* dir and conf may be NULL. -ENAMETOOLONG: a socket below it could not be named. */
+/* dir and conf may be NULL. -ENAMETOOLONG: a socket below dir, or conf, could not be named. */
 int dirs_init(struct dirs *d, const char *dir, const char *conf);
 
 #endif
