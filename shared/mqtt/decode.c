@@ -97,6 +97,8 @@ connect_decode(
 	if ((flags & 1) && c.version != MQTT_3_1) /* [MQTT-3.1.2-3] */
 		return malformed(why, "reserved connect flag is set");
 	c.clean_start = flags & 2;
+	if (c.version == MQTT_3_1 && !(flags & 4)) /* disregarded there */
+		flags &= (uint8_t)~0x38;
 	c.has_will = flags & 4;
 	c.will.qos = flags >> 3 & 3;
 	c.will.retain = flags & 0x20;
