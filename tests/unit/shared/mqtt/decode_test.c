@@ -405,6 +405,7 @@ lengths_have_at_most_four_bytes_in_their_shortest_form(void)
 	CU_ASSERT_EQUAL(pk.body_len, MQTT_LEN_MAX);
 	CU_ASSERT_EQUAL(pk.header_len, 5);
 	CU_ASSERT_EQUAL(packet_peek(span_of("\x30", 1), MQTT_5, &pk), 0);
+	CU_ASSERT_EQUAL(packet_peek(span_of(NULL, 0), MQTT_5, &pk), 0);
 }
 
 static void

@@ -1,4 +1,7 @@
-#include "shared/mqtt/index.h"
+#include "tests/unit/memory.h"
+
+#include "shared/base/htab.c"
+#include "shared/mqtt/index.c"
 
 #include "tests/unit/unit.h"
 
@@ -240,8 +243,58 @@ groups_of_a_filter_beyond_the_cap_are_found_each_once(void)
 	index_free(x);
 }
 
+/* Each allocation of each index_add() fails once before it succeeds. A shape without memory goes into the trie instead. */
+static void
+memory_that_runs_out_while_adding_changes_nothing(void)
+{
+	enum { FILTERS = 400 };
+	static struct index_node *node[FILTERS], *found[FILTERS];
+	struct span topic = span_str("a/b/c/a"), group;
+	struct index *x;
+	struct topic_hash t;
+	unsigned seed = 3;
+	size_t n = 0;
+
+	memory_fail_at = 1;
+	CU_ASSERT_PTR_NULL(index_new(&key));
+	x = index_new(&key);
+	topic_hash(&key, topic, &t);
+	while (n < FILTERS) {
+		char text[256], name[8];
+		struct span f = span_of(text, make_filter(&seed, text));
+		size_t want = 0;
+
+		group = span_of(name, rand_r(&seed) % 2 ? (size_t)sprintf(name, "g%zu", n % 5) : 0);
+		if (f.len == 0 || index_find(x, f, group) != NULL)
+			continue;
+		for (size_t i = 0; i < n; i++)
+			want += topic_match(index_filter(node[i]), topic);
+		for (unsigned nth = 1;; nth++) {
+			CU_ASSERT_EQUAL(index_match(x, topic, &t, found, FILTERS), want);
+			CU_ASSERT_PTR_NULL(index_find(x, f, group));
+			CU_ASSERT_EQUAL(index_count(x), n);
+			memory_fail_at = nth;
+			node[n] = index_add(x, f, group, sizeof(**node));
+			if (memory_fail_at > 0)
+				break;
+			index_del(x, &node[n]);
+		}
+		memory_fail_at = 0;
+		CU_ASSERT_PTR_EQUAL(index_find(x, f, group), node[n]);
+		n++;
+	}
+	memory_is_gone = true;
+	for (size_t i = 0; i < n; i++)
+		index_del(x, &node[i]);
+	memory_is_gone = false;
+	CU_ASSERT_EQUAL(index_count(x), 0);
+	index_free(x);
+	index_free(NULL);
+}
+
 UNIT_MAIN("shared/mqtt/index", TEST(no_filter_is_refused_for_its_shape),
     TEST(finds_just_what_matches), TEST(groups_of_one_filter_are_apart),
     TEST(random_groups_are_found_by_name_and_by_topic),
     TEST(filter_beyond_the_cap_is_found_once_when_its_shape_comes_into_use),
-    TEST(groups_of_a_filter_beyond_the_cap_are_found_each_once))
+    TEST(groups_of_a_filter_beyond_the_cap_are_found_each_once),
+    TEST(memory_that_runs_out_while_adding_changes_nothing))

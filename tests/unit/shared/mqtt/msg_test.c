@@ -15,19 +15,30 @@ an_unexpired_message_has_at_least_a_second(void)
 }
 
 static void
+only_a_message_with_an_expiry_expires(void)
+{
+	struct msg_view v = { .publish_ms = 1000, .expiry = 10, .has_expiry = true };
+
+	CU_ASSERT_FALSE(msg_is_expired(&v, 10999));
+	CU_ASSERT_TRUE(msg_is_expired(&v, 11000));
+	v.has_expiry = false;
+	CU_ASSERT_FALSE(msg_is_expired(&v, UINT64_MAX));
+}
+
+static void
 it_lives_as_long_as_its_last_holder(void)
 {
 	struct msg_view v = { .topic = span_str("t"),
-		.props = span_of(NULL, 0),
+		.props = span_str("props"),
 		.payload = span_str("payload"),
 		.qos = 1,
 		.retain = true };
 	struct msg *a = msg_new(&v), *b = msg_ref(a);
 	struct msg_view w = msg_view(a);
 
-	CU_ASSERT_TRUE(
-	    span_eq(w.topic, v.topic) && span_eq(w.payload, v.payload) && w.qos == 1 && w.retain);
-	CU_ASSERT_EQUAL(msg_size(a), sizeof(*a) + 8);
+	CU_ASSERT_TRUE(span_eq(w.topic, v.topic) && span_eq(w.props, v.props) &&
+	    span_eq(w.payload, v.payload) && w.qos == 1 && w.retain);
+	CU_ASSERT_EQUAL(msg_size(a), sizeof(*a) + 13);
 	msg_unref(&a);
 	CU_ASSERT_PTR_NULL(a);
 	CU_ASSERT_EQUAL(b->refs, 1);
@@ -36,4 +47,4 @@ it_lives_as_long_as_its_last_holder(void)
 }
 
 UNIT_MAIN("shared/mqtt/msg", TEST(an_unexpired_message_has_at_least_a_second),
-    TEST(it_lives_as_long_as_its_last_holder))
+    TEST(only_a_message_with_an_expiry_expires), TEST(it_lives_as_long_as_its_last_holder))

@@ -29,6 +29,14 @@ right_filters_pass(void)
 }
 
 static void
+wildcards_are_seen_anywhere(void)
+{
+	CU_ASSERT_FALSE(filter_has_wildcard(span_str("a/b/$share")));
+	CU_ASSERT_TRUE(filter_has_wildcard(span_str("a/+/b")));
+	CU_ASSERT_TRUE(filter_has_wildcard(span_str("$share/g/a/#")));
+}
+
+static void
 shared_filter_has_name_and_filter(void)
 {
 	struct span name, filter;
@@ -126,6 +134,6 @@ another_key_gives_another_hash(void)
 }
 
 UNIT_MAIN("shared/mqtt/topic", TEST(wrong_filters_are_refused), TEST(right_filters_pass),
-    TEST(shared_filter_has_name_and_filter), TEST(matching_is_by_the_table),
-    TEST(shapes_and_hashes_agree_with_matching), TEST(deep_filter_has_no_shape),
-    TEST(another_key_gives_another_hash))
+    TEST(wildcards_are_seen_anywhere), TEST(shared_filter_has_name_and_filter),
+    TEST(matching_is_by_the_table), TEST(shapes_and_hashes_agree_with_matching),
+    TEST(deep_filter_has_no_shape), TEST(another_key_gives_another_hash))

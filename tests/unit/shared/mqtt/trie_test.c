@@ -1,4 +1,7 @@
-#include "shared/mqtt/trie.h"
+#include "tests/unit/memory.h"
+
+#include "shared/base/htab.c"
+#include "shared/mqtt/trie.c"
 
 #include "tests/unit/unit.h"
 
@@ -269,9 +272,111 @@ random_filters_are_found_as_if_matched_one_by_one(void)
 	trie_free(t);
 }
 
+static struct hits
+match_everything(const struct trie *t, char (*topic)[256], const size_t *len)
+{
+	struct hits all = { 0 };
+
+	for (unsigned i = 0; i < 20; i++) {
+		struct hits h = match(t, topic[i], len[i]);
+
+		all.n += h.n;
+		for (unsigned k = 0; k < N; k++)
+			all.count[k] += h.count[k] << i % 16;
+	}
+	return all;
+}
+
+/* Each allocation of each trie_add() fails once before it succeeds. */
+static void
+memory_that_runs_out_while_adding_changes_nothing(void)
+{
+	static char filter[N][256], topic[20][256];
+	size_t len[N], topic_len[20];
+	struct hits before, after;
+	unsigned seed = 11, failed = 0;
+	struct trie *t;
+
+	memory_fail_at = 1;
+	CU_ASSERT_PTR_NULL(trie_new(&key));
+	t = trie_new(&key);
+	for (unsigned i = 0; i < 20; i++)
+		do {
+			topic_len[i] = make_filter(&seed, topic[i]);
+			for (size_t k = 0; k < topic_len[i]; k++)
+				if (topic[i][k] == '+' || topic[i][k] == '#')
+					topic[i][k] = 'a';
+		} while (topic_len[i] == 0);
+	for (unsigned i = 0; i < N; i++) {
+		size_t nodes = trie_nodes(t);
+
+		do
+			len[i] = make_filter(&seed, filter[i]);
+		while (len[i] == 0);
+		before = match_everything(t, topic, topic_len);
+		for (unsigned nth = 1;; nth++) {
+			memory_fail_at = nth;
+			if (trie_add(t, span_of(filter[i], len[i]), i) == 0)
+				break;
+			failed++;
+			CU_ASSERT_EQUAL(trie_nodes(t), nodes);
+			after = match_everything(t, topic, topic_len);
+			CU_ASSERT_EQUAL(memcmp(&before, &after, sizeof(before)), 0);
+		}
+		memory_fail_at = 0;
+	}
+	CU_ASSERT_TRUE(failed > N);
+	for (unsigned i = 0; i < N; i++)
+		trie_del(t, span_of(filter[i], len[i]));
+	CU_ASSERT_EQUAL(trie_nodes(t), 0);
+	trie_free(t);
+}
+
+/* Filters that are there several times have one name, that of the last who added it. */
+static bool
+is_found(const struct hits *h, char (*filter)[256], const size_t *len, unsigned k)
+{
+	unsigned found = 0;
+
+	for (unsigned i = 0; i < N; i++)
+		if (span_eq(span_of(filter[i], len[i]), span_of(filter[k], len[k])))
+			found += h->count[i];
+	return found == 1;
+}
+
+static void
+deleting_needs_no_memory(void)
+{
+	static char filter[N][256];
+	struct trie *t = trie_new(&key);
+	size_t len[N];
+	unsigned seed = 12;
+
+	for (unsigned i = 0; i < N; i++) {
+		do
+			len[i] = make_filter(&seed, filter[i]);
+		while (len[i] == 0);
+		CU_ASSERT_EQUAL(trie_add(t, span_of(filter[i], len[i]), i), 0);
+	}
+	memory_is_gone = true;
+	for (unsigned i = 0; i < N; i++) {
+		struct hits h;
+
+		trie_del(t, span_of(filter[i], len[i]));
+		h = match(t, "a/ab/a", 6);
+		for (unsigned k = i + 1; k < N; k++)
+			if (topic_match(span_of(filter[k], len[k]), span_str("a/ab/a")))
+				CU_ASSERT_TRUE(is_found(&h, filter, len, k));
+	}
+	memory_is_gone = false;
+	CU_ASSERT_EQUAL(trie_nodes(t), 0);
+	trie_free(t);
+}
+
 UNIT_MAIN("shared/mqtt/trie", TEST(nothing_is_found_before_it_is_added_and_after_it_is_deleted),
     TEST(part_of_a_filter_is_no_filter), TEST(wildcards_in_front_pass_over_dollar_topics),
     TEST(empty_levels_are_levels), TEST(added_twice_is_found_once_until_deleted_twice),
     TEST(what_filters_had_split_grows_together_when_they_go),
     TEST(the_longest_filters_cost_a_node_and_no_stack),
-    TEST(random_filters_are_found_as_if_matched_one_by_one))
+    TEST(random_filters_are_found_as_if_matched_one_by_one),
+    TEST(memory_that_runs_out_while_adding_changes_nothing), TEST(deleting_needs_no_memory))
