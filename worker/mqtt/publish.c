@@ -83,6 +83,8 @@ static void route_groups(const struct route *r, const struct msg_view *v, struct
     bool persist_too, struct routed *out);
 static void route_persist(
     const struct route *r, const struct msg_view *v, struct conn *from, struct routed *out);
+static bool
+serve_group(uint64_t group, const struct msg_view *v, const struct conn *from, struct delivered *d);
 static unsigned picks_of(unsigned slot, uint64_t *groups);
 static void send_message(unsigned slot, const struct msg_view *v, const uint64_t *groups,
     unsigned ngroups, bool plain, unsigned hops, struct conn *from, struct routed *out);
@@ -539,12 +541,10 @@ publish_from_peer(const struct rec_msg *m, const struct msg_view *v, struct span
 			subscribe_saw(v->topic);
 	}
 	for (size_t i = 0; i < m->ngroups; i++) {
-		struct subnode *n;
 		uint64_t group;
 
 		memcpy(&group, groups.p + i * sizeof(group), sizeof(group));
-		n = subnode_group(group);
-		if (n != NULL && deliver_member(n, v, NULL, &d))
+		if (serve_group(group, v, NULL, &d))
 			continue;
 		/* Its last member here has left while the message was on its way. */
 		if (m->spare[0] < HOPS_MAX) {
@@ -626,19 +626,14 @@ publish_turn(void)
 				g = &r->group[i];
 		if (g == NULL || g->n == 0) {
 			count(CNT_dropped__no_member);
-		} else {
-			struct subnode *n = subnode_group(a->group);
+		} else if (!serve_group(a->group, &v, NULL, &d)) {
+			const struct route_member *m = &r->member[g->first + the.turn++ % g->n];
 
-			if (n == NULL || !deliver_member(n, &v, NULL, &d)) {
-				const struct route_member *m =
-				    &r->member[g->first + the.turn++ % g->n];
-
-				if (m->slot != self.slot)
-					send_message(
-					    m->slot, &v, &a->group, 1, false, HOPS_MAX, NULL, &out);
-				else
-					count(CNT_dropped__no_member);
-			}
+			if (m->slot != self.slot)
+				send_message(
+				    m->slot, &v, &a->group, 1, false, HOPS_MAX, NULL, &out);
+			else
+				count(CNT_dropped__no_member);
 		}
 		msg_unref(&a->msg);
 		free(a);
@@ -684,6 +679,19 @@ pick_process(
 	return m[0].slot;
 }
 
+/*
+ * False: the group has no member here that could take it. One whose filter has no place in the interest tables is offered every message,
+ * and only the filter tells which are its.
+ */
+static bool
+serve_group(uint64_t group, const struct msg_view *v, const struct conn *from, struct delivered *d)
+{
+	struct subnode *n = subnode_group(group);
+
+	return n != NULL &&
+	    (!topic_match(index_filter(&n->n), v->topic) || deliver_member(n, v, from, d));
+}
+
 /* Groups here are served at once; those of other workers and of persist are left in the.pick. */
 static void
 route_groups(const struct route *r, const struct msg_view *v, struct conn *from, bool persist_too,
@@ -704,11 +712,8 @@ route_groups(const struct route *r, const struct msg_view *v, struct conn *from,
 			slot = pick_process(r, g, from, v->topic);
 		}
 		if (slot == self.slot) {
-			struct subnode *n = subnode_group(g->group);
-
-			if (n != NULL && deliver_member(n, v, from, &out->here))
-				continue;
-			count(CNT_dropped__no_member);
+			if (!serve_group(g->group, v, from, &out->here))
+				count(CNT_dropped__no_member);
 		} else if (the.npicks < PICKS_MAX) {
 			the.pick[the.npicks++] = (struct pick){ g->group, slot };
 		} else {
