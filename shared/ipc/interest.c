@@ -557,14 +557,13 @@ interest_probe_groups(const struct interest_head *h, const void *tables, const s
     struct interest_hit *out, unsigned max)
 {
 	const struct interest_group *table = (const void *)((const uint8_t *)tables + groups_at());
-	unsigned found;
+	unsigned found = 0;
 	int budget = INTEREST_GROUP_SLOTS;
 	uint64_t hash;
 
 	if (atomic_load_explicit(&h->ngroups, memory_order_acquire) == 0)
 		return 0;
-	found = groups_at_key(table, ANY_GROUP, out, max, &budget);
 	FOR_SHAPES(h, t, hash)
 		found += groups_at_key(table, hash, out + found, max - found, &budget);
-	return found;
+	return found + groups_at_key(table, ANY_GROUP, out + found, max - found, &budget);
 }

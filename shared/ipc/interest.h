@@ -80,7 +80,7 @@ struct interest_hit {
 uint64_t interest_version(const struct interest_head *h, const struct topic_hash *t);
 /* Does the process want the topic for plain subscriptions? */
 bool interest_probe(const struct interest_head *h, const void *tables, const struct topic_hash *t);
-/* Groups whose filter matches; at most max, answers how many were written. */
+/* Groups whose filter matches, then those whose filter has no shape; at most max, answers how many were written. */
 unsigned interest_probe_groups(const struct interest_head *h, const void *tables,
     const struct topic_hash *t, struct interest_hit *out, unsigned max);
 

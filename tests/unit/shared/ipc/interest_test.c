@@ -220,6 +220,30 @@ a_group_without_a_shape_is_changed_and_removed_like_others(void)
 	table_free(&t);
 }
 
+/* They are offered every message: whoever makes many of them must not keep a message from the groups it is for. */
+static void
+groups_without_a_shape_leave_room_for_those_that_match(void)
+{
+	enum { ROOM = 4 };
+	struct table t = table_new();
+	struct interest_hit hit[ROOM];
+	char deep[2 * TOPIC_LEVELS + 4] = "", name[16];
+	struct topic_hash h;
+	uint64_t g, wanted;
+
+	for (int l = 0; l <= TOPIC_LEVELS; l++)
+		strcat(deep, "d/");
+	for (int i = 0; i < 2 * ROOM; i++) {
+		snprintf(name, sizeof(name), "g%d", i);
+		interest_group(t.own, span_str(deep), span_str(name), 1, false, &g);
+	}
+	interest_group(t.own, span_str("a/+"), span_str("g"), 7, false, &wanted);
+	topic_hash(&key, span_str("a/b"), &h);
+	CU_ASSERT_EQUAL_FATAL(interest_probe_groups(t.head, t.tables, &h, hit, ROOM), ROOM);
+	CU_ASSERT_EQUAL(hit[0].group, wanted);
+	table_free(&t);
+}
+
 static void
 many_groups_of_one_filter_are_all_seen_up_to_the_limit(void)
 {
@@ -372,6 +396,7 @@ UNIT_MAIN("shared/ipc/interest", TEST(what_is_not_wanted_is_not_sent),
     TEST(filters_without_a_place_bring_everything), TEST(a_reader_never_misses_what_stays),
     TEST(groups_have_weights_until_their_last_member_leaves),
     TEST(a_group_without_a_shape_is_changed_and_removed_like_others),
+    TEST(groups_without_a_shape_leave_room_for_those_that_match),
     TEST(many_groups_of_one_filter_are_all_seen_up_to_the_limit),
     TEST(a_table_of_garbage_is_read_without_a_fault), TEST(an_area_that_cannot_be_means_interest),
     TEST(an_area_that_is_cleared_under_a_reader_is_noticed),
