@@ -46,7 +46,9 @@ struct peer {
 	uint64_t waiting_bytes, waited,
 	    unwaited;        /* counts of records that came into and left the list */
 	uint64_t after_wait; /* position of the ring behind the last that left */
-	uint8_t *staging;    /* record that comes in pieces; NULL: there was no memory for it */
+	uint64_t again_from, again_upto,
+	    again_waited; /* pieces_again(): what was between these positions waited once more */
+	uint8_t *staging; /* record that comes in pieces; NULL: there was no memory for it */
 	bool is_staging;
 	uint64_t staged, staging_len;
 	uint16_t staging_type;
@@ -623,7 +625,9 @@ pieces_again(struct mesh *m, struct peer *p)
 		waiting_append(p, rest);
 	}
 	p->owes_room = true;
-	p->tx.tail = p->tx.head;
+	p->again_from = from;
+	p->again_upto = p->tx.tail = p->tx.head;
+	p->again_waited = p->waited;
 	ring_publish(&p->tx);
 }
 
@@ -847,13 +851,12 @@ mesh_release(struct mesh *m, unsigned from, uint64_t upto)
 void
 mesh_mark(struct mesh *m, struct mesh_mark *out)
 {
-	memset(out->gen, 0, sizeof(out->gen));
-	for (unsigned i = 0; i < m->nlive; i++) {
-		struct peer *p = &m->peer[m->live[i]];
+	for (unsigned slot = 0; slot < SLOTS; slot++) {
+		const struct peer *p = &m->peer[slot];
 
-		out->gen[p->slot] = p->gen;
-		out->at[p->slot] = p->tx.head;
-		out->waited[p->slot] = p->first != NULL ? p->waited : 0;
+		out->gen[slot] = p->gen;
+		out->at[slot] = p->tx.head;
+		out->waited[slot] = p->first != NULL ? p->waited : 0;
 	}
 }
 
@@ -861,9 +864,13 @@ mesh_mark(struct mesh *m, struct mesh_mark *out)
 static bool
 mark_position(const struct peer *p, const struct mesh_mark *mark, uint64_t *out)
 {
-	if (p->unwaited < mark->waited[p->slot])
+	uint64_t at = mark->at[p->slot], waited = mark->waited[p->slot];
+
+	if ((at > p->again_from || waited > 0) && at <= p->again_upto && waited < p->again_waited)
+		waited = p->again_waited;
+	if (p->unwaited < waited)
 		return false;
-	*out = mark->waited[p->slot] > 0 ? p->after_wait : mark->at[p->slot];
+	*out = waited > 0 ? p->after_wait : at;
 	return true;
 }
 
@@ -883,23 +890,26 @@ mesh_is_published(struct mesh *m, const struct mesh_mark *at)
 }
 
 bool
-mesh_is_consumed(struct mesh *m, const struct mesh_mark *at)
+mesh_has_consumed(struct mesh *m, unsigned slot, const struct mesh_mark *at)
 {
+	struct peer *p = &m->peer[slot];
 	uint64_t pos;
 
-	for (unsigned i = 0; i < m->nlive; i++) {
-		struct peer *p = &m->peer[m->live[i]];
+	if (!p->is_kept && (p->gen == 0 || p->gen != at->gen[slot] || p->is_broken))
+		return true;
+	if (!mark_position(p, at, &pos))
+		return false;
+	if (p->tx.tail < pos)
+		(void)ring_unread(&p->tx); /* refreshes the tail */
+	return p->tx.cap == 0 || p->tx.tail >= pos;
+}
 
-		if (at->gen[p->slot] != p->gen || p->is_broken)
-			continue;
-		if (!mark_position(p, at, &pos))
+bool
+mesh_is_consumed(struct mesh *m, const struct mesh_mark *at)
+{
+	for (unsigned i = 0; i < m->nlive; i++)
+		if (!mesh_has_consumed(m, m->live[i], at))
 			return false;
-		if (p->tx.tail < pos) {
-			(void)ring_unread(&p->tx); /* refreshes the tail */
-			if (p->tx.cap != 0 && p->tx.tail < pos)
-				return false;
-		}
-	}
 	return true;
 }
 

@@ -105,6 +105,8 @@ bool mesh_is_published(
     struct mesh *m, const struct mesh_mark *at); /* rings hold it; dead peers don't count */
 bool mesh_is_consumed(struct mesh *m,
     const struct mesh_mark *at); /* peers have released it; dead peers don't count */
+/* This peer has. Persist that died has consumed what it had released, its successor goes on with the rest. */
+bool mesh_has_consumed(struct mesh *m, unsigned slot, const struct mesh_mark *at);
 /* Has every live peer handled all that generation gen of slot had published before it died? */
 bool mesh_is_drained_by_all(struct mesh *m, unsigned slot, uint32_t gen);
 /* Has every live worker completed a turn, or slept, since the turns in `since`? Fill it with mesh_turns(). */

@@ -246,6 +246,49 @@ a_mark_is_consumed_when_the_reader_has_released(void)
 	side_free(&b);
 }
 
+/* What persist had released is done when it dies; the rest is its successor's to consume, be it sent again. */
+static void
+a_mark_at_persist_outlives_it(void)
+{
+	static const size_t len[] = { 10, 200000 }; /* whole, in pieces */
+
+	for (size_t i = 0; i < sizeof(len) / sizeof(len[0]); i++) {
+		struct mesh_mark early, late;
+		struct side a, p, q;
+
+		side_new(&a, 0, 1);
+		side_new(&p, SLOT_PERSIST, 2);
+		link_up(&a, &p);
+		send_number(&a, SLOT_PERSIST, 0, 10);
+		mesh_mark(a.mesh, &early);
+		turn(&a);
+		turn(&p);
+		send_number(&a, SLOT_PERSIST, 1, len[i]);
+		mesh_flush(a.mesh);
+		if (len[i] > RING)
+			turn(&p); /* the first pieces */
+		send_number(&a, SLOT_PERSIST, 2, 10);
+		mesh_mark(a.mesh, &late);
+		mesh_flush(a.mesh);
+		mesh_peer_down(a.mesh, SLOT_PERSIST, 2);
+		CU_ASSERT_TRUE(mesh_has_consumed(a.mesh, SLOT_PERSIST, &early));
+		CU_ASSERT_FALSE(mesh_has_consumed(a.mesh, SLOT_PERSIST, &late));
+		side_new(&q, SLOT_PERSIST, 3);
+		q.next = 1;
+		CU_ASSERT_EQUAL_FATAL(introduce(&a, &q) | introduce(&q, &a), 0);
+		for (int k = 0; k < 20; k++) {
+			CU_ASSERT_EQUAL(mesh_has_consumed(a.mesh, SLOT_PERSIST, &late), q.got == 2);
+			turn(&a);
+			turn(&q);
+		}
+		CU_ASSERT_TRUE(q.got == 2 && q.ordered);
+		CU_ASSERT_TRUE(mesh_is_consumed(a.mesh, &late));
+		side_free(&a);
+		side_free(&p);
+		side_free(&q);
+	}
+}
+
 static void
 the_successor_of_a_worker_gets_nothing_old(void)
 {
@@ -813,7 +856,7 @@ nobody_sends_to_itself_or_to_an_empty_slot(void)
 UNIT_MAIN("shared/ipc/mesh", TEST(nobody_else_can_write_into_a_segment),
     TEST(an_unsealed_or_foreign_segment_is_refused), TEST(records_large_and_small_come_in_order),
     TEST(what_waits_is_bounded_and_room_is_told),
-    TEST(a_mark_is_consumed_when_the_reader_has_released),
+    TEST(a_mark_is_consumed_when_the_reader_has_released), TEST(a_mark_at_persist_outlives_it),
     TEST(the_successor_of_a_worker_gets_nothing_old),
     TEST(the_successor_of_persist_goes_on_where_the_dead_one_had_released),
     TEST(a_liar_is_named_once_and_not_read_again),
