@@ -83,7 +83,8 @@ struct rec_release {
 #define CONNECT_CLEAN 1u
 #define CONNECT_WILL 2u
 #define CONNECT_MQTT3 4u
-#define CONNECT_QUEUE 8u /* REGISTER: session was durable before */
+#define CONNECT_QUEUE 8u  /* REGISTER: session was durable before */
+#define CONNECT_AGAIN 16u /* asked of a persist that died; unless it is in the ring still */
 
 /*
  * Followed by: client id; user name; peer address; listener's name; then, with CONNECT_WILL, the will's topic, props and payload.

@@ -43,6 +43,7 @@ static bool conn_rate_take(struct conn *c, size_t bytes, bool publish);
 static void on_rate(struct timer *t);
 static void conn_flush(struct conn *c);
 static void conn_close(struct conn *c);
+static void conn_strip(struct conn *c);
 static void conn_free(struct conn *c);
 static void on_listener(const struct conn *c, int n);
 static int table_grow(void);
@@ -435,13 +436,21 @@ conn_answered(struct conn *c)
 		conn_free(c);
 }
 
-static void
-conn_free(struct conn *c)
+void
+conn_told(struct conn *c)
 {
-	if (c->fd >= 0)
-		close(c->fd);
-	the.at[c->handle] = NULL;
-	the.spare[the.nspare++] = c->handle;
+	must(c->untold);
+	c->untold = false;
+	if (c->fd < 0)
+		conn_free(c);
+}
+
+/* What only a connection with a socket needs. */
+static void
+conn_strip(struct conn *c)
+{
+	close(c->fd);
+	c->fd = -1;
 	out_clear(&c->out);
 	inflights_clear(&c->tx);
 	inflights_clear(&c->rx);
@@ -449,6 +458,17 @@ conn_free(struct conn *c)
 	alias_free(&c->alias_out);
 	free(c->in);
 	free(c->rate);
+	c->in = NULL;
+	c->rate = NULL;
+}
+
+static void
+conn_free(struct conn *c)
+{
+	if (c->fd >= 0)
+		conn_strip(c);
+	the.at[c->handle] = NULL;
+	the.spare[the.nspare++] = c->handle;
 	free(c->id);
 	free(c->user);
 	free(c->mount);
@@ -743,9 +763,8 @@ conn_close(struct conn *c)
 	for (int i = 0; i < LINGER_READS && !c->lost; i++)
 		if (recv(c->fd, the.scratch, CONN_SCRATCH, MSG_DONTWAIT) <= 0)
 			break;
-	close(c->fd);
-	c->fd = -1;
-	if (c->state == CONN_ENDED)
+	conn_strip(c);
+	if (c->state == CONN_ENDED && !c->untold)
 		conn_free(c);
 }
 

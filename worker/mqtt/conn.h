@@ -5,8 +5,8 @@
  * ids); here are its subscriptions, because QoS 0 messages go straight, and the deliveries under way.
  *
  * Life: NEW (accepted) → ASKED (CONNECT read, persist asked for the client id; nothing more is read) → OPEN → ENDED: what it still has
- * to say is written with the turn's flush, then it is closed and freed. A connection that ends while it is ASKED stays as GHOST, without
- * socket, until the answer comes and can be given back.
+ * to say is written with the turn's flush, then it is closed, and freed once persist has read of its end (gone.h). A connection that ends
+ * while it is ASKED stays as GHOST, without socket, until the answer comes and can be given back.
  * An idle connection owns no buffer: input is decoded in the worker's scratch and only an incomplete packet is kept, output chunks
  * go back to the pool once written, tables of packet identifiers are dropped when they are empty at a PINGREQ.
  *
@@ -69,6 +69,7 @@ struct conn {
 	bool published : 1; /* something of it may be under way to others */
 	bool answered : 1;  /* persist has said yes or no */
 	bool lost : 1;      /* its socket has ended: there is nobody to say a last word to */
+	bool untold : 1;    /* ended, and persist may not know it yet */
 	bool assigned : 1, server_keep_alive : 1, expiry_given : 1; /* CONNACK says so */
 	uint16_t keep_alive; /* seconds, as it counts; 0: off */
 	uint16_t listener;   /* index in the snapshot; CONN_NO_LISTENER: it was removed */
@@ -111,6 +112,7 @@ struct conn *conn_find_low(uint32_t handle, uint32_t serial_low);
 struct conn *conn_find_epoch(uint32_t handle, uint64_t epoch);
 struct conn *conn_next(uint32_t *handle); /* walks all; *handle starts at 0 */
 void conn_answered(struct conn *c);       /* a GHOST's answer has come: it can go */
+void conn_told(struct conn *c);           /* persist has read of its end: it can go */
 size_t conn_count(void);                  /* with a socket */
 size_t conn_half_open(void);
 

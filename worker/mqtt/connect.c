@@ -15,6 +15,7 @@
 static enum mqtt_reason connect_check(struct conn *c, const struct connect *p, const char **why);
 static enum mqtt_reason connect_names(struct conn *c, const struct connect *p, const char **why);
 static bool connect_ask(struct conn *c, const struct connect *p);
+static uint64_t connect_token(const struct conn *c);
 static void connack(struct conn *c, bool present, enum mqtt_reason reason, const char *why);
 static void refuse(struct conn *c, enum mqtt_reason reason, const char *why);
 static char *dup_text(struct span s);
@@ -190,7 +191,7 @@ no_memory:
 
 /* CONNECT and REGISTER have the same record. */
 static enum mesh_sent
-connect_record(const struct conn *c, unsigned type, uint64_t token)
+connect_record(const struct conn *c, unsigned type, unsigned flags, uint64_t token)
 {
 	const char *listener = conn_listener_name(c);
 	struct rec_connect rec = {
@@ -205,7 +206,7 @@ connect_record(const struct conn *c, unsigned type, uint64_t token)
 		.user_name_len = c->user_len,
 		.peer_len = (uint8_t)strlen(c->peer),
 		.listener_len = (uint8_t)strlen(listener),
-		.flags = (uint8_t)((c->clean_start ? CONNECT_CLEAN : 0) |
+		.flags = (uint8_t)(flags | (c->clean_start ? CONNECT_CLEAN : 0) |
 		    (c->will != NULL ? CONNECT_WILL : 0) |
 		    (c->version != MQTT_5 ? CONNECT_MQTT3 : 0) | (c->durable ? CONNECT_QUEUE : 0)),
 		.version = c->version,
@@ -268,11 +269,16 @@ connect_ask(struct conn *c, const struct connect *p)
 {
 	if (p->has_will && !connect_will(c, p))
 		return false;
-	return connect_record(c, REC_CONNECT, (uint64_t)c->handle << 32 | (uint32_t)c->serial) <
-	    MESH_FULL;
+	return connect_record(c, REC_CONNECT, 0, connect_token(c)) < MESH_FULL;
 }
 
-/* The token of CONNECT is handle and the serial's low half: enough for the short time it is asked. */
+/* Enough for the short time it is asked. */
+static uint64_t
+connect_token(const struct conn *c)
+{
+	return (uint64_t)c->handle << 32 | (uint32_t)c->serial;
+}
+
 static struct conn *
 asked_by(uint64_t token)
 {
@@ -346,6 +352,60 @@ connect_let_go(const struct rec_let_go *r)
 		conn_end(c, CNT_ends__kicked, r->reason, "ended by an administrator");
 }
 
+struct connect_subs {
+	size_t len;
+	uint8_t data[]; /* struct rec_sub with its filter, one behind the other */
+};
+
+struct connect_subs *
+connect_subs_new(const struct conn *c)
+{
+	static char text[SUBSCRIBE_TEXT_MAX];
+	struct connect_subs *subs;
+	struct sub *s, *tmp;
+	uint8_t *p;
+	size_t len = 0;
+
+	if (!c->durable || c->nsubs == 0)
+		return NULL;
+	LIST_FOREACH(s, tmp, &c->subs, struct sub, link)
+		len += sizeof(struct rec_sub) + subscribe_stored_text(s, text);
+	subs = malloc(sizeof(*subs) + len);
+	if (subs == NULL) {
+		count(CNT_dropped__no_memory);
+		return NULL;
+	}
+	subs->len = len;
+	p = subs->data;
+	LIST_FOREACH(s, tmp, &c->subs, struct sub, link) {
+		struct rec_sub rec = {
+			.epoch = c->epoch,
+			.session = c->session,
+			.subid = s->id,
+			.options = subscribe_options(s),
+		};
+
+		rec.filter_len = (uint16_t)subscribe_stored_text(s, (char *)p + sizeof(rec));
+		memcpy(p, &rec, sizeof(rec));
+		p += sizeof(rec) + rec.filter_len;
+	}
+	return subs;
+}
+
+void
+connect_register(const struct conn *c, const struct connect_subs *subs)
+{
+	struct rec_sub rec;
+	struct iovec iov;
+
+	connect_record(c, REC_REGISTER, 0, c->epoch);
+	for (size_t at = 0; subs != NULL && at < subs->len; at += iov.iov_len) {
+		memcpy(&rec, subs->data + at, sizeof(rec));
+		iov = (struct iovec){ (void *)(subs->data + at), sizeof(rec) + rec.filter_len };
+		mesh_send(self.mesh, SLOT_PERSIST, REC_SUB, &iov, 1);
+	}
+}
+
 void
 connect_register_all(void)
 {
@@ -353,28 +413,16 @@ connect_register_all(void)
 	struct conn *c;
 
 	while ((c = conn_next(&handle)) != NULL) {
-		struct sub *s, *tmp;
+		if (c->state == CONN_OPEN) {
+			struct connect_subs *subs = connect_subs_new(c);
 
-		if (c->state != CONN_OPEN)
-			continue;
-		connect_record(c, REC_REGISTER, c->epoch);
-		if (!c->durable)
-			continue;
-		LIST_FOREACH(s, tmp, &c->subs, struct sub, link) {
-			static char text[SUBSCRIBE_TEXT_MAX];
-			size_t len = subscribe_stored_text(s, text);
-			struct rec_sub rec = {
-				.epoch = c->epoch,
-				.session = c->session,
-				.subid = s->id,
-				.filter_len = (uint16_t)len,
-				.options = subscribe_options(s),
-			};
-			struct iovec iov[2] = { { &rec, sizeof(rec) }, { text, len } };
-
-			mesh_send(self.mesh, SLOT_PERSIST, REC_SUB, iov, 2);
+			connect_register(c, subs);
+			free(subs);
+		} else if ((c->state == CONN_ASKED || c->state == CONN_GHOST) && !c->answered) {
+			connect_record(c, REC_CONNECT, CONNECT_AGAIN, connect_token(c));
 		}
 	}
+	gone_register();
 	mesh_send(self.mesh, SLOT_PERSIST, REC_REGISTERED,
 	    &(struct iovec){ &(struct rec_none){ 0 }, sizeof(struct rec_none) }, 1);
 }

@@ -11,9 +11,15 @@
 
 #include "worker/mqtt/conn.h"
 
+struct connect_subs;
+
 void connect_resume(const struct rec_resume *r, struct span filter);
 void connect_granted(const struct rec_grant *g);
 void connect_let_go(const struct rec_let_go *r);
-void connect_register_all(void); /* to a new persist: who is connected here, with what */
+/* To a new persist: who is connected here, with what; who has left, if the dead one did not know; who waits for an answer. */
+void connect_register_all(void);
+void connect_register(const struct conn *c, const struct connect_subs *subs);
+/* What a durable session has subscribed to, for connect_register(); the caller's, to be freed. NULL: nothing. */
+struct connect_subs *connect_subs_new(const struct conn *c);
 
 #endif

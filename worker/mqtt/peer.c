@@ -4,6 +4,7 @@
 
 #include "worker/mqtt/ask.h"
 #include "worker/mqtt/connect.h"
+#include "worker/mqtt/gone.h"
 #include "worker/mqtt/publish.h"
 #include "worker/mqtt/subscribe.h"
 
@@ -181,6 +182,8 @@ peer_down(void *arg, unsigned slot)
 {
 	(void)arg;
 	route_peer(slot, false);
+	if (slot == SLOT_PERSIST)
+		gone_persist_down();
 	publish_room(slot); /* nothing waits for it any more */
 }
 

@@ -259,7 +259,9 @@ lost_turn(void)
 		struct session *s;
 
 		if (!l->drained) {
-			l->drained = mesh_is_drained_by_all(self.mesh, l->slot, l->gen);
+			/* Wills are not for those only who have registered already. */
+			l->drained =
+			    the.recovered && mesh_is_drained_by_all(self.mesh, l->slot, l->gen);
 			if (!l->drained) {
 				at = &l->next;
 				continue;

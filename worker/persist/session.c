@@ -21,12 +21,13 @@ struct connect { /* a CONNECT or REGISTER; borrows from the record */
 	struct msg_view will;
 };
 
-struct pending {          /* a CONNECT that can't be answered yet */
+struct pending {          /* a CONNECT that can't be answered yet, or a GONE */
 	struct list link; /* in the.held until everybody has registered */
 	struct timer deadline;
 	struct session *session;
 	uint32_t ups; /* of its worker */
 	uint8_t slot;
+	bool is_gone;
 	uint32_t len;
 	uint8_t body[];
 };
@@ -130,6 +131,23 @@ connect_parse(struct span body, struct connect *out)
 	return true;
 }
 
+/* What a worker asks again because its question may have died with our predecessor: had that not read it, we have. */
+static bool
+is_held(unsigned slot, uint64_t token)
+{
+	struct pending *p, *tmp;
+	struct rec_connect rec;
+
+	LIST_FOREACH(p, tmp, &the.held, struct pending, link) {
+		if (p->slot != slot || p->is_gone)
+			continue;
+		memcpy(&rec, p->body, sizeof(rec));
+		if (rec.token == token)
+			return true;
+	}
+	return false;
+}
+
 int
 session_connect(unsigned slot, struct span body)
 {
@@ -142,6 +160,8 @@ session_connect(unsigned slot, struct span body)
 		connect_begin(slot, &c, body);
 		return 0;
 	}
+	if ((c.rec.flags & CONNECT_AGAIN) && is_held(slot, c.rec.token))
+		return 0;
 	p = pending_new(slot, body);
 	if (p == NULL)
 		deny(slot, &c, MQTT_QUOTA_EXCEEDED);
@@ -155,11 +175,16 @@ session_recovered(void)
 {
 	while (!list_is_empty(&the.held)) {
 		struct pending *p = LIST_FIRST(&the.held, struct pending, link);
+		struct span body = span_of(p->body, p->len);
 		struct connect c;
 
 		list_del(&p->link);
-		if (peer_ups(p->slot) == p->ups && connect_parse(span_of(p->body, p->len), &c))
-			connect_begin(p->slot, &c, span_of(p->body, p->len));
+		if (peer_ups(p->slot) == p->ups) {
+			if (p->is_gone)
+				session_gone(p->slot, body);
+			else if (connect_parse(body, &c))
+				connect_begin(p->slot, &c, body);
+		}
 		pending_free(p);
 	}
 }
@@ -183,6 +208,9 @@ connect_begin(unsigned slot, const struct connect *c, struct span body)
 		grant(s, c, slot);
 		return;
 	}
+	/* A handle is used again when GONE has been read: it has it already, by a GRANT of our predecessor. */
+	if (s->slot == slot && s->handle == c->rec.handle)
+		return;
 	p = pending_new(slot, body);
 	if (p == NULL) {
 		deny(slot, c, MQTT_QUOTA_EXCEEDED);
@@ -207,9 +235,19 @@ session_gone(unsigned slot, struct span body)
 {
 	struct rec_gone rec;
 	struct session *s;
+	struct pending *p;
 
-	if (!rec_take(&body, &rec, sizeof(rec)) || body.len != 0)
+	if (body.len != sizeof(rec))
 		return -EPROTO;
+	if (!peer_is_recovered()) { /* not all who may want its will can be heard yet */
+		p = pending_new(slot, body);
+		if (p != NULL) {
+			p->is_gone = true;
+			list_add_tail(&the.held, &p->link);
+			return 0;
+		}
+	}
+	memcpy(&rec, body.p, sizeof(rec));
 	s = session_of(slot, rec.session, rec.epoch);
 	if (s != NULL)
 		owner_left(s, rec.flags & GONE_WILL, rec.flags & GONE_EXPIRY ? &rec.expiry : NULL);

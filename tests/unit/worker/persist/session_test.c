@@ -381,6 +381,43 @@ a_restarted_persist_grants_nothing_before_all_have_registered(void)
 	fake_stop();
 }
 
+/* Before all have registered an end is no end yet; what is asked twice is answered once; who has it by a GRANT of the dead keeps it. */
+static void
+what_was_under_way_when_persist_died_happens_once(void)
+{
+	struct client gone = { .id = "gone", .handle = 1, .session = 5, .expiry = 50 },
+		      n = { .id = "n", .handle = 6, .clean = true },
+		      again = { .id = "again", .handle = 7, .session = 8 };
+	struct rec_connect rec = { .token = 6,
+		.handle = 6,
+		.window = 10,
+		.client_id_len = 1,
+		.version = MQTT_5,
+		.flags = CONNECT_AGAIN | CONNECT_CLEAN };
+	struct rec_none none = { 0 };
+
+	fake_start();
+	fake_end();
+	fake_restart(2, 1);
+	CU_ASSERT_EQUAL(peer_go(), -EAGAIN);
+	ask_connect(&n);
+	ask_connect(&again);
+	enlist(&gone, UINT64_C(1) << 32 | 9, CONNECT_QUEUE);
+	enlist(&again, UINT64_C(1) << 32 | 10, 0);
+	tell_parts(0, REC_CONNECT, &rec, sizeof(rec), span_str("n"), NOTHING);
+	leave(&gone, 0, 0);
+	CU_ASSERT_EQUAL(directory_find(span_str("gone"))->state, SESSION_ONLINE);
+	raw(0, REC_REGISTERED, &none, sizeof(none));
+	raw(1, REC_REGISTERED, &none, sizeof(none));
+	turn();
+	CU_ASSERT_EQUAL(directory_find(span_str("gone"))->state, SESSION_OFFLINE);
+	CU_ASSERT_TRUE(take_grant(&n));
+	CU_ASSERT_FALSE(has(0, REC_GRANT));
+	CU_ASSERT_FALSE(has(0, REC_LET_GO));
+	CU_ASSERT_EQUAL(directory_find(span_str("again"))->epoch, again.epoch);
+	fake_stop();
+}
+
 static void
 of_two_who_register_one_id_the_newer_has_it(void)
 {
@@ -458,5 +495,6 @@ UNIT_MAIN("worker/persist/session", TEST(records_that_cannot_be_are_refused),
     TEST(a_successor_of_a_dead_worker_keeps_what_it_was_granted),
     TEST(who_waits_at_a_dead_worker_gets_nothing),
     TEST(a_restarted_persist_grants_nothing_before_all_have_registered),
+    TEST(what_was_under_way_when_persist_died_happens_once),
     TEST(of_two_who_register_one_id_the_newer_has_it), TEST(a_worker_that_dies_is_not_waited_for),
     TEST(an_administrator_kicks_and_clears))
