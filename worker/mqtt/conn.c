@@ -92,7 +92,7 @@ conn_accept(int fd, unsigned listener, const char *peer)
 	if (the.nspare == 0 && table_grow() != 0)
 		return -ENOMEM;
 	c = calloc(1, sizeof(*c));
-	if (c == NULL || (c->peer = strdup(peer)) == NULL)
+	if (c == NULL || (c->peer = strdup(peer)) == NULL || (c->terms = terms_take()) == NULL)
 		goto fail;
 	c->watch.fn = on_event;
 	c->fd = fd;
@@ -105,7 +105,6 @@ conn_accept(int fd, unsigned listener, const char *peer)
 	c->state = CONN_NEW;
 	c->listener = (uint16_t)listener;
 	c->max_packet = UINT32_MAX;
-	c->max_in = (uint32_t)self.conf.max_packet_size;
 	c->problem_info = true;
 	c->half_open = true;
 	c->seen_ms = clock_ms();
@@ -114,7 +113,7 @@ conn_accept(int fd, unsigned listener, const char *peer)
 	list_init(&c->resumed);
 	timer_init(&c->timer, on_timer);
 	timer_set(loop_timers(self.loop), &c->timer,
-	    clock_ms() + self.conf.connect_timeout * UINT64_C(1000));
+	    clock_ms() + c->terms->connect_timeout * UINT64_C(1000));
 	the.at[c->handle] = c;
 	on_listener(c, 1);
 	the.count++;
@@ -123,8 +122,10 @@ conn_accept(int fd, unsigned listener, const char *peer)
 	count_add(CNT_connections, 1);
 	return 0;
 fail:
-	if (c != NULL)
+	if (c != NULL) {
 		free(c->peer);
+		terms_leave(&c->terms);
+	}
 	free(c);
 	return err;
 }
@@ -474,6 +475,7 @@ conn_free(struct conn *c)
 	free(c->mount);
 	free(c->peer);
 	msg_unref(&c->will);
+	terms_leave(&c->terms);
 	free(c);
 }
 
@@ -624,7 +626,7 @@ conn_process(struct conn *c, struct span in)
 			    "the first packet isn't CONNECT");
 			break;
 		}
-		if (need > c->max_in) { /* before anything is allocated for it */
+		if (need > c->terms->max_packet_size) { /* before anything is allocated for it */
 			conn_end(c, CNT_ends__too_large, MQTT_PACKET_TOO_LARGE,
 			    "packet larger than max_packet_size");
 			break;

@@ -19,6 +19,7 @@
 #include "shared/mqtt/packet.h"
 #include "worker/mqtt/inflight.h"
 #include "worker/mqtt/out.h"
+#include "worker/mqtt/terms.h"
 
 #define CONN_SCRATCH 65536 /* bytes read at once */
 #define CONN_NO_LISTENER UINT16_MAX
@@ -71,21 +72,21 @@ struct conn {
 	bool lost : 1;      /* its socket has ended: there is nobody to say a last word to */
 	bool untold : 1;    /* ended, and persist may not know it yet */
 	bool assigned : 1, server_keep_alive : 1, expiry_given : 1; /* CONNACK says so */
-	uint16_t keep_alive; /* seconds, as it counts; 0: off */
-	uint16_t listener;   /* index in the snapshot; CONN_NO_LISTENER: it was removed */
-	uint16_t window;     /* QoS 1/2 we may have under way */
-	uint16_t receive_max, alias_max; /* as announced */
-	uint16_t stores;                 /* its QoS 1/2 publishes not yet acknowledged */
-	uint32_t max_packet;             /* client's; UINT32_MAX: none */
-	uint32_t max_in;                 /* largest packet we take, as announced */
-	uint32_t expiry;                 /* session expiry interval in force */
-	uint32_t mark, mark_at;          /* deliver.c: merging overlapping subscriptions */
+	uint16_t keep_alive;    /* seconds, as it counts; 0: off */
+	uint16_t listener;      /* index in the snapshot; CONN_NO_LISTENER: it was removed */
+	uint16_t window;        /* QoS 1/2 we may have under way */
+	uint16_t alias_max;     /* as announced: topic aliases of the client's */
+	uint16_t stores;        /* its QoS 1/2 publishes not yet acknowledged */
+	uint32_t max_packet;    /* client's; UINT32_MAX: none */
+	uint32_t expiry;        /* session expiry interval in force */
+	uint32_t mark, mark_at; /* deliver.c: merging overlapping subscriptions */
 	uint32_t nsubs, nwaiting;
 	uint64_t waiting_bytes;
 	char *id;    /* client identifier, NUL terminated */
 	char *user;  /* user name or NULL */
 	char *mount; /* mount point or NULL */
 	uint16_t id_len, user_len, mount_len, alias_out_max;
+	const struct terms *terms;
 	struct conn_input *in;
 	struct conn *dirty_next;
 	struct list resumed; /* in the list of those to go on with */

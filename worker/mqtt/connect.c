@@ -70,26 +70,25 @@ on_connect(struct conn *c, struct span body, uint8_t flags)
 	}
 	c->clean_start = p.clean_start;
 	c->keep_alive = p.keep_alive;
-	c->receive_max = (uint16_t)self.conf.receive_max;
-	c->window = (uint16_t)self.conf.inflight_max;
-	c->expiry = p.clean_start ? 0 : self.conf.session_expiry_v3;
+	c->window = (uint16_t)c->terms->inflight_max;
+	c->expiry = p.clean_start ? 0 : c->terms->session_expiry_v3;
 	if (c->version == MQTT_5) {
-		c->alias_max = (uint16_t)self.conf.topic_alias_max;
+		c->alias_max = (uint16_t)c->terms->topic_alias_max;
 		c->expiry = props_has(&p.props, PROP_SESSION_EXPIRY) ? p.props.session_expiry : 0;
 		if (props_has(&p.props, PROP_RECEIVE_MAX) && p.props.receive_max < c->window)
 			c->window = p.props.receive_max;
 		if (props_has(&p.props, PROP_MAX_PACKET_SIZE))
 			c->max_packet = p.props.max_packet_size;
 		if (props_has(&p.props, PROP_TOPIC_ALIAS_MAX))
-			c->alias_out_max = p.props.topic_alias_max < self.conf.topic_alias_max_out
+			c->alias_out_max = p.props.topic_alias_max < c->terms->topic_alias_max_out
 			    ? p.props.topic_alias_max
-			    : (uint16_t)self.conf.topic_alias_max_out;
+			    : (uint16_t)c->terms->topic_alias_max_out;
 		if (props_has(&p.props, PROP_REQUEST_PROBLEM))
 			c->problem_info = p.props.request_problem;
 		/* A longer keep alive, or none, becomes ours, and CONNACK says so. */
-		if (self.conf.max_keepalive < UINT16_MAX &&
-		    (c->keep_alive == 0 || c->keep_alive > self.conf.max_keepalive))
-			c->keep_alive = (uint16_t)self.conf.max_keepalive;
+		if (c->terms->max_keepalive < UINT16_MAX &&
+		    (c->keep_alive == 0 || c->keep_alive > c->terms->max_keepalive))
+			c->keep_alive = (uint16_t)c->terms->max_keepalive;
 	}
 	c->server_keep_alive = c->keep_alive != p.keep_alive;
 	conn_enter(c, CONN_ASKED);
@@ -120,17 +119,17 @@ connect_check(struct conn *c, const struct connect *p, const char **why)
 	}
 	if (!p->has_will)
 		return MQTT_OK;
-	if (p->will.qos > self.conf.max_qos) { /* [MQTT-3.2.2-12] */
+	if (p->will.qos > c->terms->max_qos) { /* [MQTT-3.2.2-12] */
 		*why = "will QoS above Maximum QoS";
 		return MQTT_QOS_NOT_SUPPORTED;
 	}
-	if (p->will.retain && !self.conf.retain_available) { /* [MQTT-3.2.2-13] */
+	if (p->will.retain && !c->terms->retain_available) { /* [MQTT-3.2.2-13] */
 		*why = "retained messages are not available";
 		return MQTT_RETAIN_NOT_SUPPORTED;
 	}
 	if (p->will.topic.len + strlen(l->mount_point.s) > UINT16_MAX ||
-	    p->will.topic.len > self.conf.max_topic_length ||
-	    topic_levels(p->will.topic) > self.conf.max_topic_levels) {
+	    p->will.topic.len > c->terms->max_topic_length ||
+	    topic_levels(p->will.topic) > c->terms->max_topic_levels) {
 		*why = "will topic longer or deeper than allowed";
 		return MQTT_TOPIC_NAME_INVALID;
 	}
@@ -156,7 +155,7 @@ connect_names(struct conn *c, const struct connect *p, const char **why)
 		*why = "MQTT 3.1 needs a client identifier";
 		return MQTT_CLIENT_IDENTIFIER_NOT_VALID;
 	}
-	if (id.len > self.conf.max_client_id) {
+	if (id.len > c->terms->max_client_id) {
 		*why = "client identifier longer than max_client_id";
 		return MQTT_CLIENT_IDENTIFIER_NOT_VALID;
 	}
@@ -466,9 +465,9 @@ on_disconnect(struct conn *c, struct span body, uint8_t flags)
 			    "session expiry was 0 at CONNECT");
 			return;
 		}
-		c->expiry = d.props.session_expiry < self.conf.session_expiry_max
+		c->expiry = d.props.session_expiry < c->terms->session_expiry_max
 		    ? d.props.session_expiry
-		    : self.conf.session_expiry_max;
+		    : c->terms->session_expiry_max;
 	}
 	will = d.reason != MQTT_SUCCESS; /* [MQTT-3.14.4-3] */
 	log_info("conn: disconnected id=%s peer=%s reason=0x%02x", conn_name(c), c->peer, d.reason);
@@ -502,20 +501,20 @@ connack_props(const struct conn *c, struct wr *w)
 		wr_prop_num(w, PROP_SERVER_KEEP_ALIVE, c->keep_alive);
 	if (c->expiry_given)
 		wr_prop_num(w, PROP_SESSION_EXPIRY, c->expiry);
-	if (c->receive_max < UINT16_MAX)
-		wr_prop_num(w, PROP_RECEIVE_MAX, c->receive_max);
-	if (self.conf.max_qos < 2)
-		wr_prop_num(w, PROP_MAX_QOS, self.conf.max_qos);
-	if (!self.conf.retain_available)
+	if (c->terms->receive_max < UINT16_MAX)
+		wr_prop_num(w, PROP_RECEIVE_MAX, c->terms->receive_max);
+	if (c->terms->max_qos < 2)
+		wr_prop_num(w, PROP_MAX_QOS, c->terms->max_qos);
+	if (!c->terms->retain_available)
 		wr_prop_num(w, PROP_RETAIN_AVAILABLE, 0);
-	wr_prop_num(w, PROP_MAX_PACKET_SIZE, c->max_in);
+	wr_prop_num(w, PROP_MAX_PACKET_SIZE, (uint32_t)c->terms->max_packet_size);
 	if (c->alias_max > 0)
 		wr_prop_num(w, PROP_TOPIC_ALIAS_MAX, c->alias_max);
-	if (!self.conf.wildcard_available)
+	if (!c->terms->wildcard_available)
 		wr_prop_num(w, PROP_WILDCARD_AVAILABLE, 0);
-	if (!self.conf.subscription_id_available)
+	if (!c->terms->subscription_id_available)
 		wr_prop_num(w, PROP_SUBSCRIPTION_ID_AVAILABLE, 0);
-	if (!self.conf.shared_available)
+	if (!c->terms->shared_available)
 		wr_prop_num(w, PROP_SHARED_AVAILABLE, 0);
 }
 

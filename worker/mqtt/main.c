@@ -45,6 +45,7 @@ static void
 conf_commit(const struct conf *was)
 {
 	conn_conf(was, &self.conf);
+	terms_conf();
 }
 
 static const struct child worker = {
@@ -72,6 +73,7 @@ main(int argc, char **argv)
 
 	accept_fini();
 	conn_fini();
+	terms_fini();
 	subscribe_fini();
 	publish_fini();
 	deliver_fini();

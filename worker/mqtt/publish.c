@@ -145,14 +145,14 @@ on_publish(struct conn *c, struct span body, uint8_t flags)
 				send_ack(c, PKT_PUBREC, p.id, MQTT_SUCCESS);
 			return;
 		}
-		if (c->stores + c->rx.n >= c->receive_max) {
+		if (c->stores + c->rx.n >= c->terms->receive_max) {
 			if (c->version == MQTT_5) {
 				conn_end(c, CNT_ends__receive_max, MQTT_RECEIVE_MAXIMUM_EXCEEDED,
 				    "more messages than Receive Maximum");
 				return;
 			}
 			/* MQTT 3 knows no such limit, but must not make us hold any number. */
-			if (c->rx.n >= c->receive_max) {
+			if (c->rx.n >= c->terms->receive_max) {
 				conn_end(c, CNT_ends__receive_max, MQTT_QUOTA_EXCEEDED,
 				    "too many QoS 2 messages without PUBREL");
 				return;
@@ -210,12 +210,12 @@ publish_check(struct conn *c, struct publish *p)
 	size_t at = 0;
 	struct prop prop;
 
-	if (p->qos > self.conf.max_qos) { /* [MQTT-3.2.2-11] */
+	if (p->qos > c->terms->max_qos) { /* [MQTT-3.2.2-11] */
 		conn_end(
 		    c, CNT_ends__protocol_error, MQTT_QOS_NOT_SUPPORTED, "QoS above Maximum QoS");
 		return false;
 	}
-	if (p->retain && !self.conf.retain_available) { /* [MQTT-3.2.2-14] */
+	if (p->retain && !c->terms->retain_available) { /* [MQTT-3.2.2-14] */
 		conn_end(c, CNT_ends__protocol_error, MQTT_RETAIN_NOT_SUPPORTED,
 		    "retained messages are not available");
 		return false;
@@ -226,15 +226,15 @@ publish_check(struct conn *c, struct publish *p)
 		if (props_has(&p->props, PROP_USER_PROPERTY)) {
 			while (props_next(p->props.raw, &at, &prop))
 				users += prop.id == PROP_USER_PROPERTY;
-			if (users > self.conf.max_user_properties) {
+			if (users > c->terms->max_user_properties) {
 				conn_end(c, CNT_ends__too_large, MQTT_QUOTA_EXCEEDED,
 				    "more user properties than max_user_properties");
 				return false;
 			}
 		}
 	}
-	if (p->topic.len > self.conf.max_topic_length ||
-	    topic_levels(p->topic) > self.conf.max_topic_levels) {
+	if (p->topic.len > c->terms->max_topic_length ||
+	    topic_levels(p->topic) > c->terms->max_topic_levels) {
 		conn_end(c, CNT_ends__protocol_error, MQTT_TOPIC_NAME_INVALID,
 		    "topic longer or deeper than allowed");
 		return false;
@@ -362,7 +362,7 @@ store(struct conn *c, const struct msg_view *v, const struct persist_part *part,
 	}
 	if (a != NULL)
 		out->asked = true;
-	if (a != NULL && v->qos == 1 && ++c->stores >= c->receive_max)
+	if (a != NULL && v->qos == 1 && ++c->stores >= c->terms->receive_max)
 		conn_pause(c, PAUSE_STORE);
 	return true;
 }

@@ -86,7 +86,7 @@ on_subscribe(struct conn *c, struct span body, uint8_t flags)
 	}
 	if (c->version == MQTT_5 && props_has(&s.props, PROP_SUBSCRIPTION_ID)) {
 		id = s.props.subscription_id;
-		if (!self.conf.subscription_id_available) {
+		if (!c->terms->subscription_id_available) {
 			conn_end(c, CNT_ends__protocol_error,
 			    MQTT_SUBSCRIPTION_IDENTIFIERS_NOT_SUPPORTED,
 			    "subscription identifiers are not available");
@@ -364,12 +364,12 @@ filter_check(const struct conn *c, const struct filter *f)
 
 	if (!filter_is_valid(f->filter) || f->filter.len + c->mount_len > UINT16_MAX)
 		return MQTT_TOPIC_FILTER_INVALID;
-	if (f->filter.len > self.conf.max_topic_length ||
-	    topic_levels(f->filter) > self.conf.max_topic_levels)
+	if (f->filter.len > c->terms->max_topic_length ||
+	    topic_levels(f->filter) > c->terms->max_topic_levels)
 		return MQTT_TOPIC_FILTER_INVALID;
-	if (filter_share(f->filter, &name, &inner) && !self.conf.shared_available)
+	if (filter_share(f->filter, &name, &inner) && !c->terms->shared_available)
 		return MQTT_SHARED_SUBSCRIPTIONS_NOT_SUPPORTED;
-	if (filter_has_wildcard(f->filter) && !self.conf.wildcard_available)
+	if (filter_has_wildcard(f->filter) && !c->terms->wildcard_available)
 		return MQTT_WILDCARD_SUBSCRIPTIONS_NOT_SUPPORTED;
 	return MQTT_OK;
 }
@@ -413,7 +413,7 @@ filter_add(struct conn *c, struct suback *b, uint32_t nth, const struct filter *
 		s = sub_find(c, filter, group);
 		bf->existed = s != NULL;
 		if (s == NULL &&
-		    (self.conf.max_subscriptions == 0 || c->nsubs < self.conf.max_subscriptions))
+		    (c->terms->max_subscriptions == 0 || c->nsubs < c->terms->max_subscriptions))
 			s = sub_add(c, filter, group);
 		if (s == NULL)
 			reason = MQTT_QUOTA_EXCEEDED;
@@ -426,7 +426,7 @@ filter_add(struct conn *c, struct suback *b, uint32_t nth, const struct filter *
 		return;
 	}
 	s->qos =
-	    f->qos <= self.conf.max_qos ? f->qos : (uint8_t)self.conf.max_qos; /* [MQTT-3.2.2-10] */
+	    f->qos <= c->terms->max_qos ? f->qos : (uint8_t)c->terms->max_qos; /* [MQTT-3.2.2-10] */
 	s->no_local = f->no_local;
 	s->retain_as_published = f->retain_as_published;
 	s->retain_handling = f->retain_handling;
@@ -434,7 +434,7 @@ filter_add(struct conn *c, struct suback *b, uint32_t nth, const struct filter *
 	count(CNT_subscribes);
 	bf->reason = s->qos; /* granted QoS: 0x00 to 0x02 */
 	bf->options = subscribe_options(s);
-	if (group.len == 0 && self.conf.retain_available &&
+	if (group.len == 0 && c->terms->retain_available &&
 	    (f->retain_handling == 0 || (f->retain_handling == 1 && !bf->existed)))
 		bf->get = get_new(c, f->filter, bf->options, id);
 	if (c->durable && !ask_persist(c, b, nth, REC_SUB, s))

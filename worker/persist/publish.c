@@ -175,7 +175,7 @@ publish_own(const struct msg_view *v, const struct session *publisher)
 	the.ntargets = the.nids = 0;
 	find_targets(v, &t, publisher);
 	give_targets(v, &msg, &matched);
-	if (v->retain && self.conf.retain_available)
+	if (v->retain)
 		retained_update(v, &msg);
 	own_to_workers(v, &t, publisher, &msg);
 	if (msg != 0)

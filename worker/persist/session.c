@@ -607,9 +607,8 @@ owner_left(struct session *s, bool will, const uint32_t *expiry)
 	if (d != NULL) {
 		queue_pause(d);
 		if (expiry != NULL)
-			d->expiry = *expiry < self.conf.session_expiry_max
-			    ? *expiry
-			    : self.conf.session_expiry_max;
+			d->expiry =
+			    *expiry; /* within what the client was promised: its worker sees to that */
 	}
 	if (d == NULL || d->expiry == 0 || s->clear) {
 		state_end(s);

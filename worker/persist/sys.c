@@ -171,7 +171,7 @@ publish(const char *topic, const char *value)
 		.topic = span_str(topic),
 		.payload = span_str(value),
 		.publish_ms = clock_wall_ms(),
-		.retain = true,
+		.retain = self.conf.retain_available,
 	};
 
 	publish_own(&v, NULL);
