@@ -43,12 +43,15 @@ struct rec_msg {
 	uint32_t props_len, payload_len;
 	uint16_t topic_len, ngroups;
 	uint8_t qos, flags, plain; /* plain: for plain subscriptions too, not just the groups */
-	uint8_t spare[5];
+	uint8_t hops;              /* processes that had no member of the group any more */
+	uint8_t spare[4];
 };
 
 #define REC_RETAIN 1u
 #define REC_HAS_EXPIRY 2u
 #define REC_DUP 4u
+
+#define REC_HOPS_MAX 3u /* then it is given up, or waits in the group's queue at persist */
 
 #define STORE_DURABLE 1u /* durable sessions match */
 #define STORE_RETAIN 2u  /* update the retained message (an empty payload removes it) */

@@ -135,6 +135,8 @@ deliver_member(
 		struct sub *s = subnode_at(n, (start + i) % n->nsubs);
 		uint32_t load = s->conn->nwaiting + s->conn->tx.n;
 
+		if (s->conn->state != CONN_OPEN)
+			continue; /* it ends with this turn */
 		if (s->conn->durable && effective_qos(v->qos, s->qos) > 0)
 			continue; /* persist's */
 		if (self.conf.shared_policy == SHARE_least_loaded) {

@@ -9,7 +9,6 @@
 #include "worker/mqtt/ask.h"
 #include "worker/mqtt/subscribe.h"
 
-#define HOPS_MAX 3    /* processes that may pass on a message of a group before it is given up */
 #define PICKS_MAX 256 /* groups of one message that go to other processes */
 #define SLOT_WORDS ((SLOTS + 63) / 64)
 
@@ -31,6 +30,7 @@ struct again {
 	struct again *next;
 	struct msg *msg;
 	uint64_t group;
+	unsigned hops;
 };
 
 struct pick {
@@ -41,7 +41,7 @@ struct pick {
 /* What persist has to do with a publish. */
 struct persist_part {
 	const uint64_t *groups;
-	unsigned ngroups;
+	unsigned ngroups, hops;
 	bool plain;
 	uint8_t want; /* STORE_… */
 	uint16_t id;
@@ -85,6 +85,8 @@ static void route_persist(
     const struct route *r, const struct msg_view *v, struct conn *from, struct routed *out);
 static bool
 serve_group(uint64_t group, const struct msg_view *v, const struct conn *from, struct delivered *d);
+static void again_add(struct msg *m, uint64_t group, unsigned hops);
+static void pass_on(const struct again *a);
 static unsigned picks_of(unsigned slot, uint64_t *groups);
 static void send_message(unsigned slot, const struct msg_view *v, const uint64_t *groups,
     unsigned ngroups, bool plain, unsigned hops, struct conn *from, struct routed *out);
@@ -106,6 +108,13 @@ slots_any(const struct slots *s)
 		if (s->bit[i] != 0)
 			return true;
 	return false;
+}
+
+/* Persist gives a message to one of a group when a durable member may get it at QoS 1 or 2. */
+static bool
+is_persists(const struct route_group *g, const struct msg_view *v)
+{
+	return g->durable && (v->qos > 0 || self.conf.upgrade_outgoing_qos);
 }
 
 /* --- from clients ------------------------------------------------------------------------ */
@@ -313,13 +322,13 @@ publish_scratch(size_t len)
 	return p;
 }
 
-/* Hands one message to persist. False: it could not be sent, out->lost is set. */
+/* Hands one message to persist; c: whose it is, or NULL. False: it could not be sent, out->lost is set. */
 static bool
 store(struct conn *c, const struct msg_view *v, const struct persist_part *part, struct routed *out)
 {
 	struct rec_store rec = {
-		.epoch = c->epoch,
-		.session = c->session,
+		.epoch = c != NULL ? c->epoch : 0,
+		.session = c != NULL ? c->session : 0,
 		.packet_id = part->id,
 		.want = part->want,
 		.m = rec_msg_of(v, part->ngroups, part->plain),
@@ -334,6 +343,7 @@ store(struct conn *c, const struct msg_view *v, const struct persist_part *part,
 	struct ask *a = NULL;
 	enum mesh_sent sent;
 
+	rec.m.hops = (uint8_t)part->hops;
 	if (part->want & STORE_ANSWER) {
 		a = ask_new(ASK_PUBLISH, c, &rec.token);
 		if (a == NULL) {
@@ -355,6 +365,8 @@ store(struct conn *c, const struct msg_view *v, const struct persist_part *part,
 		return false;
 	}
 	count(CNT_stores);
+	if (c == NULL)
+		return true;
 	c->published = true;
 	if (sent == MESH_WAITS) {
 		slots_add(&out->waits, SLOT_PERSIST);
@@ -422,7 +434,7 @@ store_first(struct conn *c, const struct route *r, const struct msg_view *v, uin
 		return;
 	}
 	for (uint32_t i = 0; i < r->ngroups && part.ngroups < PICKS_MAX; i++)
-		if (r->group[i].durable)
+		if (is_persists(&r->group[i], v))
 			groups[part.ngroups++] = r->group[i].group;
 	part.want |= part.plain || part.ngroups > 0 ? STORE_DURABLE : 0;
 	part.want |= v->retain ? STORE_RETAIN : 0;
@@ -532,6 +544,7 @@ publish_from_peer(const struct rec_msg *m, const struct msg_view *v, struct span
 {
 	struct delivered d = { 0 };
 	const struct route *r;
+	struct msg *copy = NULL;
 
 	if (m->plain) {
 		r = route_find(v->topic);
@@ -547,17 +560,14 @@ publish_from_peer(const struct rec_msg *m, const struct msg_view *v, struct span
 		if (serve_group(group, v, NULL, &d))
 			continue;
 		/* Its last member here has left while the message was on its way. */
-		if (m->spare[0] < HOPS_MAX) {
-			struct msg *copy = msg_new(v);
-
-			if (copy != NULL) {
-				publish_again(copy, group);
-				msg_unref(&copy);
-			}
-		} else {
-			count(CNT_dropped__no_member);
-		}
+		if (copy == NULL)
+			copy = msg_new(v);
+		if (copy != NULL)
+			again_add(copy, group, m->hops + 1u);
+		else
+			count(CNT_dropped__no_memory);
 	}
+	msg_unref(&copy);
 }
 
 void
@@ -594,13 +604,19 @@ publish_deliver_pubrel(const struct rec_deliver *r)
 void
 publish_again(struct msg *m, uint64_t group)
 {
+	again_add(m, group, 0);
+}
+
+static void
+again_add(struct msg *m, uint64_t group, unsigned hops)
+{
 	struct again *a = malloc(sizeof(*a));
 
 	if (a == NULL) {
 		count(CNT_dropped__no_memory);
 		return;
 	}
-	*a = (struct again){ .msg = msg_ref(m), .group = group };
+	*a = (struct again){ .msg = msg_ref(m), .group = group, .hops = hops };
 	if (the.again == NULL)
 		the.again_end = &the.again;
 	*the.again_end = a;
@@ -614,31 +630,57 @@ publish_turn(void)
 
 	the.again = NULL;
 	while ((a = list) != NULL) {
-		struct msg_view v = msg_view(a->msg);
-		const struct route *r = route_find(v.topic);
-		struct routed out = { 0 };
-		struct delivered d = { 0 };
-		const struct route_group *g = NULL;
-
 		list = a->next;
-		for (uint32_t i = 0; r != NULL && i < r->ngroups; i++)
-			if (r->group[i].group == a->group)
-				g = &r->group[i];
-		if (g == NULL || g->n == 0) {
-			count(CNT_dropped__no_member);
-		} else if (!serve_group(a->group, &v, NULL, &d)) {
-			const struct route_member *m = &r->member[g->first + the.turn++ % g->n];
-
-			if (m->slot != self.slot)
-				send_message(
-				    m->slot, &v, &a->group, 1, false, HOPS_MAX, NULL, &out);
-			else
-				count(CNT_dropped__no_member);
-		}
+		pass_on(a);
 		msg_unref(&a->msg);
 		free(a);
 	}
 	return the.again != NULL;
+}
+
+/* A process with members other than this one, each in its turn; this one: there is none. */
+static unsigned
+other_process(const struct route *r, const struct route_group *g)
+{
+	uint32_t turn = the.turn++;
+
+	for (unsigned i = 0; i < g->n; i++) {
+		const struct route_member *m = &r->member[g->first + (turn + i) % g->n];
+
+		if (m->slot != self.slot && m->weight > 0)
+			return m->slot;
+	}
+	return self.slot;
+}
+
+/* To another member of its group, wherever there is one. */
+static void
+pass_on(const struct again *a)
+{
+	struct msg_view v = msg_view(a->msg);
+	const struct route *r = route_find(v.topic);
+	const struct route_group *g = NULL;
+	struct routed out = { 0 };
+	unsigned slot;
+
+	for (uint32_t i = 0; r != NULL && i < r->ngroups; i++)
+		if (r->group[i].group == a->group)
+			g = &r->group[i];
+	if (g != NULL && is_persists(g, &v)) {
+		struct persist_part part = {
+			.groups = &a->group, .ngroups = 1, .hops = a->hops, .want = STORE_DURABLE
+		};
+
+		store(NULL, &v, &part, &out);
+		return;
+	}
+	if (serve_group(a->group, &v, NULL, &out.here))
+		return;
+	slot = g != NULL ? other_process(r, g) : self.slot;
+	if (slot != self.slot && a->hops < REC_HOPS_MAX)
+		send_message(slot, &v, &a->group, 1, false, a->hops, NULL, &out);
+	else
+		count(CNT_dropped__no_member);
 }
 
 /* --- routing ----------------------------------------------------------------------------- */
@@ -702,7 +744,7 @@ route_groups(const struct route *r, const struct msg_view *v, struct conn *from,
 		const struct route_group *g = &r->group[i];
 		unsigned slot;
 
-		if (g->durable && v->qos > 0) {
+		if (is_persists(g, v)) {
 			slot = SLOT_PERSIST;
 			if (!persist_too)
 				continue;
@@ -801,7 +843,7 @@ send_message(unsigned slot, const struct msg_view *v, const uint64_t *groups, un
 		{ (void *)v->payload.p, v->payload.len },
 	};
 
-	m.spare[0] = (uint8_t)hops;
+	m.hops = (uint8_t)hops;
 	switch (mesh_send(self.mesh, slot, REC_FWD, iov, 5)) {
 	case MESH_WAITS:
 		slots_add(&out->waits, slot);

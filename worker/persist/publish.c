@@ -119,7 +119,7 @@ publish_store(unsigned slot, struct span body)
 			count(CNT_dropped__no_member);
 			continue;
 		}
-		switch (share_give(n, &v, &t, from, &msg)) {
+		switch (share_give(n, &v, &t, from, rec.m.hops, &msg)) {
 		case QUEUE_OK:
 			matched = true;
 			break;
@@ -356,10 +356,11 @@ pick_groups(const struct msg_view *v, const struct topic_hash *t, const struct s
 {
 	struct subnode **node;
 	size_t n = sub_match(v->topic, t, &node), nhits = 0, picked = 0;
+	bool durable = v->qos > 0 || self.conf.upgrade_outgoing_qos;
 
-	for (size_t i = 0; v->qos > 0 && i < n; i++)
+	for (size_t i = 0; durable && i < n; i++)
 		if (node[i]->group != NULL && node[i]->nshown > 0)
-			share_give(node[i], v, t, publisher, msg);
+			share_give(node[i], v, t, publisher, 0, msg);
 	for (unsigned slot = 0; slot < SLOT_MQTT_MAX; slot++) {
 		const struct segment *seg = peer_is_up(slot) ? mesh_peer(self.mesh, slot) : NULL;
 		struct interest_hit hit[GROUPS_MAX];
@@ -373,7 +374,7 @@ pick_groups(const struct msg_view *v, const struct topic_hash *t, const struct s
 		for (unsigned i = 0; i < got; i++) {
 			const struct subnode *ours = share_find(hit[i].group);
 
-			if (hit[i].weight == 0 || (v->qos > 0 && ours != NULL && ours->nshown > 0))
+			if (hit[i].weight == 0 || (durable && ours != NULL && ours->nshown > 0))
 				continue;
 			if (grow((void **)&the.hit, nhits, &the.hits_cap, sizeof(the.hit[0])))
 				the.hit[nhits++] =

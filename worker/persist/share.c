@@ -33,7 +33,8 @@ static struct {
 	bool is_open;
 } the;
 
-static size_t members(const struct group *g, const struct msg_view *v, const struct topic_hash *t);
+static size_t
+members(const struct group *g, const struct msg_view *v, const struct topic_hash *t, bool clean);
 static const struct member *
 pick(struct group *g, size_t n, const struct msg_view *v, const struct session *publisher);
 static enum queued group_add(struct group *g, const struct msg_view *v, uint64_t msg, uint8_t qos);
@@ -122,15 +123,16 @@ effective_qos(const struct sub *s, uint8_t published)
 
 enum queued
 share_give(struct subnode *n, const struct msg_view *v, const struct topic_hash *t,
-    const struct session *publisher, uint64_t *msg)
+    const struct session *publisher, unsigned hops, uint64_t *msg)
 {
 	struct group *g = n->group;
-	const struct member *m = pick(g, members(g, v, t), v, publisher);
+	const struct member *m = pick(g, members(g, v, t, hops < REC_HOPS_MAX), v, publisher);
 	struct queue_item item;
 
 	if (m != NULL && m->sub == NULL) {
 		struct rec_msg rec = rec_msg_of(v, 1, false);
 
+		rec.hops = (uint8_t)hops;
 		if (out_message(m->slot, REC_FWD, span_of(&rec, sizeof(rec)),
 			span_of(&g->name, sizeof(g->name)), v) < MESH_FULL)
 			return QUEUE_OK;
@@ -168,9 +170,9 @@ member_add(size_t *n, struct sub *s, uint32_t weight, unsigned slot)
 	the.member[(*n)++] = (struct member){ s, weight, slot };
 }
 
-/* Into the.member: durable ones first. */
+/* Into the.member: durable ones first, then, if clean is set, the clean ones of each worker. */
 static size_t
-members(const struct group *g, const struct msg_view *v, const struct topic_hash *t)
+members(const struct group *g, const struct msg_view *v, const struct topic_hash *t, bool clean)
 {
 	uint32_t online[SLOTS] = { 0 }; /* durable members at a worker, which counts them too */
 	size_t n = 0;
@@ -186,7 +188,7 @@ members(const struct group *g, const struct msg_view *v, const struct topic_hash
 		if (queue_can_send(s->durable))
 			member_add(&n, s, 1, at->slot);
 	}
-	for (unsigned slot = 0; slot < SLOT_MQTT_MAX; slot++) {
+	for (unsigned slot = 0; clean && slot < SLOT_MQTT_MAX; slot++) {
 		struct interest_hit hit[GROUPS_MAX];
 		const struct segment *seg = peer_is_up(slot) ? mesh_peer(self.mesh, slot) : NULL;
 		unsigned nhits;
@@ -343,7 +345,7 @@ share_again(const struct store_entry *e)
 		return false;
 	v = msg_view(m);
 	topic_hash(&self.key, v.topic, &t);
-	return share_give(n, &v, &t, NULL, &msg) == QUEUE_OK;
+	return share_give(n, &v, &t, NULL, 0, &msg) == QUEUE_OK;
 }
 
 unsigned

@@ -22,10 +22,10 @@ uint64_t share_name(const struct subnode *n);
 
 /*
  * Gives a message to one member of the group. msg: 0, or its id in the store; set when it had to
- * be stored. publisher may be NULL.
+ * be stored. publisher may be NULL. hops: as in its record; the last goes to no worker.
  */
 enum queued share_give(struct subnode *n, const struct msg_view *v, const struct topic_hash *t,
-    const struct session *publisher, uint64_t *msg);
+    const struct session *publisher, unsigned hops, uint64_t *msg);
 /* A message from a queue of one of the session's groups into its own. False: there is none. */
 bool share_fetch(struct durable *d);
 /* An entry of a session that has ended, to another member. False: there is none. */
