@@ -848,16 +848,21 @@ mesh_release(struct mesh *m, unsigned from, uint64_t upto)
 
 /* --- fences ------------------------------------------------------------------------------ */
 
+static void
+mark_peer(const struct peer *p, struct mesh_mark *out)
+{
+	out->gen[p->slot] = p->gen;
+	out->at[p->slot] = p->tx.head;
+	out->waited[p->slot] = p->first != NULL ? p->waited : 0;
+}
+
 void
 mesh_mark(struct mesh *m, struct mesh_mark *out)
 {
-	for (unsigned slot = 0; slot < SLOTS; slot++) {
-		const struct peer *p = &m->peer[slot];
-
-		out->gen[slot] = p->gen;
-		out->at[slot] = p->tx.head;
-		out->waited[slot] = p->first != NULL ? p->waited : 0;
-	}
+	memset(out->gen, 0, sizeof(out->gen));
+	for (unsigned i = 0; i < m->nlive; i++)
+		mark_peer(&m->peer[m->live[i]], out);
+	mark_peer(&m->peer[SLOT_PERSIST], out); /* be it there or not */
 }
 
 /* Position that must have been passed; false: it isn't in the ring yet. */
