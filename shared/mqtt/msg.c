@@ -68,6 +68,12 @@ msg_size(const struct msg *m)
 	return sizeof(*m) + m->topic_len + m->props_len + m->payload_len;
 }
 
+size_t
+msg_view_size(const struct msg_view *v)
+{
+	return sizeof(struct msg) + v->topic.len + v->props.len + v->payload.len;
+}
+
 uint32_t
 msg_expiry_left(uint64_t publish_ms, uint32_t expiry, uint64_t wall_ms)
 {

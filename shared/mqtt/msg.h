@@ -35,7 +35,8 @@ struct msg *msg_new(const struct msg_view *v); /* copies; one reference, the cal
 struct msg *msg_ref(struct msg *m);
 void msg_unref(struct msg **m); /* one less, and *m = NULL; NULL is fine */
 struct msg_view msg_view(const struct msg *m);
-size_t msg_size(const struct msg *m); /* bytes it holds, header included */
+size_t msg_size(const struct msg *m);           /* bytes it holds, header included */
+size_t msg_view_size(const struct msg_view *v); /* what a struct msg of it would */
 
 /* Seconds left at wall_ms, rounded up, for the Message Expiry Interval (3.3.2.3.3); 0: expired. Only if has_expiry. */
 uint32_t msg_expiry_left(uint64_t publish_ms, uint32_t expiry, uint64_t wall_ms);

@@ -220,6 +220,7 @@ wr_of(void *p, size_t room)
 void wr_u8(struct wr *w, uint8_t v);
 void wr_u16(struct wr *w, uint16_t v);
 void wr_u32(struct wr *w, uint32_t v);
+void wr_u64(struct wr *w, uint64_t v);
 void wr_varint(struct wr *w, uint32_t v); /* over if above MQTT_LEN_MAX */
 void wr_raw(struct wr *w, struct span s);
 void wr_str(struct wr *w, struct span s); /* u16 length, bytes; over if longer than 65,535 */

@@ -64,6 +64,14 @@ rd_u32(struct rd *r)
 	    : (uint32_t)s.p[0] << 24 | (uint32_t)s.p[1] << 16 | (uint32_t)s.p[2] << 8 | s.p[3];
 }
 
+static inline uint64_t
+rd_u64(struct rd *r)
+{
+	uint64_t high = rd_u32(r);
+
+	return high << 32 | rd_u32(r);
+}
+
 /* 1.5.5; [MQTT-1.5.5-1]: the shortest form. */
 static inline uint32_t
 rd_varint(struct rd *r)

@@ -46,6 +46,13 @@ wr_u32(struct wr *w, uint32_t v)
 	}
 }
 
+void
+wr_u64(struct wr *w, uint64_t v)
+{
+	wr_u32(w, (uint32_t)(v >> 32));
+	wr_u32(w, (uint32_t)v);
+}
+
 unsigned
 varint_len(uint32_t v)
 {

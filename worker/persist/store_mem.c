@@ -488,15 +488,6 @@ node_topic(const struct node *n)
 	return span_of(n->msg->data, n->msg->topic_len);
 }
 
-static int
-span_cmp(struct span a, struct span b)
-{
-	size_t n = a.len < b.len ? a.len : b.len;
-	int c = n > 0 ? memcmp(a.p, b.p, n) : 0;
-
-	return c != 0 ? c : (a.len > b.len) - (a.len < b.len);
-}
-
 /*
  * The last node below topic at each level, into prev if that isn't NULL; gives the one that
  * follows.
