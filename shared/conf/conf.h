@@ -38,6 +38,8 @@ enum conf_share {
 	SHARE_local
 };
 enum conf_transport { TRANSPORT_tcp };
+enum conf_durability { DURABILITY_power, DURABILITY_process, DURABILITY_memory };
+enum conf_damage { DAMAGE_salvage, DAMAGE_stop };
 
 #define CONF_T_BOOL bool
 #define CONF_T_UINT uint32_t
@@ -48,6 +50,8 @@ enum conf_transport { TRANSPORT_tcp };
 #define CONF_T_DROP uint8_t
 #define CONF_T_SHARE uint8_t
 #define CONF_T_TRANSPORT uint8_t
+#define CONF_T_DURABILITY uint8_t
+#define CONF_T_DAMAGE uint8_t
 struct conf_string {
 	char s[CONF_STRING_MAX];
 };

@@ -20,6 +20,8 @@
 #define NUM_DROP(d) (d), ""
 #define NUM_SHARE(d) (d), ""
 #define NUM_TRANSPORT(d) (d), ""
+#define NUM_DURABILITY(d) (d), ""
+#define NUM_DAMAGE(d) (d), ""
 
 const struct conf_key conf_keys[] = {
 #define K(n, type, d, lo, hi, w, h)                                                                \

@@ -296,7 +296,7 @@ change_all(void *base, const struct conf_key *keys, size_t n, unsigned way)
 		if (k->type == CONF_STRING)
 			text = strings[way];
 		else if (k->type >= CONF_LOG_TARGET)
-			text = conf_choice(k->type, k->type == CONF_TRANSPORT ? 0 : way);
+			text = conf_choice(k->type, conf_choice(k->type, way) != NULL ? way : 0);
 		if (strcmp(k->name, "ring_size") == 0)
 			value = UINT64_C(65536) << way;
 		if (strcmp(k->name, "log_modules") == 0)
