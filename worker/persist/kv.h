@@ -1,0 +1,131 @@
+/*
+ * kv.h - ordered tables of bytes that outlive everything: the one module that speaks to Berkeley DB
+ *
+ * What is written goes to memory first, into the pending tables, where reads find it at once.
+ * kv_write() makes one batch of all that has changed since the last: records of our own in Berkeley
+ * DB's log, the journal. Another thread brings it to the disk; meanwhile the next batch gathers. What
+ * is put and deleted again before its batch is made never touches the disk. What has outlived the
+ * journal's window is moved to the B-trees in slices, and the log before it is removed.
+ *
+ *     state = B-trees, overlaid with the journal from the mark on that its last record names
+ *
+ * Everything in the journal is absolute (a key has this value, a key is gone): reading it again does
+ * no harm, wherever a move was cut off.
+ *
+ * Runs in: persist's loop. One thread of its own syncs the log, another takes checkpoints and removes
+ *          files of the log; they touch nothing else.
+ * Owns:    the directory, by a lock on a file in it.
+ * Errors:  -errno. -ENOSPC: nothing was written, later writes may succeed. -EIO: nothing more can be
+ *          promised, the process has to end and start again, which recovers.
+ */
+#ifndef PERSIST_KV_H
+#define PERSIST_KV_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "shared/base/span.h"
+
+#define KV_KEY_MAX 1024
+
+enum kv_table {
+	KV_META,
+	KV_SESSION,
+	KV_STATE,
+	KV_SUB,
+	KV_GROUP,
+	KV_MSG,
+	KV_QUEUE,
+	KV_RETAINED,
+	KV_WILL,
+	KV_RXID,
+	KV_TABLES,               /* that are on disk */
+	KV_VOLATILE = KV_TABLES, /* in memory only: in no batch, and gone with the process */
+	KV_ALL
+};
+
+/* A batch is safe when it is on the disk; with the kernel; made. */
+enum kv_sync { KV_SYNC_POWER, KV_SYNC_PROCESS, KV_SYNC_MEMORY };
+
+struct kv_options {
+	const char *dir;       /* borrowed until kv_close() */
+	uint64_t cache_size;   /* bytes of Berkeley DB's page cache */
+	uint64_t journal_size; /* bytes of log between two moves to the trees */
+	uint64_t log_file_size;
+	/* Bytes of the disk left free: below, no batch is made. 0: as much as two log files. */
+	uint64_t reserve;
+	bool salvage; /* damaged files are set aside and the rest opens; else kv_open() fails */
+	/* Told of long work: what, and how far it is. May be NULL. */
+	void (*progress)(void *arg, const char *what, uint64_t done, uint64_t all);
+	void *arg;
+};
+
+struct kv_found {                     /* what opening met */
+	bool fresh;                   /* there was no store */
+	bool clean;                   /* it had been closed, not cut off */
+	uint64_t batches, operations; /* read back from the journal */
+	uint32_t damaged;             /* files set aside; each has been logged */
+};
+
+/*
+ * 0; -EBUSY: another process has it; -EROFS, -EACCES, …; -EUCLEAN: damaged and not salvaged; -EPROTO:
+ * of a newer version. Logs what to do.
+ */
+int kv_open(const struct kv_options *o, struct kv_found *found_out);
+/* Writes and syncs what is pending, marks the store as clean. After -EIO it only lets go. */
+void kv_close(void);
+
+/* --- reading and writing: at once in memory ----------------------------------------------- */
+
+/*
+ * Room for the value of a key, to be filled before the next call. fresh: the caller knows that the
+ * key isn't there. Deleted within its batch it leaves no trace then, and deleted before it was moved
+ * to the trees it leaves memory with the batch; if the caller was wrong, an old value comes back.
+ * NULL: no memory, nothing changed.
+ */
+uint8_t *kv_put(enum kv_table t, struct span key, size_t len, bool fresh);
+int kv_del(enum kv_table t, struct span key); /* 0, also when it isn't there; -ENOMEM */
+/*
+ * 0, -ENOENT, -errno. What comes out is borrowed until the table is read again, its key is changed,
+ * or kv_turn(); it may be the key of the next call, or what the next kv_put() is filled with.
+ */
+int kv_get(enum kv_table t, struct span key, struct span *value_out);
+/* The first at or above key, or above it; the last below it. */
+int
+kv_next(enum kv_table t, struct span key, bool above, struct span *key_out, struct span *value_out);
+int kv_prev(enum kv_table t, struct span key, struct span *key_out, struct span *value_out);
+
+/* --- batches ------------------------------------------------------------------------------ */
+
+uint64_t kv_batch(void); /* number of the batch that what is written now will be in; from 1 */
+uint64_t kv_safe(enum kv_sync how); /* the last batch that is safe in this sense */
+bool kv_is_changed(void);           /* it has something in it */
+bool kv_is_idle(void);              /* nothing is being synced: kv_write() may start */
+/*
+ * Makes the batch and has it synced. 0; -EAGAIN: not idle; -ENOSPC; -EIO. Without changes there is no
+ * batch: 0, and kv_batch() is as before. What would have been in it has left no trace, so who waits
+ * for it waits for nothing but the one before.
+ */
+int kv_write(void);
+int kv_fd(void);     /* readable when a sync has ended, or a checkpoint */
+int kv_synced(void); /* after kv_fd() was readable: takes note. 0, -EIO */
+/*
+ * Moves some of what is old to the trees, if it is time: a few milliseconds; to be called each turn.
+ * 1: there is more, 0; -EIO; other errors are for the log, it tries again by itself.
+ */
+int kv_turn(void);
+
+/* --- administration ----------------------------------------------------------------------- */
+
+struct kv_numbers {
+	uint64_t pending_keys, pending_bytes; /* in memory */
+	uint64_t journal_bytes;               /* log since the mark */
+	uint64_t log_bytes, tree_bytes;       /* files */
+	uint64_t batches, syncs, moves;
+	uint64_t free_bytes; /* of the file system */
+	bool is_moving;
+};
+struct kv_numbers kv_numbers(void);
+
+#endif

@@ -1,0 +1,44 @@
+/*
+ * kv_bdb_int.h - what kv_bdb.c and kv_bdb_open.c share: the only two that see db.h
+ */
+#ifndef PERSIST_KV_BDB_INT_H
+#define PERSIST_KV_BDB_INT_H
+
+#include <db.h>
+#include <stdatomic.h>
+
+#include "worker/persist/kv_int.h"
+
+struct bdb_position {
+	DBC *cursor;
+	bool is_known; /* the tree has no key from `from` up to the cursor's, or up to its end */
+	bool above;    /* `from` itself may be there */
+	bool at_end;
+	uint8_t from[KV_KEY_MAX], key[KV_KEY_MAX];
+	uint16_t from_len, key_len;
+	DBT value; /* our memory */
+};
+
+struct bdb {
+	DB_ENV *env;
+	DB *tree[KV_TABLES];
+	DBT value[KV_TABLES]; /* of bdb_get(): our memory */
+	struct bdb_position at[KV_TABLES];
+	DB_TXN *txn;
+	char dir[PATH_MAX];
+	uint32_t log_file_size;
+	struct kv_lsn end;           /* of the record put last */
+	_Atomic uint32_t file;       /* its log file */
+	_Atomic uint32_t file_known; /* the last whose name is on the disk */
+	_Atomic bool broken;
+};
+
+#define BDB_CHECK "check" /* this file is there: look at every page before the next start */
+
+extern struct bdb bdb;
+extern const char *const bdb_table_file[KV_TABLES];
+
+int bdb_errno(int err);            /* a library's code as -errno; a panic breaks us for good */
+int bdb_env_new(DB_ENV **env_out); /* with its messages in our log */
+
+#endif
