@@ -653,7 +653,6 @@ void
 mesh_flush(struct mesh *m)
 {
 	struct bits sent = m->sent, taken = m->taken;
-	struct timespec ts;
 	unsigned slot;
 
 	m->sent = m->taken = (struct bits){ 0 };
@@ -690,9 +689,17 @@ mesh_flush(struct mesh *m)
 			ring_release(&p->rx, p->rx.read);
 		}
 	}
-	clock_gettime(CLOCK_MONOTONIC, &ts);
 	atomic_store_explicit(&m->seg->turns,
 	    atomic_load_explicit(&m->seg->turns, memory_order_relaxed) + 1, memory_order_release);
+	mesh_beat(m);
+}
+
+void
+mesh_beat(struct mesh *m)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
 	atomic_store_explicit(&m->seg->beat_ms,
 	    (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000, memory_order_relaxed);
 }

@@ -89,6 +89,7 @@ void mesh_wake(struct mesh *m);
 void mesh_drain(struct mesh *m);
 /* End of turn: overflow into rings, heads, bells, tails. */
 void mesh_flush(struct mesh *m);
+void mesh_beat(struct mesh *m); /* a sign of life, from what takes longer than a turn should */
 /* Around epoll_wait. 0: something came, don't sleep; else for how many milliseconds at most, -1: any. Then mesh_sleep_end(). */
 int mesh_sleep_begin(struct mesh *m);
 void mesh_sleep_end(struct mesh *m);

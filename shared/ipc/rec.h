@@ -94,6 +94,7 @@ struct rec_release {
  */
 struct rec_connect {
 	uint64_t token;           /* REGISTER: the epoch */
+	uint64_t last_seq;        /* REGISTER: of the last DELIVER that has come; 0: none */
 	uint32_t handle, session; /* session: REGISTER only */
 	uint32_t expiry;          /* session expiry interval, seconds; MQTT_EXPIRY_NEVER */
 	uint16_t window; /* QoS 1/2 messages under way at most: receive maximum and inflight_max */

@@ -297,6 +297,23 @@ all_ready(void)
 }
 
 void
+broker_kill_all(void)
+{
+	json_t *j = status(), *p;
+	size_t i;
+	int pid[128], n = 0;
+
+	json_array_foreach(json_object_get(j, "processes"), i, p)
+		pid[n++] = (int)json_integer_value(json_object_get(p, "pid"));
+	json_decref(j);
+	while (n > 0)
+		if (pid[--n] > 0)
+			kill(pid[n], SIGKILL);
+	broker.runs = false;
+	wait_for(ctl("status") == 3);
+}
+
+void
 broker_wait_ready(void)
 {
 	wait_for(all_ready());

@@ -77,6 +77,7 @@ int broker_generation(const char *title);
 bool broker_is(const char *title, const char *state); /* as status has it */
 long broker_counter(const char *name);                /* of all processes */
 void broker_kill(const char *title, int sig);
+void broker_kill_all(void);   /* at once; broker_start() again then, which has another port */
 void broker_wait_ready(void); /* all processes */
 bool broker_log_has(const char *text);
 void broker_conf(

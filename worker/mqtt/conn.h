@@ -63,6 +63,7 @@ struct conn {
 	struct timer timer; /* connect timeout, then keep alive */
 	uint64_t serial;    /* never used twice */
 	uint64_t epoch;
+	uint64_t last_seq; /* of what persist has delivered */
 	uint64_t seen_ms;
 	uint32_t handle, session;
 	uint8_t state, version, pause;

@@ -195,6 +195,7 @@ connect_record(const struct conn *c, unsigned type, unsigned flags, uint64_t tok
 	const char *listener = conn_listener_name(c);
 	struct rec_connect rec = {
 		.token = token,
+		.last_seq = c->last_seq,
 		.handle = c->handle,
 		.session = c->session,
 		.expiry = c->expiry,

@@ -575,6 +575,8 @@ publish_deliver(const struct rec_deliver *r, struct span subids, const struct ms
 {
 	struct conn *c = conn_find_epoch(r->handle, r->epoch);
 
+	if (c != NULL && c->last_seq < r->seq)
+		c->last_seq = r->seq;
 	if (c == NULL || deliver_stored(c, r, subids, v) || c->state != CONN_OPEN)
 		return;
 	tell_persist(c, &(struct inflight){ .seq = r->seq, .id = r->packet_id }, 0, 0);
@@ -588,6 +590,8 @@ publish_deliver_pubrel(const struct rec_deliver *r)
 
 	if (c == NULL)
 		return;
+	if (c->last_seq < r->seq)
+		c->last_seq = r->seq;
 	e = inflight_find(&c->tx, r->packet_id);
 	if (e == NULL)
 		e = inflight_add(&c->tx, r->packet_id);

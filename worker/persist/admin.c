@@ -125,8 +125,9 @@ client_json(const struct session *s)
 		    d->expiry == MQTT_EXPIRY_NEVER ? json_string("never")
 						   : json_integer(d->expiry));
 		json_object_set_new(j, "subscriptions", json_integer(d->nsubs));
-		json_object_set_new(j, "queued", json_integer(d->entries));
-		json_object_set_new(j, "queued_bytes", json_integer((json_int_t)d->bytes));
+		json_object_set_new(j, "queued", json_integer((json_int_t)queue_entries(d)));
+		json_object_set_new(j, "queued_bytes",
+		    json_integer(d->queue != NULL ? (json_int_t)d->queue->bytes : 0));
 		json_object_set_new(j, "inflight", json_integer(d->used));
 	}
 	return j;
@@ -275,13 +276,9 @@ subscription_list(const struct request *r, const char **why)
 static json_t *
 retained_json(const struct store_retained *x, bool whole)
 {
-	const struct msg *m = store_msg_get(x->msg);
+	struct msg_view v = x->v;
 	json_t *j, *payload;
-	struct msg_view v;
 
-	if (m == NULL)
-		return NULL;
-	v = msg_view(m);
 	j = json_pack("{s:o, s:i, s:I, s:I}", "topic", text_of(v.topic), "qos", (int)v.qos, "bytes",
 	    (json_int_t)v.payload.len, "published_ms", (json_int_t)v.publish_ms);
 	if (v.has_expiry)
@@ -339,9 +336,9 @@ retained_list(const struct request *r, const char **why)
 
 			return j;
 		}
-		if (topic_match(filter, x.topic))
+		if (topic_match(filter, x.v.topic))
 			json_array_append_new(items, retained_json(&x, false));
-		at = x.topic;
+		at = x.v.topic;
 	}
 	return page(items, NULL);
 }
@@ -384,8 +381,8 @@ retained_clear_all(const struct request *r, const char **why)
 		if (cleared >= REQUEST_LIMIT_MAX || looked >= LOOK_MAX)
 			return json_pack("{s:b, s:i, s:o}", "ok", 1, "cleared", (int)cleared,
 			    "next", text_of(at));
-		memcpy(last, x.topic.p, x.topic.len); /* the topic goes with its message */
-		at = span_of(last, x.topic.len);
+		memcpy(last, x.v.topic.p, x.v.topic.len); /* the topic goes with its message */
+		at = span_of(last, x.v.topic.len);
 		if (!topic_match(filter, at))
 			continue;
 		retained_clear(at);

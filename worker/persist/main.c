@@ -60,6 +60,7 @@ stop(void)
 static void
 fini(void)
 {
+	(void)retained_save();
 	session_fini();
 	queue_fini();
 	sub_fini();

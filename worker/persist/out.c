@@ -3,10 +3,12 @@
 #include <stdlib.h>
 
 #include "shared/base/log.h"
+#include "worker/persist/store.h"
 
 #define KEEP 65536 /* bytes of a buffer that stay with an idle worker */
 
 struct answer { /* before each in the buffer; aligned to 8 */
+	uint64_t batch;
 	uint32_t len;
 	uint32_t type;
 };
@@ -15,6 +17,7 @@ static struct {
 	struct owed {
 		uint8_t *p;
 		size_t len, cap, sent;
+		bool is_stuck; /* one that is due found no room */
 	} to[SLOTS];
 } the;
 
@@ -50,7 +53,7 @@ out_answer(unsigned slot, unsigned type, const struct iovec *iov, int n)
 		o->p = p;
 		o->cap = cap;
 	}
-	a = (struct answer){ .len = (uint32_t)body, .type = type };
+	a = (struct answer){ .batch = store_batch(), .len = (uint32_t)body, .type = type };
 	p = o->p + o->len;
 	memcpy(p, &a, sizeof(a));
 	p += sizeof(a);
@@ -62,9 +65,22 @@ out_answer(unsigned slot, unsigned type, const struct iovec *iov, int n)
 	o->len += need;
 }
 
+/* What has been sent goes from the front of the buffer, seldom enough to cost little. */
+static void
+make_room(struct owed *o)
+{
+	if (o->sent < o->len / 2 || o->sent < KEEP)
+		return;
+	memmove(o->p, o->p + o->sent, o->len - o->sent);
+	o->len -= o->sent;
+	o->sent = 0;
+}
+
 void
 out_commit(void)
 {
+	uint64_t safe = store_safe();
+
 	for (unsigned slot = 0; slot < SLOTS; slot++) {
 		struct owed *o = &the.to[slot];
 		struct answer a;
@@ -75,13 +91,18 @@ out_commit(void)
 			struct iovec iov;
 
 			memcpy(&a, o->p + o->sent, sizeof(a));
+			if (a.batch > safe)
+				break;
 			iov = (struct iovec){ o->p + o->sent + sizeof(a), a.len };
-			if (mesh_send(self.mesh, slot, a.type, &iov, 1) == MESH_FULL)
+			o->is_stuck = mesh_send(self.mesh, slot, a.type, &iov, 1) == MESH_FULL;
+			if (o->is_stuck)
 				break; /* next turn */
 			o->sent += sizeof(a) + padded(a.len);
 		}
-		if (o->sent < o->len)
+		if (o->sent < o->len) {
+			make_room(o);
 			continue;
+		}
 		o->len = o->sent = 0;
 		if (o->cap > KEEP) {
 			free(o->p);
@@ -94,7 +115,7 @@ out_commit(void)
 bool
 out_is_clear(unsigned slot)
 {
-	return the.to[slot].len == 0 && mesh_is_open(self.mesh, slot) &&
+	return !the.to[slot].is_stuck && mesh_is_open(self.mesh, slot) &&
 	    !mesh_waits(self.mesh, slot);
 }
 

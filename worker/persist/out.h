@@ -1,10 +1,9 @@
 /*
  * out.h - records to workers: answers, which stand for something stored, and the rest
  *
- * An answer waits for the commit of the turn that it belongs to, and for room: it is never
- * dropped while its worker lives. What a worker can have unanswered bounds them. Everything else
- * is sent at once by out_send(), which the caller does only while out_is_clear(): so nothing
- * overtakes an answer to the same worker.
+ * An answer waits until the batch is safe that it stands for, and for room: it is never dropped
+ * while its worker lives, and overtakes no other. What a worker can have unanswered bounds them.
+ * Everything else is sent at once by out_send(), which the caller does only while out_is_clear().
  *
  * Runs in: persist's loop.
  */
@@ -14,8 +13,8 @@
 #include "shared/child/child.h"
 
 void out_answer(unsigned slot, unsigned type, const struct iovec *iov, int n);
-void out_commit(void);            /* what is stored is stored: answers may leave */
-bool out_is_clear(unsigned slot); /* no answer waits, nor anything for room in its ring */
+void out_commit(void);            /* answers whose batch is safe leave */
+bool out_is_clear(unsigned slot); /* no answer that is due, nor anything else, waits for room */
 void out_down(unsigned slot);     /* it died: nothing is owed any more */
 void out_fini(void);
 

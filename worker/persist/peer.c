@@ -6,6 +6,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "shared/base/clock.h"
 #include "shared/base/log.h"
 #include "worker/persist/out.h"
 #include "worker/persist/publish.h"
@@ -16,6 +17,7 @@
 
 #define LOST_MAX 20000 /* sessions looked at in a turn for those of a dead worker */
 #define POLL_NS 1000000
+#define AGAIN_MS 1000
 
 /* A worker that died: its sessions are let go when every peer has seen what they had published. */
 struct lost {
@@ -30,15 +32,21 @@ static struct {
 	struct peer {
 		uint32_t gen, ups;
 		bool up, registers; /* registers: it has not sent REGISTERED */
-		uint64_t read, released;
+		bool stored;        /* STOREs have been applied since the last batch */
+		uint64_t
+		    stored_before; /* STOREs up to this position are our predecessor's; 0: none */
+		/* Positions in its ring: applied; with the batch that is on its way; safe; given back. */
+		uint64_t read, writing, safe, released;
 	} peer[SLOTS];
 	struct lost *lost;
-	struct watch poll;
+	struct watch poll, disk;
+	struct timer again; /* the disk was full */
 	bool recovered, going, room;
-} the = { .poll.fd = -1 };
+} the = { .poll.fd = -1, .disk.fd = -1 };
 
 typedef int record_fn(unsigned slot, struct span body);
 static void arrived(unsigned slot);
+static int on_store(unsigned slot, struct span body);
 static int on_registered(unsigned slot, struct span body);
 static bool all_registered(void);
 static void recovered(void);
@@ -46,9 +54,12 @@ static void recovered_when_all(void);
 static bool lost_turn(void);
 static bool lost_waits(void);
 static void on_poll(struct watch *w, uint32_t events);
+static void on_disk(struct watch *w, uint32_t events);
+static void on_again(struct timer *t);
+static bool write_batch(void);
 
 static record_fn *const on_record[REC_TYPES] = {
-	[REC_STORE] = publish_store,
+	[REC_STORE] = on_store,
 	[REC_RELEASE] = publish_release,
 	[REC_CONNECT] = session_connect,
 	[REC_GONE] = session_gone,
@@ -73,6 +84,11 @@ peer_init(void)
 		close(fd);
 		return err;
 	}
+	timer_init(&the.again, on_again);
+	the.disk.fn = on_disk;
+	err = loop_add(self.loop, &the.disk, store_fd(), EPOLLIN);
+	if (err != 0)
+		return err;
 	mesh_hold(self.mesh);
 	return 0;
 }
@@ -86,13 +102,15 @@ peer_fini(void)
 	if (fd >= 0) {
 		loop_del(self.loop, &the.poll);
 		close(fd);
+		timer_del(&the.again);
 	}
+	loop_del(self.loop, &the.disk);
 	while ((l = the.lost) != NULL) {
 		the.lost = l->next;
 		free(l);
 	}
 	memset(&the, 0, sizeof(the));
-	the.poll.fd = -1;
+	the.poll.fd = the.disk.fd = -1;
 }
 
 bool
@@ -124,6 +142,17 @@ peer_record(void *arg, unsigned from, unsigned type, struct span body)
 	return on_record[type](from, body);
 }
 
+static int
+on_store(unsigned slot, struct span body)
+{
+	struct peer *p = &the.peer[slot];
+
+	if (p->stored_before > 0 && mesh_position(self.mesh, slot) <= p->stored_before)
+		return publish_stored_before(slot, body);
+	p->stored = true;
+	return publish_store(slot, body);
+}
+
 static void
 arrived(unsigned slot)
 {
@@ -137,6 +166,7 @@ arrived(unsigned slot)
 		.up = true,
 		.registers = !the.going,
 	};
+	p->stored_before = store_position(slot, p->gen);
 }
 
 void
@@ -210,10 +240,6 @@ recovered(void)
 {
 	if (directory_count() > 0 || self.birth.restarts > 0) {
 		log_notice("persist: workers have registered sessions=%zu", directory_count());
-		if (!store_is_durable())
-			log_warning("persist: was restarted with its store in memory: queued and "
-				    "retained messages, and sessions that were not connected, are "
-				    "lost");
 	}
 	the.recovered = true;
 	session_recovered();
@@ -292,20 +318,86 @@ peer_turn(void)
 	bool more = lost_turn();
 	struct itimerspec soon = { .it_value.tv_nsec = POLL_NS };
 
-	if (store_commit() != 0)
-		log_every(10, LOG_ERR, "persist: the store does not take what was written");
-	out_commit();
+	out_commit(); /* before what is delivered to whom it was granted */
 	more |= retained_turn();
 	more |= queue_turn();
-	store_commit();
-	interest_step(mesh_interest(self.mesh));
 	for (unsigned slot = 0; slot < SLOTS; slot++)
 		if (the.peer[slot].up)
 			the.peer[slot].read = mesh_position(self.mesh, slot);
+	more |= write_batch();
+	out_commit();
+	more |= store_turn();
+	interest_step(mesh_interest(self.mesh));
 	/* What we wait for happens in other processes, which don't tell. */
 	if (!more && (lost_waits() || retained_waits()))
 		timerfd_settime(the.poll.fd, 0, &soon, NULL);
 	return more;
+}
+
+/* What is applied from the rings is given back to them when it is safe. True: it is already. */
+static bool
+write_batch(void)
+{
+	bool is_safe; /* at once: `durability` is less than power */
+	int err = 0;
+
+	for (unsigned slot = 0; slot < SLOTS && err == 0; slot++) {
+		struct peer *p = &the.peer[slot];
+
+		if (p->up && p->stored)
+			err = store_position_put(slot, p->gen, p->read);
+	}
+	if (err == 0)
+		err = retained_save();
+	if (err == 0)
+		err = store_write();
+	if (err == -EIO) {
+		log_err("persist: the store is broken, and ends");
+		child_exit(1);
+		return false;
+	}
+	if (err == -EAGAIN)
+		return false;
+	if (err < 0) {
+		log_every(10, LOG_ERR,
+		    "persist: not written, nothing is acknowledged that has to be on disk: %s",
+		    strerror(-err));
+		timer_set(loop_timers(self.loop), &the.again, clock_ms() + AGAIN_MS);
+		return false;
+	}
+	is_safe = store_safe() + 1 >= store_batch();
+	for (unsigned slot = 0; slot < SLOTS; slot++) {
+		struct peer *p = &the.peer[slot];
+
+		p->stored = false;
+		p->writing = p->read;
+		if (err == 0 || is_safe)
+			p->safe = p->writing;
+	}
+	if (err == 1 && is_safe)
+		queue_synced();
+	return err == 1 && is_safe;
+}
+
+static void
+on_disk(struct watch *w, uint32_t events)
+{
+	(void)w;
+	(void)events;
+	if (store_synced() != 0) {
+		log_err("persist: the disk did not take what was written");
+		child_exit(1);
+		return;
+	}
+	for (unsigned slot = 0; slot < SLOTS; slot++)
+		the.peer[slot].safe = the.peer[slot].writing;
+	queue_synced();
+}
+
+static void
+on_again(struct timer *t)
+{
+	(void)t; /* the turn itself is what it is for */
 }
 
 bool
@@ -317,10 +409,10 @@ peer_after_flush(void)
 	for (unsigned slot = 0; slot < SLOTS; slot++) {
 		struct peer *p = &the.peer[slot];
 
-		if (!p->up || p->read == p->released)
+		if (!p->up || p->safe <= p->released)
 			continue;
-		mesh_release(self.mesh, slot, p->read);
-		p->released = p->read;
+		mesh_release(self.mesh, slot, p->safe);
+		p->released = p->safe;
 	}
 	return more;
 }

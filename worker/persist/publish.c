@@ -8,6 +8,7 @@
 #include "worker/persist/peer.h"
 #include "worker/persist/retained.h"
 #include "worker/persist/share.h"
+#include "worker/persist/store.h"
 
 #define IDS_MAX 64      /* subscription identifiers of one delivery */
 #define GROUPS_MAX 256  /* groups of one process that match one topic */
@@ -38,9 +39,9 @@ static struct {
 static void
 find_targets(const struct msg_view *v, const struct topic_hash *t, const struct session *from);
 static bool would_reject(const struct msg_view *v);
-static enum queued give_targets(const struct msg_view *v, uint64_t *msg, bool *matched);
-static void own_to_workers(const struct msg_view *v, const struct topic_hash *t,
-    const struct session *publisher, uint64_t *msg);
+static enum queued give_targets(struct store_msg *m, bool *matched);
+static void
+own_to_workers(struct store_msg *m, const struct topic_hash *t, const struct session *publisher);
 
 static void
 answer(unsigned slot, unsigned type, uint64_t token, uint8_t reason, uint8_t flags)
@@ -68,8 +69,8 @@ publish_store(unsigned slot, struct span body)
 	struct rec_store rec;
 	struct span groups;
 	struct topic_hash t;
+	struct store_msg m;
 	struct msg_view v;
-	uint64_t msg = 0;
 	uint8_t reason = MQTT_SUCCESS, flags = 0;
 	bool matched = false;
 
@@ -96,6 +97,7 @@ publish_store(unsigned slot, struct span body)
 	 */
 	if (((rec.want & STORE_DURABLE) && rec.m.plain) || (rec.want & STORE_RETAIN))
 		find_targets(&v, &t, from);
+	store_msg_init(&m, &v, the.ntargets + rec.m.ngroups);
 	if (self.conf.queue_drop == DROP_reject && would_reject(&v)) {
 		reason = MQTT_QUOTA_EXCEEDED;
 		count(CNT_dropped__queue_full);
@@ -107,7 +109,7 @@ publish_store(unsigned slot, struct span body)
 		reason = MQTT_QUOTA_EXCEEDED;
 		goto out;
 	}
-	if (give_targets(&v, &msg, &matched) == QUEUE_NO_MEMORY)
+	if (give_targets(&m, &matched) == QUEUE_NO_MEMORY)
 		reason = MQTT_QUOTA_EXCEEDED;
 	for (size_t i = 0; (rec.want & STORE_DURABLE) && i < rec.m.ngroups; i++) {
 		struct subnode *n;
@@ -119,7 +121,7 @@ publish_store(unsigned slot, struct span body)
 			count(CNT_dropped__no_member);
 			continue;
 		}
-		switch (share_give(n, &v, &t, from, rec.m.hops, &msg)) {
+		switch (share_give(n, &m, &t, from, rec.m.hops)) {
 		case QUEUE_OK:
 			matched = true;
 			break;
@@ -133,7 +135,7 @@ publish_store(unsigned slot, struct span body)
 		}
 	}
 	if (rec.want & STORE_RETAIN) {
-		enum mqtt_reason kept = retained_update(&v, &msg);
+		enum mqtt_reason kept = retained_update(&v);
 
 		if (kept != MQTT_OK)
 			reason = (uint8_t)kept;
@@ -142,11 +144,22 @@ publish_store(unsigned slot, struct span body)
 	if (reason >= 0x80 && (rec.want & STORE_QOS2))
 		store_rxid_del(from->number, rec.packet_id);
 out:
-	if (msg != 0)
-		store_msg_unref(msg);
+	store_msg_fini(&m);
 	flags |= matched ? STORED_MATCHED : 0;
 	if (rec.want & STORE_ANSWER)
 		answer(slot, REC_STORED, rec.token, reason, flags);
+	return 0;
+}
+
+int
+publish_stored_before(unsigned slot, struct span body)
+{
+	struct rec_store rec;
+
+	if (!rec_take(&body, &rec, sizeof(rec)))
+		return -EPROTO;
+	if (rec.want & STORE_ANSWER)
+		answer(slot, REC_STORED, rec.token, MQTT_SUCCESS, STORED_MATCHED);
 	return 0;
 }
 
@@ -168,18 +181,18 @@ void
 publish_own(const struct msg_view *v, const struct session *publisher)
 {
 	struct topic_hash t;
-	uint64_t msg = 0;
+	struct store_msg m;
 	bool matched;
 
 	topic_hash(&self.key, v->topic, &t);
 	the.ntargets = the.nids = 0;
 	find_targets(v, &t, publisher);
-	give_targets(v, &msg, &matched);
+	store_msg_init(&m, v, the.ntargets);
+	give_targets(&m, &matched);
 	if (v->retain)
-		retained_update(v, &msg);
-	own_to_workers(v, &t, publisher, &msg);
-	if (msg != 0)
-		store_msg_unref(msg);
+		retained_update(v);
+	own_to_workers(&m, &t, publisher);
+	store_msg_fini(&m);
 }
 
 void
@@ -283,20 +296,20 @@ is_ours(const struct target *x, uint8_t qos)
 static bool
 would_reject(const struct msg_view *v)
 {
-	size_t size = sizeof(struct msg) + v->topic.len + v->props.len + v->payload.len;
-
 	for (size_t i = 0; i < the.ntargets; i++) {
 		const struct target *x = &the.target[i];
 
-		if (is_ours(x, effective_qos(v, x)) && !queue_has_room(x->durable, size))
+		if (is_ours(x, effective_qos(v, x)) &&
+		    !queue_has_room(x->durable, msg_view_size(v)))
 			return true;
 	}
 	return false;
 }
 
 static enum queued
-give_targets(const struct msg_view *v, uint64_t *msg, bool *matched)
+give_targets(struct store_msg *m, bool *matched)
 {
+	const struct msg_view *v = &m->v;
 	enum queued result = QUEUE_OK;
 	uint32_t ids[IDS_MAX];
 
@@ -304,8 +317,8 @@ give_targets(const struct msg_view *v, uint64_t *msg, bool *matched)
 	for (size_t i = 0; i < the.ntargets; i++) {
 		const struct target *x = &the.target[i];
 		struct queue_item item = {
-			.subids = ids,
-			.nsubids = x->nids,
+			.msg = m,
+			.subids = span_of(ids, x->nids * sizeof(ids[0])),
 			.qos = effective_qos(v, x),
 			.retain = v->retain && x->as_published,
 		};
@@ -313,11 +326,6 @@ give_targets(const struct msg_view *v, uint64_t *msg, bool *matched)
 
 		if (!is_ours(x, item.qos))
 			continue;
-		if (*msg == 0 && store_msg_new(v, msg) != 0) {
-			count(CNT_dropped__no_memory);
-			return QUEUE_NO_MEMORY;
-		}
-		item.msg = *msg;
 		for (unsigned k = x->nids; k-- > 0; at = the.id[at].before)
 			ids[k] = the.id[at].id;
 		switch (queue_add(x->durable, &item)) {
@@ -351,16 +359,16 @@ by_group(const void *a, const void *b)
  * once. Answers how many, in the.hit.
  */
 static size_t
-pick_groups(const struct msg_view *v, const struct topic_hash *t, const struct session *publisher,
-    uint64_t *msg)
+pick_groups(struct store_msg *m, const struct topic_hash *t, const struct session *publisher)
 {
+	const struct msg_view *v = &m->v;
 	struct subnode **node;
 	size_t n = sub_match(v->topic, t, &node), nhits = 0, picked = 0;
 	bool durable = v->qos > 0 || self.conf.upgrade_outgoing_qos;
 
 	for (size_t i = 0; durable && i < n; i++)
 		if (node[i]->group != NULL && node[i]->nshown > 0)
-			share_give(node[i], v, t, publisher, 0, msg);
+			share_give(node[i], m, t, publisher, 0);
 	for (unsigned slot = 0; slot < SLOT_MQTT_MAX; slot++) {
 		const struct segment *seg = peer_is_up(slot) ? mesh_peer(self.mesh, slot) : NULL;
 		struct interest_hit hit[GROUPS_MAX];
@@ -395,10 +403,10 @@ pick_groups(const struct msg_view *v, const struct topic_hash *t, const struct s
 }
 
 static void
-own_to_workers(const struct msg_view *v, const struct topic_hash *t,
-    const struct session *publisher, uint64_t *msg)
+own_to_workers(struct store_msg *m, const struct topic_hash *t, const struct session *publisher)
 {
-	size_t picked = pick_groups(v, t, publisher, msg);
+	const struct msg_view *v = &m->v;
+	size_t picked = pick_groups(m, t, publisher);
 
 	for (unsigned slot = 0; slot < SLOT_MQTT_MAX; slot++) {
 		const struct segment *seg = peer_is_up(slot) ? mesh_peer(self.mesh, slot) : NULL;

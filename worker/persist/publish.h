@@ -9,7 +9,9 @@
 #include "shared/child/child.h"
 #include "worker/persist/directory.h"
 
-int publish_store(unsigned slot, struct span body);   /* REC_STORE; -EPROTO */
+int publish_store(unsigned slot, struct span body); /* REC_STORE; -EPROTO */
+/* The same, when our predecessor had stored it and died before it could say so. */
+int publish_stored_before(unsigned slot, struct span body);
 int publish_release(unsigned slot, struct span body); /* REC_RELEASE; -EPROTO */
 /*
  * A message of ours, a will or $SYS: to durable sessions, the retained store, and all workers

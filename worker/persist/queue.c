@@ -1,6 +1,7 @@
 #include "worker/persist/queue.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "shared/base/clock.h"
@@ -12,6 +13,7 @@
 #define SEND_MAX 256  /* deliveries of one session in a turn, then others have theirs */
 #define BURY_MAX 1000 /* entries of ended sessions dropped in a turn */
 #define HEAD_MAX 1000 /* expired entries dropped in a turn of the timer */
+#define LOAD_MS 1000
 #define IDS UINT64_C(65535)
 
 struct grave {
@@ -20,9 +22,12 @@ struct grave {
 	bool move; /* entries of shared subscriptions go to another member */
 };
 
+enum sending { SENDING_DONE, SENDING_MORE, SENDING_WAITS }; /* WAITS: for a batch to be safe */
+
 static struct {
 	struct list ready;          /* sessions with something to send */
 	struct list stalled[SLOTS]; /* the same, whose worker's ring is full */
+	struct list unsafe;         /* the same, whose next is not on disk yet */
 	struct grave *graves;
 	bool is_open;
 } the;
@@ -30,8 +35,8 @@ static struct {
 static uint16_t packet_id(uint64_t seq);
 static bool id_is_taken(struct durable *d, uint64_t seq);
 static void entry_del(struct durable *d, const struct store_entry *e);
-static bool send_some(struct durable *d);
-static bool send_entry(struct durable *d, struct store_entry *e);
+static enum sending send_some(struct durable *d);
+static bool send_entry(struct durable *d, const struct store_entry *e);
 static bool drop_waiting(struct durable *d);
 static void head_arm(struct durable *d);
 static void on_head(struct timer *t);
@@ -43,25 +48,48 @@ lists_open(void)
 	if (the.is_open)
 		return;
 	list_init(&the.ready);
+	list_init(&the.unsafe);
 	for (unsigned i = 0; i < SLOTS; i++)
 		list_init(&the.stalled[i]);
 	the.is_open = true;
 }
 
 void
-queue_init(struct durable *d, struct session *s)
+queue_init(struct durable *d, struct session *s, uint64_t queue_id)
 {
 	lists_open();
-	*d = (struct durable){ .session = s, .next_seq = 1 };
+	*d = (struct durable){ .session = s, .queue_id = queue_id };
 	list_init(&d->subs);
 	list_init(&d->ready);
 	timer_init(&d->head, on_head);
 }
 
-uint32_t
+void
+queue_load(struct durable *d)
+{
+	if (d->queue == NULL && store_queue_open(d->queue_id, &d->queue) != 0) {
+		count(CNT_dropped__no_memory);
+		return;
+	}
+	count_add(CNT_queued, d->queue->entries);
+	count_add(CNT_queued_bytes, d->queue->bytes);
+	/* Whether the first of them expires is looked up later: not before READY, for each of many. */
+	if (d->queue->entries > 0)
+		timer_set(loop_timers(self.loop), &d->head, clock_ms() + LOAD_MS);
+}
+
+uint64_t
+queue_entries(const struct durable *d)
+{
+	return d->queue != NULL ? d->queue->entries : 0;
+}
+
+uint64_t
 queue_waiting(const struct durable *d)
 {
-	return d->entries - d->used;
+	uint64_t n = queue_entries(d);
+
+	return n > d->used ? n - d->used : 0;
 }
 
 bool
@@ -70,36 +98,34 @@ queue_has_room(const struct durable *d, size_t size)
 	const struct conf *c = &self.conf;
 
 	return (c->queue_max_messages == 0 || queue_waiting(d) < c->queue_max_messages) &&
-	    (c->queue_max_bytes == 0 || d->bytes + size <= c->queue_max_bytes);
+	    (c->queue_max_bytes == 0 || d->queue == NULL ||
+		d->queue->bytes + size <= c->queue_max_bytes);
 }
 
 bool
 queue_can_send(const struct durable *d)
 {
-	return d->session->state == SESSION_ONLINE && d->entries < d->window;
+	return d->session->state == SESSION_ONLINE && queue_entries(d) < d->window;
 }
 
 enum queued
 queue_add(struct durable *d, const struct queue_item *item)
 {
-	const struct msg *m = store_msg_get(item->msg);
+	const struct msg_view *v = &item->msg->v;
 	struct store_entry e = {
-		.msg = item->msg,
 		.group = item->group,
 		.subids = item->subids,
-		.nsubids = item->nsubids,
+		.size = (uint32_t)msg_view_size(v),
 		.qos = item->qos,
 		.retain = item->retain,
-		.state = ENTRY_QUEUED,
 	};
 
-	if (m == NULL || (d->queue == NULL && store_queue_open(d->session->number, &d->queue) != 0))
+	if (d->queue == NULL && store_queue_open(d->queue_id, &d->queue) != 0)
 		goto no_memory;
-	e.size = (uint32_t)msg_size(m);
-	if (m->has_expiry)
-		e.expires_ms = m->publish_ms + m->expiry * UINT64_C(1000);
+	if (v->has_expiry)
+		e.expires_ms = v->publish_ms + v->expiry * UINT64_C(1000);
 	while (!queue_has_room(d, e.size)) {
-		log_every(10, LOG_WARNING, "queue: full, messages dropped id=%s waiting=%u",
+		log_every(10, LOG_WARNING, "queue: full, messages dropped id=%s waiting=%" PRIu64,
 		    log_esc(session_id(d->session)), queue_waiting(d));
 		if (self.conf.queue_drop != DROP_oldest || !drop_waiting(d)) {
 			count(CNT_dropped__queue_full);
@@ -108,17 +134,11 @@ queue_add(struct durable *d, const struct queue_item *item)
 		count(CNT_dropped__queue_full);
 	}
 	/* An identifier that is under way is passed over. */
-	while (id_is_taken(d, d->next_seq))
-		d->next_seq++;
-	e.seq = d->next_seq;
-	store_msg_ref(e.msg);
-	if (store_entry_add(d->queue, &e) != 0) {
-		store_msg_unref(e.msg);
+	e.seq = d->queue->next_seq;
+	while (id_is_taken(d, e.seq))
+		e.seq++;
+	if (store_entry_add(d->queue, &e, item->msg) != 0)
 		goto no_memory;
-	}
-	d->next_seq++;
-	d->entries++;
-	d->bytes += e.size;
 	count_add(CNT_queued, 1);
 	count_add(CNT_queued_bytes, e.size);
 	if (e.expires_ms != 0 && !timer_is_set(&d->head))
@@ -135,6 +155,23 @@ queue_begin(struct durable *d)
 {
 	d->cursor = 0;
 	d->used = 0;
+	d->since = store_batch();
+	queue_ready(d);
+}
+
+void
+queue_go_on(struct durable *d, uint64_t seq)
+{
+	struct store_entry e = { .seq = 0 };
+
+	if (d->queue == NULL && store_queue_open(d->queue_id, &d->queue) != 0) {
+		count(CNT_dropped__no_memory);
+		return;
+	}
+	while (d->used < d->window && store_entry_next(d->queue, e.seq, &e) && e.seq <= seq)
+		d->used++;
+	d->cursor = seq;
+	store_queue_sent(d->queue, seq);
 	queue_ready(d);
 }
 
@@ -151,7 +188,7 @@ queue_ready(struct durable *d)
 {
 	if (d->is_ready || d->session->state != SESSION_ONLINE)
 		return;
-	if (d->entries == d->used && d->ngroups == 0)
+	if (queue_waiting(d) == 0 && d->ngroups == 0)
 		return;
 	d->is_ready = true;
 	list_add_tail(&the.ready, &d->ready);
@@ -182,7 +219,7 @@ queue_acked(struct durable *d, const struct rec_acked *r)
 			break;
 		}
 		if (e.state == ENTRY_SENT)
-			store_entry_state(d->queue, e.seq, ENTRY_RELEASED);
+			(void)store_entry_release(d->queue, &e);
 		{
 			struct rec_deliver rec = {
 				.epoch = d->session->epoch,
@@ -208,20 +245,36 @@ queue_acked(struct durable *d, const struct rec_acked *r)
 }
 
 void
-queue_bury(struct store_queue **q, bool move)
+queue_bury(uint64_t id, struct store_queue **q, bool move)
 {
 	struct grave *g;
 
-	if (*q == NULL)
+	if (*q == NULL && store_queue_open(id, q) != 0)
 		return;
+	if ((*q)->entries == 0) {
+		store_queue_del(q);
+		return;
+	}
 	g = malloc(sizeof(*g));
-	if (g == NULL) {
+	if (g == NULL) { /* found again after a restart */
 		store_queue_close(q);
 		return;
 	}
 	*g = (struct grave){ .next = the.graves, .queue = *q, .move = move };
 	the.graves = g;
 	*q = NULL;
+}
+
+void
+queue_bury_orphan(uint64_t id)
+{
+	struct store_queue *q;
+
+	if (store_queue_open(id, &q) != 0)
+		return;
+	count_add(CNT_queued, q->entries);
+	count_add(CNT_queued_bytes, q->bytes);
+	queue_bury(id, &q, true);
 }
 
 /* All of one list to the end of another. */
@@ -256,15 +309,30 @@ queue_turn(void)
 		list_del(&d->ready);
 		if (!out_is_clear(d->session->slot)) {
 			list_add_tail(&the.stalled[d->session->slot], &d->ready);
-		} else if (send_some(d)) {
+			continue;
+		}
+		switch (send_some(d)) {
+		case SENDING_MORE:
 			list_add_tail(&again, &d->ready);
 			more = true;
-		} else {
+			break;
+		case SENDING_WAITS:
+			list_add_tail(&the.unsafe, &d->ready);
+			break;
+		case SENDING_DONE:
 			d->is_ready = false;
+			break;
 		}
 	}
 	list_move(&again, &the.ready);
 	return bury_some() || more || !list_is_empty(&the.ready);
+}
+
+void
+queue_synced(void)
+{
+	lists_open();
+	list_move(&the.unsafe, &the.ready);
 }
 
 void
@@ -306,16 +374,22 @@ packet_id(uint64_t seq)
 static bool
 id_is_taken(struct durable *d, uint64_t seq)
 {
-	struct store_entry e;
+	const struct store_queue *q = d->queue;
+	struct store_entry other;
+	uint64_t at = seq - IDS, steps;
 
-	if (seq <= IDS || !store_entry_next(d->queue, 0, &e))
+	if (seq <= IDS || q->entries == 0)
 		return false;
-	for (uint64_t s = seq - IDS; s >= e.seq; s -= IDS) {
-		struct store_entry other;
-
-		if (store_entry_get(d->queue, s, &other) && other.state != ENTRY_QUEUED)
+	if (at > q->sent) { /* only what has been handed out holds one */
+		steps = (at - q->sent + IDS - 1) / IDS;
+		if (steps >= (at + IDS - 1) / IDS)
+			return false;
+		at -= steps * IDS;
+	}
+	for (; at >= q->first; at -= IDS) {
+		if (store_entry_get(d->queue, at, &other) && other.state != ENTRY_QUEUED)
 			return true;
-		if (s <= IDS)
+		if (at <= IDS)
 			break;
 	}
 	return false;
@@ -324,13 +398,14 @@ id_is_taken(struct durable *d, uint64_t seq)
 static void
 entry_del(struct durable *d, const struct store_entry *e)
 {
-	if (store_entry_del(d->queue, e->seq) != 0)
+	uint64_t seq = e->seq;
+	uint32_t size = e->size;
+
+	if (store_entry_del(d->queue, e) != 0)
 		return;
-	d->entries--;
-	d->bytes -= e->size;
 	count_sub(CNT_queued, 1);
-	count_sub(CNT_queued_bytes, e->size);
-	if (e->seq <= d->cursor && d->used > 0 && d->session->state != SESSION_OFFLINE)
+	count_sub(CNT_queued_bytes, size);
+	if (seq <= d->cursor && d->used > 0 && d->session->state != SESSION_OFFLINE)
 		d->used--;
 }
 
@@ -357,18 +432,19 @@ is_expired(const struct store_entry *e)
 	return e->expires_ms != 0 && e->expires_ms <= clock_wall_ms() && e->state == ENTRY_QUEUED;
 }
 
-/* True: there is more, and it could go. */
-static bool
+static enum sending
 send_some(struct durable *d)
 {
 	struct store_entry e;
 
+	if (d->since > store_safe())
+		return SENDING_WAITS;
 	for (unsigned n = 0; n < SEND_MAX; n++) {
 		if (d->session->state != SESSION_ONLINE || d->used >= d->window)
-			return false;
+			return SENDING_DONE;
 		if (d->queue == NULL || !store_entry_next(d->queue, d->cursor, &e)) {
 			if (d->ngroups == 0 || !share_fetch(d))
-				return false;
+				return SENDING_DONE;
 			continue;
 		}
 		if (is_expired(&e)) {
@@ -377,18 +453,19 @@ send_some(struct durable *d)
 			continue;
 		}
 		if (e.state == ENTRY_QUEUED && e.qos > 0 && id_is_taken(d, e.seq))
-			return false; /* an acknowledgement goes on with it */
-		if (!out_is_clear(d->session->slot))
-			return true;
-		if (!send_entry(d, &e))
-			return true;
+			return SENDING_DONE; /* an acknowledgement goes on with it */
+		/* A QoS 2 message that might be forgotten and come again must not have been seen. */
+		if (e.qos == 2 && !store_entry_is_safe(d->queue, e.seq))
+			return SENDING_WAITS;
+		if (!out_is_clear(d->session->slot) || !send_entry(d, &e))
+			return SENDING_MORE;
 	}
-	return true;
+	return SENDING_MORE;
 }
 
 /* False: no room, not sent. */
 static bool
-send_entry(struct durable *d, struct store_entry *e)
+send_entry(struct durable *d, const struct store_entry *e)
 {
 	struct rec_deliver rec = {
 		.epoch = d->session->epoch,
@@ -396,8 +473,7 @@ send_entry(struct durable *d, struct store_entry *e)
 		.handle = d->session->handle,
 		.packet_id = e->qos > 0 ? packet_id(e->seq) : 0,
 	};
-	const struct msg *m;
-	struct msg_view v;
+	struct msg_view v = e->msg.v;
 
 	if (e->state == ENTRY_RELEASED) {
 		rec.what = DELIVER_PUBREL;
@@ -408,12 +484,6 @@ send_entry(struct durable *d, struct store_entry *e)
 		d->used++;
 		return true;
 	}
-	m = store_msg_get(e->msg);
-	if (m == NULL) { /* the store has said why */
-		entry_del(d, e);
-		return true;
-	}
-	v = msg_view(m);
 	v.qos = e->qos;
 	v.retain = e->retain;
 	/*
@@ -421,23 +491,20 @@ send_entry(struct durable *d, struct store_entry *e)
 	 */
 	if (e->state == ENTRY_SENT && v.has_expiry && e->expires_ms <= clock_wall_ms())
 		v.expiry = (uint32_t)((clock_wall_ms() - v.publish_ms) / 1000 + 1);
-	rec.nsubids = e->nsubids;
+	rec.nsubids = (uint16_t)(e->subids.len / sizeof(uint32_t));
 	rec.m = rec_msg_of(&v, 0, true);
 	if (e->state == ENTRY_SENT)
 		rec.m.flags |= REC_DUP;
-	if (out_message(d->session->slot, REC_DELIVER, span_of(&rec, sizeof(rec)),
-		span_of(e->subids, e->nsubids * sizeof(e->subids[0])), &v) >= MESH_FULL)
+	if (out_message(d->session->slot, REC_DELIVER, span_of(&rec, sizeof(rec)), e->subids, &v) >=
+	    MESH_FULL)
 		return false;
 	count(CNT_delivers);
 	d->cursor = e->seq;
-	if (e->qos == 0) {
-		d->used++;
-		entry_del(d, e);
-		return true;
-	}
 	d->used++;
-	if (e->state == ENTRY_QUEUED)
-		store_entry_state(d->queue, e->seq, ENTRY_SENT);
+	if (e->qos == 0)
+		entry_del(d, e);
+	else
+		store_queue_sent(d->queue, e->seq);
 	return true;
 }
 
@@ -494,7 +561,7 @@ bury_some(void)
 	for (unsigned n = 0; n < BURY_MAX && (g = the.graves) != NULL; n++) {
 		if (!store_entry_next(g->queue, 0, &e)) {
 			the.graves = g->next;
-			store_queue_close(&g->queue);
+			store_queue_del(&g->queue);
 			free(g);
 			continue;
 		}
@@ -504,7 +571,7 @@ bury_some(void)
 			count(CNT_dropped__session_end);
 		count_sub(CNT_queued, 1);
 		count_sub(CNT_queued_bytes, e.size);
-		store_entry_del(g->queue, e.seq);
+		store_entry_del(g->queue, &e);
 	}
 	return the.graves != NULL;
 }

@@ -20,10 +20,12 @@
 
 struct durable { /* what only a session that outlives its connection has */
 	struct session *session;
-	struct store_queue *queue; /* NULL: nothing was ever queued */
-	uint64_t next_seq, cursor;
-	uint64_t bytes;          /* of all entries */
-	uint32_t entries, used;  /* used: under way in this connection */
+	struct store_queue *queue; /* NULL: not open, nothing is in it */
+	uint64_t queue_id;
+	uint64_t cursor;
+	uint64_t left_ms;        /* wall clock; 0: connected */
+	uint64_t since;          /* the batch of its grant: nothing is delivered before */
+	uint32_t used;           /* under way in this connection */
 	uint32_t expiry;         /* seconds; MQTT_EXPIRY_NEVER */
 	uint32_t nsubs, ngroups; /* ngroups: subscriptions that are shared */
 	uint64_t mark;           /* publish.c: merging overlapping subscriptions */
@@ -37,36 +39,41 @@ struct durable { /* what only a session that outlives its connection has */
 };
 
 struct queue_item {
-	uint64_t msg; /* borrowed: the queue takes a reference of its own */
-	uint64_t group;
-	const uint32_t *subids;
-	uint16_t nsubids;
+	struct store_msg *msg;
+	struct span subids; /* u32 each */
+	uint32_t group;     /* number of the shared subscription; 0: none */
 	uint8_t qos;
 	bool retain;
 };
 
 enum queued { QUEUE_OK, QUEUE_FULL, QUEUE_NO_MEMORY };
 
-void queue_init(struct durable *d, struct session *s);
+void queue_init(struct durable *d, struct session *s, uint64_t queue_id);
+void queue_load(struct durable *d); /* after a restart: its queue is there */
 /* queue_drop decides which message goes when it is full; QUEUE_FULL: this one. */
 enum queued queue_add(struct durable *d, const struct queue_item *item);
 bool queue_has_room(
     const struct durable *d, size_t size); /* as queue_max_messages and queue_max_bytes are */
 bool queue_can_send(
     const struct durable *d); /* connected, with room in the window for one more than what waits */
-uint32_t queue_waiting(const struct durable *d);
-void queue_begin(struct durable *d); /* granted: from the first entry again */
-void queue_pause(struct durable *d); /* not connected any more */
-void queue_ready(struct durable *d); /* may have something to send */
+uint64_t queue_entries(const struct durable *d);
+uint64_t queue_waiting(const struct durable *d);
+void queue_begin(struct durable *d); /* granted in this batch: from the first entry again */
+/* The connection outlived our predecessor, from whom it has had all up to seq: behind that. */
+void queue_go_on(struct durable *d, uint64_t seq);
+void queue_pause(struct durable *d);                           /* not connected any more */
+void queue_ready(struct durable *d);                           /* may have something to send */
 int queue_acked(struct durable *d, const struct rec_acked *r); /* -EPROTO: can't be */
 
 /*
- * Takes the queue off the session, which has ended: its entries go in slices, those of shared
- * subscriptions that may move to another member. For groups too.
+ * The queue of a session, or group, that has ended: its entries go in slices, those of shared
+ * subscriptions that may move to another member.
  */
-void queue_bury(struct store_queue **q, bool move);
+void queue_bury(uint64_t id, struct store_queue **q, bool move);
+void queue_bury_orphan(uint64_t id); /* one that the store has, of a session that had ended */
 
-bool queue_turn(void); /* true: there is more to do */
+bool queue_turn(void);   /* true: there is more to do */
+void queue_synced(void); /* more is safe than before */
 void queue_down(unsigned slot);
 void queue_fini(void);
 

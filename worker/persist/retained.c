@@ -50,6 +50,7 @@ static struct {
 	struct list gets;
 	struct fence *fence; /* of this turn */
 	uint64_t seq, expiring, turn;
+	bool is_changed; /* what is counted of all of them */
 	struct timer sweep;
 	uint8_t *sweep_at;
 	size_t sweep_len;
@@ -66,8 +67,18 @@ static bool fence_is_passed(struct fence *f);
 int
 retained_init(void)
 {
+	uint64_t n;
+
 	list_init(&the.gets);
 	timer_init(&the.sweep, on_sweep);
+	/* Above all of the time before: nobody makes so many updates a millisecond. */
+	the.seq = clock_wall_ms() << 10;
+	if (store_meta_get("retained", &n))
+		count_set(CNT_retained, n);
+	if (store_meta_get("retained_bytes", &n))
+		count_set(CNT_retained_bytes, n);
+	if (store_meta_get("retained_expiring", &the.expiring) && the.expiring > 0)
+		timer_set(loop_timers(self.loop), &the.sweep, clock_ms() + SWEEP_MS);
 	return 0;
 }
 
@@ -88,12 +99,6 @@ retained_fini(void)
 	the.expiring = 0;
 }
 
-uint64_t
-retained_seq(void)
-{
-	return the.seq;
-}
-
 /* $SYS is ours: the limits are for what clients leave. */
 static bool
 is_counted(struct span topic)
@@ -107,14 +112,34 @@ now_retained(enum counter c)
 	return atomic_load_explicit(&counters[c], memory_order_relaxed);
 }
 
-enum mqtt_reason
-retained_update(const struct msg_view *v, uint64_t *msg)
+int
+retained_save(void)
 {
-	size_t size = sizeof(struct msg) + v->topic.len + v->props.len + v->payload.len,
-	       old_size = 0;
+	int err = 0;
+
+	if (!the.is_changed)
+		return 0;
+	err = store_meta_put("retained", now_retained(CNT_retained));
+	if (err == 0)
+		err = store_meta_put("retained_bytes", now_retained(CNT_retained_bytes));
+	if (err == 0)
+		err = store_meta_put("retained_expiring", the.expiring);
+	the.is_changed = err != 0;
+	return err;
+}
+
+uint64_t
+retained_seq(void)
+{
+	return the.seq;
+}
+
+enum mqtt_reason
+retained_update(const struct msg_view *v)
+{
+	size_t size = msg_view_size(v), old_size = 0;
 	bool counted = is_counted(v->topic), replaces, old_expiry = false;
 	struct store_retained old;
-	const struct msg *m;
 
 	replaces = store_retained_get(v->topic, &old);
 	if (v->payload.len == 0) {
@@ -123,9 +148,9 @@ retained_update(const struct msg_view *v, uint64_t *msg)
 			forget(&old);
 		return MQTT_OK;
 	}
-	if (replaces && (m = store_msg_get(old.msg)) != NULL) {
-		old_size = msg_size(m);
-		old_expiry = m->has_expiry;
+	if (replaces) {
+		old_size = msg_view_size(&old.v);
+		old_expiry = old.v.has_expiry;
 	}
 	if (counted &&
 	    ((!replaces && self.conf.retained_max_messages > 0 &&
@@ -137,14 +162,12 @@ retained_update(const struct msg_view *v, uint64_t *msg)
 		log_every(10, LOG_WARNING, "retained: full, not kept topic=%s", log_esc(v->topic));
 		return MQTT_QUOTA_EXCEEDED;
 	}
-	if ((*msg == 0 && store_msg_new(v, msg) != 0) ||
-	    store_retained_put(v->topic, *msg, the.seq + 1) != 0) {
+	if (store_retained_put(v, the.seq + 1) != 0) {
 		count(CNT_dropped__no_memory);
 		return MQTT_QUOTA_EXCEEDED;
 	}
 	the.seq++;
-	if ((m = store_msg_get(*msg)) != NULL)
-		size = msg_size(m);
+	the.is_changed |= counted;
 	the.expiring += v->has_expiry;
 	the.expiring -= old_expiry;
 	if (counted) {
@@ -171,33 +194,22 @@ retained_clear(struct span topic)
 static void
 forget(const struct store_retained *r)
 {
-	const struct msg *m = store_msg_get(r->msg);
-
-	if (m != NULL)
-		the.expiring -= m->has_expiry;
-	if (is_counted(r->topic)) {
+	the.expiring -= r->v.has_expiry;
+	if (is_counted(r->v.topic)) {
 		count_sub(CNT_retained, 1);
-		if (m != NULL)
-			count_sub(CNT_retained_bytes, msg_size(m));
+		count_sub(CNT_retained_bytes, msg_view_size(&r->v));
+		the.is_changed = true;
 	}
-	store_retained_del(r->topic);
+	store_retained_del(r->v.topic);
 }
 
 /* True: it was, and is gone. */
 static bool
 forget_expired(const struct store_retained *r)
 {
-	const struct msg *m = store_msg_get(r->msg);
-	struct msg_view v;
-
-	if (m != NULL && !m->has_expiry)
+	if (!msg_is_expired(&r->v, clock_wall_ms()))
 		return false;
-	if (m != NULL) {
-		v = msg_view(m);
-		if (!msg_is_expired(&v, clock_wall_ms()))
-			return false;
-		count(CNT_dropped__expired);
-	}
+	count(CNT_dropped__expired);
 	forget(r);
 	return true;
 }
@@ -225,7 +237,7 @@ on_sweep(struct timer *t)
 			the.sweep_len = 0; /* from the start next time */
 			break;
 		}
-		if (!keep_topic(&the.sweep_at, &the.sweep_len, r.topic))
+		if (!keep_topic(&the.sweep_at, &the.sweep_len, r.v.topic))
 			break;
 		forget_expired(&r);
 	}
@@ -464,11 +476,11 @@ retained_next(struct span filter, struct span at, struct store_retained *out)
 	if (!store_retained_seek(at, above, out))
 		return false;
 	/* Filters that begin with a wildcard leave out '$': over all of those at once. */
-	if (prefix.len == 0 && out->topic.p[0] == '$' &&
+	if (prefix.len == 0 && out->v.topic.p[0] == '$' &&
 	    !store_retained_seek(span_str("%"), false, out))
 		return false;
-	return out->topic.len >= prefix.len &&
-	    (prefix.len == 0 || memcmp(out->topic.p, prefix.p, prefix.len) == 0);
+	return out->v.topic.len >= prefix.len &&
+	    (prefix.len == 0 || memcmp(out->v.topic.p, prefix.p, prefix.len) == 0);
 }
 
 /* One message of the page. */
@@ -476,25 +488,23 @@ static void
 get_give(struct get *g, const struct store_retained *r, struct durable *d, const struct sub *s)
 {
 	struct rec_retained rec = { .token = g->rec.token };
-	const struct msg *m = store_msg_get(r->msg);
 	uint8_t granted = g->rec.options & 3, qos;
-	struct msg_view v;
+	struct msg_view v = r->v;
 
-	if (m == NULL)
-		return;
-	v = msg_view(m);
 	qos = self.conf.upgrade_outgoing_qos || granted < v.qos ? granted : v.qos;
 	if (d != NULL && qos > 0) {
+		struct store_msg m;
 		struct queue_item item = {
-			.msg = r->msg,
-			.subids = &g->rec.subid,
-			.nsubids = g->rec.subid != 0,
+			.msg = &m,
+			.subids =
+			    span_of(&g->rec.subid, g->rec.subid != 0 ? sizeof(g->rec.subid) : 0),
 			.qos = qos,
 			.retain = true,
 		};
 
 		if (r->seq > s->since)
 			return;
+		store_msg_init(&m, &v, 1);
 		queue_add(d, &item);
 		g->count++;
 		return;
@@ -546,13 +556,13 @@ get_go_on(struct get *g, unsigned *looked)
 			page_end(g, false);
 			return true;
 		}
-		if (!keep_topic(&g->at, &len, r.topic)) {
+		if (!keep_topic(&g->at, &len, r.v.topic)) {
 			count(CNT_dropped__no_memory);
 			page_end(g, false);
 			return true;
 		}
 		g->at_len = (uint16_t)len;
-		if (topic_match(filter, r.topic) && !forget_expired(&r))
+		if (topic_match(filter, r.v.topic) && !forget_expired(&r))
 			get_give(g, &r, d, s);
 	}
 	return false;

@@ -19,11 +19,9 @@ struct store_retained;
 int retained_init(void);
 void retained_fini(void);
 uint64_t retained_seq(void); /* of the last update */
-/*
- * An empty payload removes. msg: 0, or its id in the store; set when it had to be stored.
- * MQTT_OK, or MQTT_QUOTA_EXCEEDED: not kept.
- */
-enum mqtt_reason retained_update(const struct msg_view *v, uint64_t *msg);
+int retained_save(void);     /* how many there are, into the batch */
+/* An empty payload removes. MQTT_OK, or MQTT_QUOTA_EXCEEDED: not kept. */
+enum mqtt_reason retained_update(const struct msg_view *v);
 void retained_clear(struct span topic);            /* an administrator's */
 int retained_get(unsigned slot, struct span body); /* REC_RETAIN_GET; -EPROTO */
 /*

@@ -9,6 +9,7 @@
 #include "worker/persist/out.h"
 #include "worker/persist/peer.h"
 #include "worker/persist/publish.h"
+#include "worker/persist/share.h"
 #include "worker/persist/sub.h"
 #include "worker/persist/will.h"
 
@@ -38,6 +39,7 @@ static struct {
 	struct session_numbers numbers;
 } the;
 
+static void session_load(const struct store_session *rec);
 static bool connect_parse(struct span body, struct connect *out);
 static void connect_begin(unsigned slot, const struct connect *c, struct span body);
 static struct pending *pending_new(unsigned slot, struct span body);
@@ -47,10 +49,14 @@ static void deny(unsigned slot, const struct connect *c, enum mqtt_reason reason
 static void grant(struct session *s, const struct connect *c, unsigned slot);
 static void let_go(struct session *s, enum mqtt_reason reason);
 static bool set_user(struct session *s, struct span user);
+static void save(const struct session *s);
+static void queues_load(void);
 static void own(struct session *s, const struct connect *c, unsigned slot, uint64_t epoch);
 static void owner_left(struct session *s, bool will, const uint32_t *expiry);
-static enum mqtt_reason durable_begin(struct session *s);
+static enum mqtt_reason durable_begin(struct session *s, uint64_t queue_id);
 static void offline(const struct session *s, bool is);
+static void left(struct session *s);
+static void durable_free(struct session *s, bool forget);
 static void state_end(struct session *s);
 static void session_free(struct session *s);
 static void on_ends(struct timer *t);
@@ -58,10 +64,79 @@ static void on_ends(struct timer *t);
 int
 session_init(void)
 {
+	uint32_t number = 0;
+	struct store_session rec;
+
 	list_init(&the.held);
 	the.epoch = (uint64_t)self.gen << 32;
 	the.numbers = (struct session_numbers){ 0 };
+	while (store_session_next(&number, &rec)) {
+		session_load(&rec);
+		if (directory_count() % 4096 == 0)
+			mesh_beat(self.mesh);
+	}
+	queues_load();
 	return 0;
+}
+
+/* It is OFFLINE, until a worker says that it still has the connection. */
+static void
+session_load(const struct store_session *rec)
+{
+	struct session *s = rec->number < SESSION_NUMBERS && directory_find(rec->client_id) == NULL
+	    ? directory_add(rec->client_id, rec->number)
+	    : NULL;
+
+	if (s == NULL || !set_user(s, rec->user_name) || durable_begin(s, rec->queue) != MQTT_OK) {
+		log_err("session: can't be kept id=%s number=%" PRIu32, log_esc(rec->client_id),
+		    rec->number);
+		if (s != NULL)
+			session_free(s);
+		return;
+	}
+	s->durable->expiry = rec->expiry;
+	s->durable->left_ms = rec->left_ms;
+	sub_load(s->durable);
+	offline(s, true);
+}
+
+struct owner { /* of a queue */
+	uint64_t id;
+	struct durable *durable;
+};
+
+static int
+by_queue(const void *a, const void *b)
+{
+	const struct owner *x = a, *y = b;
+
+	return x->id < y->id ? -1 : x->id > y->id;
+}
+
+/* Queues with something in them; those that are nobody's any more go on being emptied. */
+static void
+queues_load(void)
+{
+	struct owner *owner = malloc((directory_count() + 1) * sizeof(*owner)), *o;
+	uint32_t number = 0;
+	size_t n = 0;
+	struct session *s;
+
+	if (owner == NULL) {
+		count(CNT_dropped__no_memory);
+		return;
+	}
+	while ((s = directory_next(&number, UINT32_MAX)) != NULL)
+		owner[n++] = (struct owner){ s->durable->queue_id, s->durable };
+	qsort(owner, n, sizeof(*owner), by_queue);
+	for (uint64_t id = 0; store_queue_next(&id); id++) {
+		o = bsearch(&(struct owner){ .id = id }, owner, n, sizeof(*owner), by_queue);
+		if (o != NULL)
+			queue_load(o->durable);
+		else if (!share_has_queue(id))
+			queue_bury_orphan(id);
+	}
+	free(owner);
 }
 
 void
@@ -76,10 +151,10 @@ session_fini(void)
 	LIST_FOREACH(p, tmp, &the.held, struct pending, link)
 		pending_free(p);
 	while ((s = directory_next(&number, UINT32_MAX)) != NULL) {
-		will_drop(s);
-		s->state = SESSION_OFFLINE;
-		state_end(s);
-		session_free(s);
+		if (s->pending != NULL)
+			pending_free(s->pending);
+		durable_free(s, false);
+		directory_del(s);
 	}
 }
 
@@ -173,6 +248,13 @@ session_connect(unsigned slot, struct span body)
 void
 session_recovered(void)
 {
+	uint32_t number = 0;
+	struct session *s;
+
+	while ((s = directory_next(&number, UINT32_MAX)) != NULL)
+		if (s->state == SESSION_OFFLINE)
+			left(s);
+	will_recover();
 	while (!list_is_empty(&the.held)) {
 		struct pending *p = LIST_FIRST(&the.held, struct pending, link);
 		struct span body = span_of(p->body, p->len);
@@ -275,7 +357,14 @@ session_register(unsigned slot, struct span body)
 		return 0;
 	}
 	s = directory_find(c.id);
-	if (s != NULL &&
+	if (s != NULL && s->state == SESSION_OFFLINE) { /* from the store */
+		offline(s, false);
+		if (!(c.rec.flags & CONNECT_QUEUE) || s->number != c.rec.session) {
+			state_end(s); /* the clean one that came after it had not been written */
+			session_free(s);
+			s = NULL;
+		}
+	} else if (s != NULL &&
 	    s->epoch < c.rec.token) { /* a takeover was under way: the newer one has it */
 		let_go(s, MQTT_SESSION_TAKEN_OVER);
 		s->state = SESSION_OFFLINE;
@@ -287,7 +376,7 @@ session_register(unsigned slot, struct span body)
 	}
 	if (s == NULL)
 		s = directory_add(c.id, c.rec.session);
-	else
+	else if (s->state != SESSION_OFFLINE)
 		s = NULL;
 	if (s == NULL) {
 		struct rec_let_go rec = {
@@ -299,14 +388,17 @@ session_register(unsigned slot, struct span body)
 		out_answer(slot, REC_LET_GO, &(struct iovec){ &rec, sizeof(rec) }, 1);
 		return 0;
 	}
-	if ((c.rec.flags & CONNECT_QUEUE) && durable_begin(s) == MQTT_OK) {
-		s->durable->expiry = c.rec.expiry;
-		s->durable->window = c.rec.window;
-		/* Packet identifiers of the time before may be under way: begin elsewhere. */
-		s->durable->next_seq = clock_wall_ms();
-	}
+	if ((c.rec.flags & CONNECT_QUEUE) && s->durable == NULL)
+		(void)durable_begin(s, store_queue_id());
 	set_user(s, c.user);
 	own(s, &c, slot, c.rec.token);
+	if (s->durable != NULL) {
+		s->durable->expiry = c.rec.expiry;
+		s->durable->window = c.rec.window;
+		s->durable->left_ms = 0;
+		save(s);
+		queue_go_on(s->durable, c.rec.last_seq);
+	}
 	if (c.rec.flags & CONNECT_WILL)
 		will_set(s, &c.will, c.rec.will_delay);
 	return 0;
@@ -468,9 +560,8 @@ save(const struct session *s)
 	struct store_session rec = {
 		.client_id = session_id(s),
 		.user_name = span_of(s->user, s->user != NULL ? strlen(s->user) : 0),
-		.epoch = s->epoch,
-		.next_seq = s->durable->next_seq,
-		.left_ms = s->state == SESSION_OFFLINE ? clock_wall_ms() : 0,
+		.queue = s->durable->queue_id,
+		.left_ms = s->durable->left_ms,
 		.number = s->number,
 		.expiry = s->durable->expiry,
 	};
@@ -518,7 +609,7 @@ grant(struct session *s, const struct connect *c, unsigned slot)
 	else
 		state_end(s);
 	if (rec.expiry > 0 && !present)
-		reason = durable_begin(s);
+		reason = durable_begin(s, store_queue_id());
 	if (reason == MQTT_OK && !set_user(s, c->user))
 		reason = MQTT_QUOTA_EXCEEDED;
 	if (reason == MQTT_OK && (c->rec.flags & CONNECT_WILL) &&
@@ -541,6 +632,7 @@ grant(struct session *s, const struct connect *c, unsigned slot)
 	if (s->durable != NULL) {
 		s->durable->expiry = rec.expiry;
 		s->durable->window = c->rec.window;
+		s->durable->left_ms = 0;
 		save(s);
 		rec.flags |= GRANT_DURABLE;
 	}
@@ -613,12 +705,8 @@ owner_left(struct session *s, bool will, const uint32_t *expiry)
 	if (d == NULL || d->expiry == 0 || s->clear) {
 		state_end(s);
 	} else {
-		will_start(s, d->expiry);
 		offline(s, true);
-		if (d->expiry != MQTT_EXPIRY_NEVER)
-			timer_set(loop_timers(self.loop), &d->ends,
-			    clock_ms() + d->expiry * UINT64_C(1000));
-		save(s);
+		left(s);
 	}
 	s->pending = NULL;
 	if (p != NULL && peer_is_up(p->slot) && peer_ups(p->slot) == p->ups &&
@@ -642,12 +730,31 @@ offline(const struct session *s, bool is)
 	}
 }
 
+/* It has no connection: its will and its end are due when their time has passed since then. */
+static void
+left(struct session *s)
+{
+	struct durable *d = s->durable;
+	uint64_t now = clock_wall_ms(), end;
+
+	if (d->left_ms == 0) {
+		d->left_ms = now;
+		save(s);
+	}
+	will_start(s, d->expiry, d->left_ms);
+	if (d->expiry == MQTT_EXPIRY_NEVER)
+		return;
+	end = d->left_ms + d->expiry * UINT64_C(1000);
+	timer_set(loop_timers(self.loop), &d->ends, clock_ms() + (end > now ? end - now : 0));
+}
+
+/* queue_id: of a session that the store has, or a new one. */
 static enum mqtt_reason
-durable_begin(struct session *s)
+durable_begin(struct session *s, uint64_t queue_id)
 {
 	struct durable *d;
 
-	if (self.conf.sessions_max > 0 &&
+	if (self.conf.sessions_max > 0 && peer_is_recovered() &&
 	    atomic_load_explicit(&counters[CNT_sessions_persistent], memory_order_relaxed) >=
 		self.conf.sessions_max)
 		return MQTT_QUOTA_EXCEEDED;
@@ -656,32 +763,44 @@ durable_begin(struct session *s)
 		count(CNT_dropped__no_memory);
 		return MQTT_QUOTA_EXCEEDED;
 	}
-	queue_init(d, s);
+	queue_init(d, s, queue_id);
 	timer_init(&d->ends, on_ends);
 	s->durable = d;
 	count_add(CNT_sessions_persistent, 1);
 	return MQTT_OK;
 }
 
+static void
+durable_free(struct session *s, bool forget)
+{
+	struct durable *d = s->durable;
+
+	if (d == NULL)
+		return;
+	sub_drop_all(d, forget); /* before its messages: they must not come back to it */
+	queue_pause(d);
+	timer_del(&d->ends);
+	timer_del(&d->head);
+	if (forget)
+		queue_bury(d->queue_id, &d->queue, true);
+	store_queue_close(&d->queue);
+	s->durable = NULL;
+	free(d);
+	count_sub(CNT_sessions_persistent, 1);
+}
+
 /* All that was kept for it goes; its will is due. The entry stays. */
 static void
 state_end(struct session *s)
 {
-	struct durable *d = s->durable;
+	bool stored = s->durable != NULL;
 
 	will_publish(s);
-	if (d == NULL)
+	durable_free(s, true);
+	if (!stored)
 		return;
-	sub_drop_all(d); /* before its messages: they must not come back to it */
-	queue_pause(d);
-	timer_del(&d->ends);
-	timer_del(&d->head);
-	queue_bury(&d->queue, true);
 	store_rxid_drop(s->number);
 	store_session_del(s->number);
-	s->durable = NULL;
-	free(d);
-	count_sub(CNT_sessions_persistent, 1);
 }
 
 static void

@@ -1,9 +1,11 @@
 #include "worker/persist/share.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "shared/base/clock.h"
+#include "shared/base/hash.h"
 #include "shared/base/htab.h"
 #include "shared/base/must.h"
 #include "worker/persist/out.h"
@@ -14,8 +16,8 @@
 struct group {
 	struct subnode *node;
 	struct store_queue *queue; /* what waits for a member */
-	uint64_t name, next_seq, bytes;
-	uint32_t entries, number, turn;
+	uint64_t name;
+	uint32_t number, turn; /* number: its name in the store */
 };
 
 struct member {          /* who can take a message now */
@@ -25,10 +27,9 @@ struct member {          /* who can take a message now */
 };
 
 static struct {
-	struct htab by_name;
+	struct htab by_name, by_number;
 	struct member *member;
 	size_t cap;
-	uint32_t number;
 	uint64_t waiting; /* entries of all groups */
 	bool is_open;
 } the;
@@ -37,7 +38,7 @@ static size_t
 members(const struct group *g, const struct msg_view *v, const struct topic_hash *t, bool clean);
 static const struct member *
 pick(struct group *g, size_t n, const struct msg_view *v, const struct session *publisher);
-static enum queued group_add(struct group *g, const struct msg_view *v, uint64_t msg, uint8_t qos);
+static enum queued group_add(struct group *g, struct store_msg *m);
 
 static uint64_t
 group_hash(const void *entry)
@@ -51,47 +52,91 @@ group_eq(const void *entry, const void *key)
 	return ((const struct group *)entry)->name == *(const uint64_t *)key;
 }
 
+static uint64_t
+number_hash(const void *entry)
+{
+	return hash_mix(((const struct group *)entry)->number);
+}
+
+static bool
+number_eq(const void *entry, const void *key)
+{
+	return ((const struct group *)entry)->number == *(const uint32_t *)key;
+}
+
 static struct group *
 group_find(uint64_t name)
 {
 	return the.is_open ? htab_find(&the.by_name, name, group_eq, &name) : NULL;
 }
 
+/* $share/NAME/filter */
+static struct span
+group_text(const struct subnode *n, char buf[SUB_TEXT_MAX])
+{
+	struct span filter = index_filter(&n->n), name = index_group(&n->n);
+	int len = snprintf(buf, SUB_TEXT_MAX, "$share/%.*s/%.*s", (int)name.len, name.p,
+	    (int)filter.len, filter.p);
+
+	must(len > 0 && len < SUB_TEXT_MAX);
+	return span_of(buf, (size_t)len);
+}
+
 int
 share_new(struct subnode *n)
 {
 	struct group *g = calloc(1, sizeof(*g));
+	char text[SUB_TEXT_MAX];
+	uint64_t queue;
 
 	if (g == NULL)
 		return -ENOMEM;
 	if (!the.is_open) {
 		htab_init(&the.by_name, group_hash);
+		htab_init(&the.by_number, number_hash);
 		the.is_open = true;
 	}
 	g->node = n;
 	g->name = interest_group_hash(&self.key, index_filter(&n->n), index_group(&n->n));
-	g->next_seq = 1;
-	g->number = ++the.number;
-	if (group_find(g->name) != NULL || htab_add(&the.by_name, g->name, g) != 0) {
-		free(g);
-		return -ENOMEM;
+	g->number = store_group_get(group_text(n, text), &queue);
+	if (g->number == 0 || store_queue_open(queue, &g->queue) != 0)
+		goto no_memory;
+	if (group_find(g->name) != NULL || htab_add(&the.by_name, g->name, g) != 0)
+		goto no_memory;
+	if (htab_add(&the.by_number, number_hash(g), g) != 0) {
+		htab_del(&the.by_name, g->name, g);
+		goto no_memory;
 	}
+	the.waiting += g->queue->entries;
+	count_add(CNT_queued, g->queue->entries);
+	count_add(CNT_queued_bytes, g->queue->bytes);
 	n->group = g;
 	return 0;
+no_memory:
+	store_queue_close(&g->queue);
+	free(g);
+	return -ENOMEM;
 }
 
 void
-share_free(struct subnode *n)
+share_free(struct subnode *n, bool forget)
 {
 	struct group *g = n->group;
+	char text[SUB_TEXT_MAX];
 
-	the.waiting -= g->entries;
-	queue_bury(&g->queue, false);
+	the.waiting -= g->queue->entries;
+	if (forget) {
+		(void)store_group_del(group_text(n, text));
+		queue_bury(g->queue->id, &g->queue, false);
+	}
+	store_queue_close(&g->queue);
 	must(htab_del(&the.by_name, g->name, g));
+	must(htab_del(&the.by_number, number_hash(g), g));
 	n->group = NULL;
 	free(g);
 	if (htab_count(&the.by_name) == 0) {
 		htab_fini(&the.by_name);
+		htab_fini(&the.by_number);
 		free(the.member);
 		the.member = NULL;
 		the.cap = 0;
@@ -105,6 +150,18 @@ share_find(uint64_t name)
 	const struct group *g = group_find(name);
 
 	return g != NULL ? g->node : NULL;
+}
+
+bool
+share_has_queue(uint64_t id)
+{
+	const struct group *g;
+	uint64_t pos = 0;
+
+	while (the.is_open && (g = htab_next(&the.by_name, &pos)) != NULL)
+		if (g->queue->id == id)
+			return true;
+	return false;
 }
 
 uint64_t
@@ -122,9 +179,10 @@ effective_qos(const struct sub *s, uint8_t published)
 }
 
 enum queued
-share_give(struct subnode *n, const struct msg_view *v, const struct topic_hash *t,
-    const struct session *publisher, unsigned hops, uint64_t *msg)
+share_give(struct subnode *n, struct store_msg *msg, const struct topic_hash *t,
+    const struct session *publisher, unsigned hops)
 {
+	const struct msg_view *v = &msg->v;
 	struct group *g = n->group;
 	const struct member *m = pick(g, members(g, v, t, hops < REC_HOPS_MAX), v, publisher);
 	struct queue_item item;
@@ -138,17 +196,12 @@ share_give(struct subnode *n, const struct msg_view *v, const struct topic_hash 
 			return QUEUE_OK;
 		m = NULL;
 	}
-	if (*msg == 0 && store_msg_new(v, msg) != 0) {
-		count(CNT_dropped__no_memory);
-		return QUEUE_NO_MEMORY;
-	}
 	if (m == NULL)
-		return group_add(g, v, *msg, v->qos);
+		return group_add(g, msg);
 	item = (struct queue_item){
-		.msg = *msg,
-		.group = g->name,
-		.subids = &m->sub->id,
-		.nsubids = m->sub->id != 0,
+		.msg = msg,
+		.group = g->number,
+		.subids = span_of(&m->sub->id, m->sub->id != 0 ? sizeof(m->sub->id) : 0),
 		.qos = effective_qos(m->sub, v->qos),
 		.retain = v->retain && SUB_AS_PUBLISHED(m->sub),
 	};
@@ -205,10 +258,10 @@ members(const struct group *g, const struct msg_view *v, const struct topic_hash
 	return n;
 }
 
-static uint32_t
+static uint64_t
 load_of(const struct member *m)
 {
-	return m->sub != NULL ? m->sub->durable->entries : 0;
+	return m->sub != NULL ? queue_entries(m->sub->durable) : 0;
 }
 
 static const struct member *
@@ -251,51 +304,47 @@ pick(struct group *g, size_t n, const struct msg_view *v, const struct session *
 static void
 group_pop(struct group *g, const struct store_entry *e)
 {
+	uint32_t size = e->size;
+
+	if (store_entry_del(g->queue, e) != 0)
+		return;
 	the.waiting--;
-	g->entries--;
-	g->bytes -= e->size;
 	count_sub(CNT_queued, 1);
-	count_sub(CNT_queued_bytes, e->size);
-	store_entry_del(g->queue, e->seq);
+	count_sub(CNT_queued_bytes, size);
 }
 
 static enum queued
-group_add(struct group *g, const struct msg_view *v, uint64_t msg, uint8_t qos)
+group_add(struct group *g, struct store_msg *m)
 {
-	const struct msg *m = store_msg_get(msg);
-	struct store_entry e = { .msg = msg, .group = g->name, .qos = qos, .retain = v->retain };
+	const struct conf *c = &self.conf;
+	const struct store_queue *q = g->queue;
+	struct store_entry e = {
+		.seq = q->next_seq,
+		.group = g->number,
+		.size = (uint32_t)msg_view_size(&m->v),
+		.qos = m->v.qos,
+		.retain = m->v.retain,
+	};
 
-	if (m == NULL ||
-	    (g->queue == NULL && store_queue_open(STORE_QUEUE_GROUP | g->number, &g->queue) != 0))
-		goto no_memory;
-	e.size = (uint32_t)msg_size(m);
-	if (v->has_expiry)
-		e.expires_ms = v->publish_ms + v->expiry * UINT64_C(1000);
-	while ((self.conf.queue_max_messages > 0 && g->entries >= self.conf.queue_max_messages) ||
-	    (self.conf.queue_max_bytes > 0 && g->bytes + e.size > self.conf.queue_max_bytes)) {
+	if (m->v.has_expiry)
+		e.expires_ms = m->v.publish_ms + m->v.expiry * UINT64_C(1000);
+	while ((c->queue_max_messages > 0 && q->entries >= c->queue_max_messages) ||
+	    (c->queue_max_bytes > 0 && q->bytes + e.size > c->queue_max_bytes)) {
 		struct store_entry old;
 
 		count(CNT_dropped__queue_full);
-		if (self.conf.queue_drop != DROP_oldest || !store_entry_next(g->queue, 0, &old))
+		if (c->queue_drop != DROP_oldest || !store_entry_next(g->queue, 0, &old))
 			return QUEUE_FULL;
 		group_pop(g, &old);
 	}
-	e.seq = g->next_seq;
-	store_msg_ref(msg);
-	if (store_entry_add(g->queue, &e) != 0) {
-		store_msg_unref(msg);
-		goto no_memory;
+	if (store_entry_add(g->queue, &e, m) != 0) {
+		count(CNT_dropped__no_memory);
+		return QUEUE_NO_MEMORY;
 	}
-	g->next_seq++;
 	the.waiting++;
-	g->entries++;
-	g->bytes += e.size;
 	count_add(CNT_queued, 1);
 	count_add(CNT_queued_bytes, e.size);
 	return QUEUE_OK;
-no_memory:
-	count(CNT_dropped__no_memory);
-	return QUEUE_NO_MEMORY;
 }
 
 bool
@@ -311,19 +360,19 @@ share_fetch(struct durable *d)
 		struct queue_item item;
 		bool expired;
 
-		if (g == NULL || g->entries == 0 || !store_entry_next(g->queue, 0, &e))
+		if (g == NULL || g->queue->entries == 0 || !store_entry_next(g->queue, 0, &e))
 			continue;
 		expired = e.expires_ms != 0 && e.expires_ms <= clock_wall_ms();
 		item = (struct queue_item){
-			.msg = e.msg,
-			.group = g->name,
-			.subids = &s->id,
-			.nsubids = s->id != 0,
+			.msg = &e.msg,
+			.group = g->number,
+			.subids = span_of(&s->id, s->id != 0 ? sizeof(s->id) : 0),
 			.qos = effective_qos(s, e.qos),
 			.retain = e.retain && SUB_AS_PUBLISHED(s),
 		};
 		if (item.qos == 0 || (!expired && queue_add(d, &item) != QUEUE_OK))
 			continue;
+		store_msg_fini(&e.msg);
 		if (expired)
 			count(CNT_dropped__expired);
 		group_pop(g, &e);
@@ -333,19 +382,20 @@ share_fetch(struct durable *d)
 }
 
 bool
-share_again(const struct store_entry *e)
+share_again(struct store_entry *e)
 {
-	struct subnode *n = share_find(e->group);
-	const struct msg *m = store_msg_get(e->msg);
-	uint64_t msg = e->msg;
+	struct group *g = the.is_open
+	    ? htab_find(&the.by_number, hash_mix(e->group), number_eq, &e->group)
+	    : NULL;
 	struct topic_hash t;
-	struct msg_view v;
+	bool given;
 
-	if (n == NULL || m == NULL)
+	if (g == NULL)
 		return false;
-	v = msg_view(m);
-	topic_hash(&self.key, v.topic, &t);
-	return share_give(n, &v, &t, NULL, 0, &msg) == QUEUE_OK;
+	topic_hash(&self.key, e->msg.v.topic, &t);
+	given = share_give(g->node, &e->msg, &t, NULL, 0) == QUEUE_OK;
+	store_msg_fini(&e->msg);
+	return given;
 }
 
 unsigned

@@ -15,21 +15,22 @@
 
 struct group;
 
-int share_new(struct subnode *n); /* sets n->group */
-void share_free(struct subnode *n);
-struct subnode *share_find(uint64_t group); /* by its name in records, or NULL */
+int share_new(struct subnode *n);                /* sets n->group */
+void share_free(struct subnode *n, bool forget); /* forget: in the store too */
+struct subnode *share_find(uint64_t group);      /* by its name in records, or NULL */
+bool share_has_queue(uint64_t id);               /* is it a group's? */
 uint64_t share_name(const struct subnode *n);
 
 /*
- * Gives a message to one member of the group. msg: 0, or its id in the store; set when it had to
- * be stored. publisher may be NULL. hops: as in its record; the last goes to no worker.
+ * Gives a message to one member of the group. publisher may be NULL. hops: as in its record; the
+ * last goes to no worker.
  */
-enum queued share_give(struct subnode *n, const struct msg_view *v, const struct topic_hash *t,
-    const struct session *publisher, unsigned hops, uint64_t *msg);
+enum queued share_give(struct subnode *n, struct store_msg *m, const struct topic_hash *t,
+    const struct session *publisher, unsigned hops);
 /* A message from a queue of one of the session's groups into its own. False: there is none. */
 bool share_fetch(struct durable *d);
 /* An entry of a session that has ended, to another member. False: there is none. */
-bool share_again(const struct store_entry *e);
+bool share_again(struct store_entry *e);
 
 /* A group that persist has no member of: a message of ours to one of its members. */
 struct share_hit {

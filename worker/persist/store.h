@@ -1,104 +1,161 @@
 /*
- * store.h - what persist must not forget
+ * store.h - what persist must not forget: records, over kv.h
  *
- * The only way to that state. What is written between two store_commit() is one transaction;
- * answers that stand for it leave after the commit (out.h). Spans and messages that come out are
- * borrowed until the next call that writes. store_mem.c keeps everything in this process: then
- * sessions and subscriptions, which the directory and the index hold anyway, are not kept a
- * second time, and nothing is there after a restart.
+ * The only way to that state. What is written is read back at once; it is in the batch store_batch() names, which is on disk as a whole or not at
+ * all. Answers that stand for it leave when store_safe() has come to that number (out.h). Spans that come out are borrowed until the next
+ * call; as an exception, what an entry or a retained message holds may be given to store_entry_add().
  *
- * Runs in: persist's loop. Nobody else in persist touches the containers.
+ * Every record begins with the version of its format. Integers are big-endian; lengths are checked when a record is read, since a file is
+ * no more to be trusted than a client: a record that can't be is -EPROTO, counted, and treated as not there.
+ *
+ * Runs in: persist's loop. Nobody else in persist touches the tables.
  * Errors:  -errno; nothing changed then.
  */
 #ifndef PERSIST_STORE_H
 #define PERSIST_STORE_H
 
+#include "shared/base/list.h"
 #include "shared/mqtt/msg.h"
 
 int store_open(const char *dir);
 void store_close(void);
-int store_commit(void);
-bool store_is_durable(void); /* does it outlive this process? */
 
-/* --- meta: counters and marks by name ---------------------------------------------------- */
+/* --- batches ------------------------------------------------------------------------------ */
+
+uint64_t store_batch(void); /* what is written now belongs to it */
+uint64_t store_safe(void);  /* the last that is safe, as `durability` wants */
+/* End of a turn. 1: the batch has gone to the disk, 0: there was nothing; -EAGAIN: the last is not done; -ENOSPC: no room, try again; -EIO: broken. */
+int store_write(void);
+int store_fd(void);     /* readable when the disk is done */
+int store_synced(void); /* after it was. 0; -EIO: broken, nothing can be promised any more */
+bool store_turn(void);  /* housekeeping, bounded; true: there is more */
+
+/* --- marks by name ------------------------------------------------------------------------ */
 
 int store_meta_put(const char *name, uint64_t value);
 bool store_meta_get(const char *name, uint64_t *out);
 
-/* --- sessions and their subscriptions ---------------------------------------------------- */
+/*
+ * How far the ring of a worker's generation has been applied: written with what was applied. Generations are told apart from those of
+ * the same number when the broker had been started before.
+ */
+int store_position_put(unsigned slot, uint32_t gen, uint64_t position);
+uint64_t store_position(unsigned slot, uint32_t gen); /* 0: nothing of it */
+
+/* --- sessions and their subscriptions ----------------------------------------------------- */
 
 struct store_session {
 	struct span client_id, user_name;
-	uint64_t epoch, next_seq;
+	uint64_t queue;   /* its id */
 	uint64_t left_ms; /* wall clock; 0: connected */
 	uint32_t number, expiry;
 };
 
 int store_session_put(const struct store_session *s);
-int store_session_del(uint32_t number); /* the record and its subscriptions */
-bool store_session_next(uint64_t *pos, struct store_session *out); /* *pos starts at 0 */
+int store_session_del(uint32_t number); /* the record only */
+/* The first at or above *number, which then is one above it. */
+bool store_session_next(uint32_t *number, struct store_session *out);
 
-int store_sub_put(uint32_t number, struct span filter, uint8_t options, uint32_t subid);
+struct store_sub {
+	struct span filter; /* with $share/NAME/ if it was */
+	uint32_t id;
+	uint8_t options;
+};
+
+int store_sub_put(uint32_t number, const struct store_sub *s);
 int store_sub_del(uint32_t number, struct span filter);
+/* All of a session: fn is called for each. */
+typedef void store_sub_fn(void *arg, const struct store_sub *s);
+void store_sub_each(uint32_t number, store_sub_fn *fn, void *arg);
 
-/* --- messages, counted ------------------------------------------------------------------- */
+/* A shared subscription's number, the same after a restart; 0: no memory. *queue_out: the id of its queue. */
+uint32_t store_group_get(struct span filter, uint64_t *queue_out);
+int store_group_del(struct span filter);
 
-int store_msg_new(const struct msg_view *v, uint64_t *id_out); /* one reference, the caller's */
-void store_msg_ref(uint64_t id);
-void store_msg_unref(uint64_t id);
-const struct msg *store_msg_get(uint64_t id); /* borrowed while referenced; NULL: can't be read */
+/* --- messages ----------------------------------------------------------------------------- */
+
+/*
+ * A message on its way into queues. With one receiver, or few and a small message, each entry holds a copy; else all refer to one, which
+ * is counted: store_msg_fini() writes the count once.
+ */
+struct store_msg {
+	struct msg_view v;
+	uint64_t id;   /* of the shared copy; 0: none (yet) */
+	uint32_t refs; /* given to entries since store_msg_init() */
+	bool is_shared, is_new;
+};
+
+void store_msg_init(struct store_msg *m, const struct msg_view *v, size_t receivers);
+void store_msg_fini(struct store_msg *m);
 
 /* --- queues: entries in the order of their sequence numbers ------------------------------- */
-
-#define STORE_QUEUE_GROUP                                                                          \
-	(UINT64_C(1)                                                                               \
-	    << 32) /* queue of a shared subscription: this and its number; else that of a session */
 
 enum entry_state { ENTRY_QUEUED, ENTRY_SENT, ENTRY_RELEASED };
 
 struct store_entry {
-	uint64_t seq, msg;
-	uint64_t group;      /* shared subscription it came by; 0: none */
-	uint64_t expires_ms; /* wall clock; 0: never */
-	const uint32_t *subids;
-	uint32_t size; /* bytes it counts for */
-	uint16_t nsubids;
-	uint8_t qos, state;
-	bool retain;
+	uint64_t seq;
+	uint64_t expires_ms;  /* wall clock; 0: never */
+	struct store_msg msg; /* as it was published; RELEASED: none */
+	struct span subids;   /* u32 each, in this machine's order */
+	uint32_t size;        /* bytes it counts for */
+	uint32_t group;       /* number of the shared subscription it came by; 0: none */
+	uint8_t qos, state;   /* qos: of the delivery */
+	bool retain;          /* likewise */
 };
 
-struct store_queue; /* handle of one queue: entries are found without looking the queue up again */
+struct store_queue { /* others only read it */
+	uint64_t id;
+	uint64_t next_seq; /* above all that were ever there */
+	uint64_t sent;     /* up to here entries have been handed out at least once */
+	uint64_t bytes;
+	uint64_t entries;
+	uint64_t first;        /* no entry is below */
+	uint64_t batch, fresh; /* entries from `fresh` on were added in batches up to `batch` */
+	bool is_dirty;
+	struct list dirty; /* what is above goes with the batch */
+};
 
+uint64_t store_queue_id(void); /* never used before */
 int store_queue_open(uint64_t id, struct store_queue **out);
-void store_queue_close(
-    struct store_queue **q); /* NULL is fine. In memory what is still in it goes with it */
-/* seq is above all that are there. Takes the caller's reference to the message, unless it fails. */
-int store_entry_add(struct store_queue *q, const struct store_entry *e);
+void store_queue_close(struct store_queue **q); /* the handle; NULL is fine */
+void store_queue_del(struct store_queue **q);   /* closes one that is empty, for good */
+/* e->seq is at or above next_seq; e->msg is not looked at. */
+int store_entry_add(struct store_queue *q, const struct store_entry *e, struct store_msg *m);
 bool store_entry_get(struct store_queue *q, uint64_t seq, struct store_entry *out);
 bool store_entry_next(
-    struct store_queue *q, uint64_t after, struct store_entry *out); /* the first above `after` */
-int store_entry_state(struct store_queue *q, uint64_t seq, enum entry_state state);
-int store_entry_del(struct store_queue *q, uint64_t seq); /* gives its reference up; -ENOENT */
+    struct store_queue *q, uint64_t after, struct store_entry *out); /* the first above */
+void store_queue_sent(struct store_queue *q, uint64_t seq);
+int store_entry_release(
+    struct store_queue *q, const struct store_entry *e); /* RELEASED: its message goes */
+int store_entry_del(struct store_queue *q, const struct store_entry *e);
+bool store_entry_is_safe(const struct store_queue *q, uint64_t seq);
+/* Queues that nobody asked for since store_open(): of sessions that had ended. The first at or above id. */
+bool store_queue_next(uint64_t *id);
 
 /* --- retained messages, by topic in byte order -------------------------------------------- */
 
 struct store_retained {
-	struct span topic;
-	uint64_t msg, seq; /* seq: of the update */
+	struct msg_view v;
+	uint64_t seq; /* of the update */
 };
 
-/* Replaces. Takes a reference of its own. */
-int store_retained_put(struct span topic, uint64_t msg, uint64_t seq);
+int store_retained_put(const struct msg_view *v, uint64_t seq); /* replaces */
 bool store_retained_get(struct span topic, struct store_retained *out);
-bool store_retained_del(struct span topic); /* false: there was none */
-/* The first topic at or above `from`, or above it. */
+int store_retained_del(struct span topic);
+/* The first topic at or above `from`, or above it. Of topics with the same first 512 bytes the order is unspecified. */
 bool store_retained_seek(struct span from, bool above, struct store_retained *out);
 
-/* --- wills, by session ------------------------------------------------------------------- */
+/* --- wills, by session -------------------------------------------------------------------- */
+
+struct store_will {
+	struct msg_view v;
+	uint32_t number, delay; /* delay in seconds */
+};
 
 int store_will_put(uint32_t number, const struct msg_view *v, uint32_t delay); /* replaces */
-const struct msg *store_will_get(uint32_t number, uint32_t *delay_out);        /* or NULL */
-void store_will_del(uint32_t number);
+bool store_will_get(uint32_t number, struct store_will *out);
+int store_will_del(uint32_t number);
+bool store_will_next(uint32_t *number, struct store_will *out); /* as store_session_next() */
 
 /* --- QoS 2 ids received from a session and not yet released ------------------------------- */
 

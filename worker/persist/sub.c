@@ -21,8 +21,8 @@ struct sub_key {
 	const struct durable *durable;
 };
 
-static void sub_free(struct sub *s);
-static void node_free(struct subnode *n);
+static void sub_free(struct sub *s, bool forget);
+static void node_free(struct subnode *n, bool forget);
 static void node_show(struct subnode *n, int change);
 
 static uint64_t
@@ -112,7 +112,7 @@ node_get(struct span filter)
 	filter_share(filter, &group, &inner);
 	n = (struct subnode *)index_add(the.index, inner, group, sizeof(*n));
 	if (n != NULL && group.len > 0 && share_new(n) != 0) {
-		node_free(n);
+		node_free(n, true);
 		return NULL;
 	}
 	return n;
@@ -135,14 +135,17 @@ node_push(struct subnode *n, struct sub *s)
 	return 0;
 }
 
-enum mqtt_reason
-sub_put(struct durable *d, struct span filter, uint8_t options, uint32_t id, bool *existed_out)
+/* loaded: it comes from the store. */
+static enum mqtt_reason
+sub_set(struct durable *d, struct span filter, uint8_t options, uint32_t id, bool loaded,
+    bool *existed_out)
 {
 	struct sub *s = sub_find(d, filter);
 	struct subnode *n;
 	bool was;
 
-	if (store_sub_put(d->session->number, filter, options, id) != 0)
+	if (!loaded &&
+	    store_sub_put(d->session->number, &(struct store_sub){ filter, id, options }) != 0)
 		return MQTT_QUOTA_EXCEEDED;
 	*existed_out = s != NULL;
 	if (s != NULL) {
@@ -183,10 +186,31 @@ sub_put(struct durable *d, struct span filter, uint8_t options, uint32_t id, boo
 no_memory:
 	free(s);
 	if (n != NULL && n->nsubs == 0)
-		node_free(n);
-	store_sub_del(d->session->number, filter);
+		node_free(n, true);
+	if (!loaded)
+		store_sub_del(d->session->number, filter);
 	count(CNT_dropped__no_memory);
 	return MQTT_QUOTA_EXCEEDED;
+}
+
+enum mqtt_reason
+sub_put(struct durable *d, struct span filter, uint8_t options, uint32_t id, bool *existed_out)
+{
+	return sub_set(d, filter, options, id, false, existed_out);
+}
+
+static void
+on_loaded(void *arg, const struct store_sub *s)
+{
+	bool existed;
+
+	(void)sub_set(arg, s->filter, s->options, s->id, true, &existed);
+}
+
+void
+sub_load(struct durable *d)
+{
+	store_sub_each(d->session->number, on_loaded, d);
 }
 
 bool
@@ -197,22 +221,26 @@ sub_remove(struct durable *d, struct span filter)
 	if (s == NULL)
 		return false;
 	store_sub_del(d->session->number, filter);
-	sub_free(s);
+	sub_free(s, true);
 	return true;
 }
 
 void
-sub_drop_all(struct durable *d)
+sub_drop_all(struct durable *d, bool forget)
 {
+	static char text[SUB_TEXT_MAX];
 	struct sub *s, *tmp;
 
-	LIST_FOREACH(s, tmp, &d->subs, struct sub, link)
-		sub_free(s);
+	LIST_FOREACH(s, tmp, &d->subs, struct sub, link) {
+		if (forget)
+			store_sub_del(d->session->number, sub_text(s, text));
+		sub_free(s, forget);
+	}
 }
 
 /* The last takes the free place. */
 static void
-sub_free(struct sub *s)
+sub_free(struct sub *s, bool forget)
 {
 	struct subnode *n = s->node;
 	struct durable *d = s->durable;
@@ -228,16 +256,16 @@ sub_free(struct sub *s)
 		node_show(n, -1);
 	free(s);
 	if (n->nsubs == 0)
-		node_free(n);
+		node_free(n, forget);
 }
 
 static void
-node_free(struct subnode *n)
+node_free(struct subnode *n, bool forget)
 {
 	struct index_node *node = &n->n;
 
 	if (n->group != NULL)
-		share_free(n);
+		share_free(n, forget);
 	free(n->sub);
 	index_del(the.index, &node);
 }

@@ -45,7 +45,8 @@ enum mqtt_reason
 sub_put(struct durable *d, struct span filter, uint8_t options, uint32_t id, bool *existed_out);
 bool sub_remove(struct durable *d, struct span filter); /* false: there was none */
 struct sub *sub_find(struct durable *d, struct span filter);
-void sub_drop_all(struct durable *d);
+void sub_load(struct durable *d);                  /* its subscriptions, from the store */
+void sub_drop_all(struct durable *d, bool forget); /* forget: in the store too */
 bool sub_is_shown(const struct sub *s);
 void sub_show_all(void); /* queue_qos0 has changed */
 size_t sub_count(void);

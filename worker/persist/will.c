@@ -9,6 +9,7 @@
 #include "shared/base/htab.h"
 #include "shared/base/log.h"
 #include "worker/persist/publish.h"
+#include "worker/persist/queue.h"
 #include "worker/persist/store.h"
 
 struct delay { /* a will that waits */
@@ -108,15 +109,14 @@ will_drop(struct session *s)
 void
 will_publish(struct session *s)
 {
-	const struct msg *m = s->has_will ? store_will_get(s->number, NULL) : NULL;
+	struct store_will w;
 	struct msg_view v;
 	struct msg *copy;
 
-	if (m == NULL)
+	if (!s->has_will || !store_will_get(s->number, &w))
 		return;
-	v = msg_view(m);
-	v.publish_ms = clock_wall_ms(); /* 3.1.3.2.4: its expiry begins now */
-	copy = msg_new(&v);
+	w.v.publish_ms = clock_wall_ms(); /* 3.1.3.2.4: its expiry begins now */
+	copy = msg_new(&w.v);
 	/* First forgotten, then published: in one commit, but never twice in this process. */
 	will_drop(s);
 	if (copy == NULL) {
@@ -131,15 +131,17 @@ will_publish(struct session *s)
 }
 
 void
-will_start(struct session *s, uint32_t expiry)
+will_start(struct session *s, uint32_t expiry, uint64_t since_ms)
 {
-	uint32_t seconds = 0;
+	uint64_t passed = (clock_wall_ms() - since_ms) / 1000;
+	struct store_will w;
+	uint32_t seconds;
 	struct delay *d;
 
-	if (!s->has_will || store_will_get(s->number, &seconds) == NULL)
+	if (!s->has_will || !store_will_get(s->number, &w))
 		return;
-	if (expiry < seconds) /* [MQTT-3.1.3-9]: whichever comes first */
-		seconds = expiry;
+	seconds = w.delay < expiry ? w.delay : expiry; /* [MQTT-3.1.3-9]: whichever comes first */
+	seconds = seconds > passed ? seconds - (uint32_t)passed : 0;
 	d = seconds > 0 ? malloc(sizeof(*d)) : NULL;
 	if (d != NULL) {
 		d->number = s->number;
@@ -156,6 +158,38 @@ will_start(struct session *s, uint32_t expiry)
 	timer_set(loop_timers(self.loop), &d->timer, clock_ms() + seconds * UINT64_C(1000));
 	s->will_waits = true;
 	count_add(CNT_wills_pending, 1);
+}
+
+void
+will_recover(void)
+{
+	uint32_t number = 0;
+	struct session *s;
+	struct store_will w;
+
+	while (store_will_next(&number, &w)) {
+		struct msg *copy;
+		struct msg_view v;
+
+		s = directory_at(w.number);
+		if (s != NULL && !s->has_will && s->state == SESSION_OFFLINE) {
+			s->has_will = true;
+			will_start(s, s->durable->expiry, s->durable->left_ms);
+		}
+		if (s != NULL)
+			continue;
+		w.v.publish_ms = clock_wall_ms();
+		copy = msg_new(&w.v);
+		store_will_del(w.number);
+		if (copy == NULL) {
+			count(CNT_dropped__no_memory);
+			continue;
+		}
+		v = msg_view(copy);
+		count(CNT_wills_published);
+		publish_own(&v, NULL);
+		msg_unref(&copy);
+	}
 }
 
 static void

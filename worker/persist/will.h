@@ -15,8 +15,10 @@
 int will_set(struct session *s, const struct msg_view *v, uint32_t delay);
 void will_drop(struct session *s);
 void will_publish(struct session *s); /* now, if there is one */
-/* The connection has ended, the session goes on for expiry seconds: publishes now or later. */
-void will_start(struct session *s, uint32_t expiry);
+/* The connection ended at since_ms (wall clock), the session goes on for expiry seconds: publishes now or later. */
+void will_start(struct session *s, uint32_t expiry, uint64_t since_ms);
+/* After a restart: sessions that are back have theirs, those of sessions that ended with the broker are published. */
+void will_recover(void);
 int will_init(void);
 void will_fini(void);
 

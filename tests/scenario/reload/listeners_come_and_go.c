@@ -50,7 +50,7 @@ SCENARIO(1, 4)
 	check(mq_subscribe(second, "t", 1) == 1);
 	check(mq_publish(old, "m/t", "over", 1, false) == 0);
 	mq_need_publish(second, "t", "over");
-	check(mq_publish(second, "t", "back", 1, false) == 0);
+	mq_publish(second, "t", "back", 0, false);
 	mq_need_publish(second, "t", "back");
 	mq_quiet(old);
 	broker_conf(", { name = \"second\"", ");");

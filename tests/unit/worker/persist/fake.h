@@ -8,6 +8,7 @@
 #ifndef FAKE_H
 #define FAKE_H
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -46,11 +47,13 @@ static struct {
 	bool open[SLOTS], waits[SLOTS], full[SLOTS], wants[SLOTS];
 	bool undrained, unturned;
 	unsigned ready, interests;
+	int exit; /* code it ended with */
 	struct fake_group group[8];
 	unsigned ngroups;
 	struct segment *seg[SLOTS];
 	uint64_t position, moves; /* of all rings, and how far they are read in a turn */
 	int64_t *clock;
+	char dir[64]; /* of the store */
 } fake;
 
 struct self self;
@@ -97,6 +100,12 @@ mesh_waits(struct mesh *m, unsigned slot)
 {
 	(void)m;
 	return fake.waits[slot];
+}
+
+void
+mesh_beat(struct mesh *m)
+{
+	(void)m;
 }
 
 struct segment *
@@ -247,6 +256,12 @@ child_ready(void)
 	fake.ready++;
 }
 
+void
+child_exit(int code)
+{
+	fake.exit = code;
+}
+
 /* --- a test's side ------------------------------------------------------------------------ */
 
 static inline void
@@ -255,7 +270,7 @@ fake_restart(uint32_t gen, uint32_t restarts)
 	self.slot = SLOT_PERSIST;
 	self.gen = gen;
 	self.birth.restarts = restarts;
-	CU_ASSERT_EQUAL_FATAL(store_open(""), 0);
+	CU_ASSERT_EQUAL_FATAL(store_open(fake.dir), 0);
 	CU_ASSERT_EQUAL_FATAL(directory_init(), 0);
 	CU_ASSERT_EQUAL_FATAL(sub_init(), 0);
 	CU_ASSERT_EQUAL_FATAL(session_init(), 0);
@@ -295,6 +310,8 @@ fake_start(void)
 	memset(&fake, 0, sizeof(fake));
 	memset(&self, 0, sizeof(self));
 	fake.clock = fake_clock();
+	strcpy(fake.dir, "/tmp/persist_test.XXXXXX");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(fake.dir));
 	self.key = (struct hash_key){ { 1, 2 } };
 	conf_defaults(&self.conf);
 	for (unsigned slot = 0; slot < SLOTS; slot++)
@@ -339,9 +356,22 @@ fake_end(void)
 }
 
 static inline void
+fake_remove(const char *dir)
+{
+	DIR *d = opendir(dir);
+	struct dirent *e;
+
+	while (d != NULL && (e = readdir(d)) != NULL)
+		unlinkat(dirfd(d), e->d_name, 0);
+	closedir(d);
+	CU_ASSERT_EQUAL(rmdir(dir), 0);
+}
+
+static inline void
 fake_stop(void)
 {
 	fake_end();
+	fake_remove(fake.dir);
 	free(fake.sent);
 	loop_free(self.loop);
 	for (unsigned slot = 0; slot < SLOTS; slot++)
@@ -354,12 +384,27 @@ counted(enum counter c)
 	return atomic_load(&counters[c]);
 }
 
+/* One, without waiting for the disk. */
+static inline void
+turn_once(void)
+{
+	peer_turn();
+	fake.position += fake.moves;
+	peer_after_flush();
+}
+
+/* Until all is done and safe. */
 static inline void
 turn(void)
 {
-	for (int i = 0; i < 1000 && peer_turn(); i++)
-		fake.position += fake.moves;
-	peer_after_flush();
+	for (;;) {
+		for (int i = 0; i < 1000 && peer_turn(); i++)
+			fake.position += fake.moves;
+		peer_after_flush();
+		if (store_safe() >= store_batch())
+			break;
+		loop_turn(self.loop, 1000);
+	}
 }
 
 /* Time passes. */

@@ -9,18 +9,29 @@ answer(unsigned slot, uint64_t token)
 }
 
 static void
-answers_wait_for_the_commit(void)
+answers_wait_for_the_disk(void)
 {
 	struct rec_stored r;
 
 	fake_start();
-	answer(0, 1);
-	CU_ASSERT_FALSE(has(0, REC_STORED));
-	CU_ASSERT_FALSE(out_is_clear(0));
-	CU_ASSERT_TRUE(out_is_clear(1));
+	turn();
+	answer(0, 1); /* stands for nothing that was written */
 	out_commit();
 	CU_ASSERT_TRUE(TAKE(&r, 0, REC_STORED));
+	store_meta_put("x", 1);
+	answer(0, 2);
+	out_commit();
+	CU_ASSERT_FALSE(has(0, REC_STORED));
+	CU_ASSERT_EQUAL(store_write(), 1);
+	answer(0, 3);
+	out_commit(); /* on its way, but nobody knows how far */
+	CU_ASSERT_FALSE(has(0, REC_STORED));
 	CU_ASSERT_TRUE(out_is_clear(0));
+	turn();
+	CU_ASSERT_TRUE(TAKE(&r, 0, REC_STORED));
+	CU_ASSERT_EQUAL(r.token, 2);
+	CU_ASSERT_TRUE(TAKE(&r, 0, REC_STORED));
+	CU_ASSERT_EQUAL(r.token, 3);
 	fake_stop();
 }
 
@@ -30,10 +41,13 @@ answers_wait_for_room_and_keep_their_order(void)
 	struct rec_stored r;
 
 	fake_start();
+	turn();
 	fake.full[0] = true;
 	for (uint64_t i = 0; i < 10000; i++)
 		answer(0, i);
 	out_commit();
+	CU_ASSERT_FALSE(out_is_clear(0));
+	CU_ASSERT_TRUE(out_is_clear(1));
 	answer(0, 10000);
 	fake.full[0] = false;
 	out_commit();
@@ -90,6 +104,6 @@ a_delivery_does_not_overtake_an_answer(void)
 	fake_stop();
 }
 
-UNIT_MAIN("worker/persist/out", TEST(answers_wait_for_the_commit),
+UNIT_MAIN("worker/persist/out", TEST(answers_wait_for_the_disk),
     TEST(answers_wait_for_room_and_keep_their_order), TEST(a_dead_worker_is_owed_nothing),
     TEST(a_delivery_does_not_overtake_an_answer))

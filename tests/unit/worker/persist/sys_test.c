@@ -11,7 +11,7 @@ value_of(const char *topic)
 
 	if (!store_retained_get(span_str(topic), &r))
 		return "none";
-	v = msg_view(store_msg_get(r.msg));
+	v = r.v;
 	snprintf(text, sizeof(text), "%.*s", (int)v.payload.len, v.payload.p);
 	return text;
 }

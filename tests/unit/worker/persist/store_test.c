@@ -1,0 +1,398 @@
+#include <sys/wait.h>
+
+#include "tests/unit/worker/persist/fake.h"
+
+static struct msg_view
+message(const char *topic, const char *payload)
+{
+	return (struct msg_view){ .topic = span_str(topic), .payload = span_str(payload) };
+}
+
+static void
+add(struct store_queue *q, uint64_t seq, struct store_msg *m, struct span subids)
+{
+	struct store_entry e = { .seq = seq, .subids = subids, .size = 10, .qos = 1 };
+
+	CU_ASSERT_EQUAL_FATAL(store_entry_add(q, &e, m), 0);
+}
+
+/* What fn writes is safe, and then the process is killed. */
+static void
+killed_after(void (*fn)(void))
+{
+	int status = 1;
+	pid_t pid;
+
+	fake_end();
+	pid = fork();
+	if (pid == 0) {
+		CU_ASSERT_EQUAL_FATAL(store_open(fake.dir), 0);
+		fn();
+		while (store_safe() < store_batch()) {
+			if (store_write() == -EAGAIN)
+				usleep(1000);
+			(void)store_synced();
+		}
+		_exit(CU_get_number_of_failures() != 0);
+	}
+	CU_ASSERT_EQUAL(waitpid(pid, &status, 0), pid);
+	CU_ASSERT_EQUAL(status, 0);
+	fake_restart(2, 1);
+}
+
+static void
+an_entry_that_is_not_there_is_not_found(void)
+{
+	struct store_queue *q = NULL;
+	struct store_entry e;
+
+	fake_start();
+	CU_ASSERT_EQUAL(store_queue_open(store_queue_id(), &q), 0);
+	CU_ASSERT_FALSE(store_entry_next(q, 0, &e));
+	CU_ASSERT_FALSE(store_entry_next(q, UINT64_MAX, &e));
+	CU_ASSERT_FALSE(store_entry_get(q, 1, &e));
+	store_queue_close(&q);
+	CU_ASSERT_PTR_NULL(q);
+	store_queue_close(&q);
+	fake_stop();
+}
+
+/* Against a plain array of what should be there. */
+static void
+a_queue_is_what_was_added_and_not_deleted(void)
+{
+	enum { N = 20000 };
+	static bool there[N + 1];
+	const uint32_t ids[2] = { 3, 4 };
+	struct msg_view v = message("t", "x");
+	struct store_queue *q = NULL;
+	struct store_entry e;
+	uint64_t seq = 0, at;
+	unsigned left = 0, seed = 7;
+
+	memset(there, 0, sizeof(there));
+	fake_start();
+	CU_ASSERT_EQUAL_FATAL(store_queue_open(store_queue_id(), &q), 0);
+	for (int i = 0; i < 60000; i++) {
+		struct store_msg m;
+
+		seed = seed * 1103515245 + 12345;
+		store_msg_init(&m, &v, 1);
+		if (seq < N && seed >> 16 & 1) {
+			seq += 1 + (seed >> 20 & 1);
+			if (seq > N)
+				break;
+			add(q, seq, &m, span_of(ids, seq % 3 * sizeof(ids[0])));
+			there[seq] = true;
+			left++;
+		} else if (seq > 0) {
+			at = (seed >> 10) % (seq + 1);
+			if (store_entry_get(q, at, &e) != there[at] ||
+			    (there[at] && store_entry_del(q, &e) != 0))
+				CU_FAIL("deleted wrongly");
+			left -= there[at];
+			there[at] = false;
+		}
+		store_msg_fini(&m);
+		if (i % 100 == 0)
+			(void)store_write();
+	}
+	CU_ASSERT_EQUAL(q->entries, left);
+	CU_ASSERT_EQUAL(q->bytes, left * 10u);
+	at = 0;
+	for (uint64_t s = 1; s <= N; s++) {
+		uint32_t id = 0;
+
+		if (store_entry_get(q, s, &e) != there[s])
+			CU_FAIL("found wrongly");
+		if (!there[s])
+			continue;
+		if (!store_entry_next(q, at, &e) || e.seq != s ||
+		    e.subids.len != s % 3 * sizeof(ids[0]) || !span_eq(e.msg.v.payload, v.payload))
+			CU_FAIL("next is wrong");
+		if (e.subids.len > 0)
+			memcpy(&id, e.subids.p, sizeof(id));
+		CU_ASSERT_EQUAL(id, s % 3 != 0 ? 3 : 0);
+		at = s;
+		left--;
+	}
+	CU_ASSERT_EQUAL(left, 0);
+	CU_ASSERT_FALSE(store_entry_next(q, at, &e));
+	store_queue_close(&q);
+	fake_stop();
+}
+
+static uint64_t shared_queue[3];
+
+static void
+share_one(void)
+{
+	static char payload[2000];
+	struct msg_view v = message("t", "");
+	struct store_msg m;
+
+	memset(payload, 'x', sizeof(payload));
+	v.payload = span_of(payload, sizeof(payload));
+	store_msg_init(&m, &v, 3);
+	for (int i = 0; i < 3; i++) {
+		struct store_queue *q;
+
+		CU_ASSERT_EQUAL_FATAL(store_queue_open(shared_queue[i], &q), 0);
+		add(q, 1, &m, span_of(NULL, 0));
+		store_queue_close(&q);
+	}
+	store_msg_fini(&m);
+}
+
+/* The copy is there as long as one refers to it, over restarts, and not longer. */
+static void
+a_shared_message_lives_as_long_as_its_last_entry(void)
+{
+	struct store_entry e;
+	struct store_queue *q;
+	uint64_t id = 0;
+
+	fake_start();
+	for (int i = 0; i < 3; i++)
+		shared_queue[i] = store_queue_id();
+	killed_after(share_one);
+	for (int i = 0; i < 3; i++) {
+		CU_ASSERT_EQUAL_FATAL(store_queue_open(shared_queue[i], &q), 0);
+		CU_ASSERT_EQUAL(q->entries, 1);
+		CU_ASSERT_TRUE_FATAL(store_entry_next(q, 0, &e));
+		CU_ASSERT_TRUE(e.msg.is_shared);
+		CU_ASSERT_TRUE(id == 0 || e.msg.id == id);
+		id = e.msg.id;
+		CU_ASSERT_EQUAL(e.msg.v.payload.len, 2000);
+		CU_ASSERT_EQUAL(store_entry_del(q, &e), 0);
+		store_queue_del(&q);
+	}
+	/* Nothing is left that could be found by that id. */
+	CU_ASSERT_EQUAL_FATAL(store_queue_open(shared_queue[0], &q), 0);
+	CU_ASSERT_EQUAL(q->entries, 0);
+	store_queue_close(&q);
+	fake_stop();
+}
+
+static void
+four_states(void)
+{
+	struct msg_view v = message("a/b", "hello");
+	struct store_queue *q;
+	struct store_entry e;
+	struct store_msg m;
+
+	CU_ASSERT_EQUAL_FATAL(store_queue_open(shared_queue[0], &q), 0);
+	store_msg_init(&m, &v, 1);
+	for (uint64_t s = 1; s <= 4; s++)
+		CU_ASSERT_EQUAL_FATAL(
+		    store_entry_add(q, &(struct store_entry){ .seq = s, .qos = 2 }, &m), 0);
+	store_msg_fini(&m);
+	store_queue_sent(q, 2);
+	CU_ASSERT_TRUE(store_entry_get(q, 1, &e));
+	CU_ASSERT_EQUAL(store_entry_release(q, &e), 0);
+	CU_ASSERT_TRUE(store_entry_get(q, 3, &e));
+	CU_ASSERT_EQUAL(store_entry_del(q, &e), 0);
+	store_queue_close(&q);
+}
+
+static void
+states_outlive_a_kill(void)
+{
+	struct store_entry e;
+	struct store_queue *q;
+
+	fake_start();
+	shared_queue[0] = store_queue_id();
+	killed_after(four_states);
+	CU_ASSERT_EQUAL_FATAL(store_queue_open(shared_queue[0], &q), 0);
+	CU_ASSERT_EQUAL(q->next_seq, 5);
+	CU_ASSERT_EQUAL(q->entries, 3);
+	CU_ASSERT_TRUE(store_entry_get(q, 1, &e) && e.state == ENTRY_RELEASED);
+	CU_ASSERT_TRUE(store_entry_get(q, 2, &e) && e.state == ENTRY_SENT);
+	CU_ASSERT_TRUE(span_eq(e.msg.v.payload, span_str("hello")));
+	CU_ASSERT_FALSE(store_entry_get(q, 3, &e));
+	CU_ASSERT_TRUE(store_entry_get(q, 4, &e) && e.state == ENTRY_QUEUED);
+	store_queue_close(&q);
+	fake_stop();
+}
+
+static void
+retained_topics_are_in_byte_order(void)
+{
+	static const char *const topics[] = { "b", "a/b", "a", "a!", "\xc3\xa9", "$SYS/x", "a/b/c",
+		"/", "$SYZ", "$", "\x01" };
+	static const char *const sorted[] = { "\x01", "$", "$SYS/x", "$SYZ", "/", "a", "a!", "a/b",
+		"a/b/c", "b", "\xc3\xa9" };
+	enum { N = sizeof(topics) / sizeof(topics[0]) };
+	struct store_retained r;
+	struct span at = span_of(NULL, 0);
+	struct msg_view v;
+
+	fake_start();
+	for (uint64_t i = 0; i < N; i++) {
+		v = message(topics[i], "x");
+		CU_ASSERT_EQUAL(store_retained_put(&v, i), 0);
+	}
+	for (unsigned i = 0; i < N; i++) {
+		CU_ASSERT_TRUE_FATAL(store_retained_seek(at, true, &r));
+		CU_ASSERT_TRUE(span_eq(r.v.topic, span_str(sorted[i])));
+		at = r.v.topic;
+	}
+	CU_ASSERT_FALSE(store_retained_seek(at, true, &r));
+	CU_ASSERT_TRUE(store_retained_seek(span_str("a/"), false, &r));
+	CU_ASSERT_TRUE(span_eq(r.v.topic, span_str("a/b")));
+	CU_ASSERT_TRUE(store_retained_seek(span_str("a/b"), false, &r));
+	CU_ASSERT_TRUE(span_eq(r.v.topic, span_str("a/b")));
+	CU_ASSERT_EQUAL(store_retained_del(span_str("a/b")), 0);
+	CU_ASSERT_FALSE(store_retained_get(span_str("a/b"), &r));
+	v = message("a", "new");
+	store_retained_put(&v, 77);
+	CU_ASSERT_TRUE(store_retained_get(span_str("a"), &r));
+	CU_ASSERT_EQUAL(r.seq, 77);
+	CU_ASSERT_EQUAL(r.v.payload.len, 3);
+	fake_stop();
+}
+
+/* A key holds so much of a topic and a hash of the rest. */
+static void
+long_topics_are_told_apart(void)
+{
+	static char a[5000], b[5000];
+	struct store_retained r;
+	struct msg_view v;
+
+	memset(a, 'x', sizeof(a) - 1);
+	memset(b, 'x', sizeof(b) - 1);
+	b[4000] = 'y';
+	fake_start();
+	v = message(a, "1");
+	CU_ASSERT_EQUAL(store_retained_put(&v, 1), 0);
+	v = message(b, "2");
+	CU_ASSERT_EQUAL(store_retained_put(&v, 2), 0);
+	CU_ASSERT_TRUE(store_retained_get(span_str(a), &r) && r.seq == 1);
+	CU_ASSERT_TRUE(store_retained_get(span_str(b), &r) && r.seq == 2);
+	/* From what both begin with. */
+	CU_ASSERT_TRUE(store_retained_seek(span_of(a, 3000), false, &r));
+	CU_ASSERT_TRUE(store_retained_seek(r.v.topic, true, &r));
+	CU_ASSERT_FALSE(store_retained_seek(r.v.topic, true, &r));
+	fake_stop();
+}
+
+static void
+wills_and_ids_belong_to_their_session(void)
+{
+	struct msg_view v = message("w", "x");
+	struct store_will w;
+	uint32_t at = 0;
+
+	fake_start();
+	CU_ASSERT_FALSE(store_will_get(1, &w));
+	CU_ASSERT_EQUAL(store_will_del(1), 0);
+	CU_ASSERT_EQUAL(store_will_put(1, &v, 5), 0);
+	CU_ASSERT_EQUAL(store_will_put(1, &v, 6), 0);
+	CU_ASSERT_TRUE(store_will_get(1, &w));
+	CU_ASSERT_EQUAL(w.delay, 6);
+	CU_ASSERT_FALSE(store_will_get(2, &w));
+	CU_ASSERT_TRUE(store_will_next(&at, &w));
+	CU_ASSERT_TRUE(w.number == 1 && at == 2);
+	CU_ASSERT_FALSE(store_will_next(&at, &w));
+	store_will_del(1);
+	CU_ASSERT_FALSE(store_will_get(1, &w));
+
+	CU_ASSERT_FALSE(store_rxid_del(1, 3));
+	for (unsigned i = 65535; i > 0; i -= 5)
+		CU_ASSERT_EQUAL_FATAL(store_rxid_add(1, (uint16_t)i), 0);
+	CU_ASSERT_EQUAL(store_rxid_add(1, 65535), -EEXIST);
+	CU_ASSERT_EQUAL(store_rxid_count(1), 13107);
+	CU_ASSERT_TRUE(store_rxid_has(1, 5));
+	CU_ASSERT_FALSE(store_rxid_has(1, 6));
+	CU_ASSERT_FALSE(store_rxid_has(2, 5));
+	CU_ASSERT_TRUE(store_rxid_del(1, 5));
+	CU_ASSERT_FALSE(store_rxid_has(1, 5));
+	fake_end(); /* closed and opened again */
+	fake_restart(2, 1);
+	CU_ASSERT_EQUAL(store_rxid_count(1), 13106);
+	CU_ASSERT_TRUE(store_rxid_has(1, 10));
+	store_rxid_drop(1);
+	store_rxid_drop(1);
+	CU_ASSERT_EQUAL(store_rxid_count(1), 0);
+	fake_stop();
+}
+
+static void
+count_sub_of(void *arg, const struct store_sub *s)
+{
+	unsigned *n = arg;
+
+	CU_ASSERT_TRUE(s->id == 7 && s->options == 2);
+	++*n;
+}
+
+static void
+sessions_come_back_with_their_subscriptions(void)
+{
+	struct store_session s = { .client_id = span_str("client"),
+		.user_name = span_str(""),
+		.queue = 9,
+		.left_ms = 5,
+		.number = 77,
+		.expiry = 3600 };
+	struct store_session got;
+	uint32_t at = 0;
+	unsigned n = 0;
+
+	fake_start();
+	CU_ASSERT_EQUAL(store_session_put(&s), 0);
+	for (int i = 0; i < 1000; i++) {
+		char filter[32];
+
+		snprintf(filter, sizeof(filter), "a/%d/+/#", i);
+		CU_ASSERT_EQUAL(
+		    store_sub_put(77, &(struct store_sub){ span_str(filter), 7, 2 }), 0);
+	}
+	store_sub_put(78, &(struct store_sub){ span_str("other"), 7, 2 });
+	CU_ASSERT_EQUAL(store_sub_del(77, span_str("a/5/+/#")), 0);
+	fake_end();
+	CU_ASSERT_EQUAL_FATAL(store_open(fake.dir), 0);
+	CU_ASSERT_TRUE_FATAL(store_session_next(&at, &got));
+	CU_ASSERT_TRUE(span_eq(got.client_id, s.client_id) && got.user_name.len == 0);
+	CU_ASSERT_TRUE(
+	    got.queue == 9 && got.left_ms == 5 && got.number == 77 && got.expiry == 3600);
+	CU_ASSERT_EQUAL(at, 78);
+	CU_ASSERT_FALSE(store_session_next(&at, &got));
+	store_sub_each(77, count_sub_of, &n);
+	CU_ASSERT_EQUAL(n, 999);
+	store_session_del(77);
+	at = 0;
+	CU_ASSERT_FALSE(store_session_next(&at, &got));
+	store_close();
+	fake_restart(3, 2);
+	fake_stop();
+}
+
+static void
+a_group_keeps_its_number(void)
+{
+	uint64_t queue = 0, again = 0, other = 0;
+	uint32_t n;
+
+	fake_start();
+	n = store_group_get(span_str("$share/g/a"), &queue);
+	CU_ASSERT_TRUE(n != 0 && queue != 0);
+	CU_ASSERT_TRUE(store_group_get(span_str("$share/h/a"), &other) != n && other != queue);
+	fake_end();
+	fake_restart(2, 1);
+	CU_ASSERT_EQUAL(store_group_get(span_str("$share/g/a"), &again), n);
+	CU_ASSERT_EQUAL(again, queue);
+	CU_ASSERT_EQUAL(store_group_del(span_str("$share/g/a")), 0);
+	CU_ASSERT_NOT_EQUAL(store_group_get(span_str("$share/g/a"), &again), n);
+	fake_stop();
+}
+
+UNIT_MAIN("worker/persist/store", TEST(an_entry_that_is_not_there_is_not_found),
+    TEST(a_queue_is_what_was_added_and_not_deleted),
+    TEST(a_shared_message_lives_as_long_as_its_last_entry), TEST(states_outlive_a_kill),
+    TEST(retained_topics_are_in_byte_order), TEST(long_topics_are_told_apart),
+    TEST(wills_and_ids_belong_to_their_session), TEST(sessions_come_back_with_their_subscriptions),
+    TEST(a_group_keeps_its_number))

@@ -1,0 +1,688 @@
+#include "worker/persist/store.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <openssl/sha.h>
+#include <stdio.h>
+
+#include "shared/base/clock.h"
+#include "shared/base/log.h"
+#include "shared/base/must.h"
+#include "shared/child/child.h"
+#include "worker/persist/store_int.h"
+
+#define STORE_VERSION 1 /* of the tables as a whole; each record has its own too */
+#define RECORD_VERSION 1
+#define TELL_US 2000000
+#define IDS 100000 /* reserved at once: at most so many are skipped after a crash */
+
+static struct {
+	uint64_t next_id, ids_end;
+	uint64_t tell_us; /* when the next line about progress is due */
+} the;
+
+static const char *const table_name[KV_ALL] = {
+	[KV_META] = "meta",
+	[KV_SESSION] = "session",
+	[KV_STATE] = "state",
+	[KV_SUB] = "sub",
+	[KV_GROUP] = "group",
+	[KV_MSG] = "msg",
+	[KV_QUEUE] = "queue",
+	[KV_RETAINED] = "retained",
+	[KV_WILL] = "will",
+	[KV_RXID] = "rxid",
+	[KV_VOLATILE] = "volatile",
+};
+
+/* A line about what takes long only. */
+static void
+on_progress(void *arg, const char *what, uint64_t done, uint64_t all)
+{
+	uint64_t now = clock_now_us();
+
+	(void)arg;
+	mesh_beat(self.mesh);
+	if (now < the.tell_us)
+		return;
+	the.tell_us = now + TELL_US;
+	log_notice("store: %s done=%" PRIu64 " of=%" PRIu64, what, done, all);
+}
+
+int
+store_open(const char *dir)
+{
+	struct kv_options o = {
+		.dir = dir,
+		.cache_size = self.conf.store_cache,
+		.journal_size = self.conf.store_journal,
+		.log_file_size = self.conf.store_journal / 4,
+		.salvage = self.conf.on_damage == DAMAGE_salvage,
+		.progress = on_progress,
+	};
+	struct kv_found found;
+	uint64_t version = 0;
+	int err;
+
+	the.tell_us = clock_now_us() + TELL_US;
+	err = kv_open(&o, &found);
+	if (err != 0)
+		return err;
+	the.next_id = the.ids_end = 0;
+	if (store_meta_get("version", &version) && version > STORE_VERSION) {
+		log_err("store: %s is of a newer version=%" PRIu64
+			" of the broker, this one knows %d",
+		    dir, version, STORE_VERSION);
+		kv_close();
+		return -EPROTO;
+	}
+	if (version != STORE_VERSION)
+		err = store_meta_put("version", STORE_VERSION);
+	if (err == 0)
+		err = queues_open();
+	if (err == 0)
+		err = rxids_open();
+	if (err != 0) {
+		store_close();
+		return err;
+	}
+	if (!found.fresh)
+		log_notice("store: opened dir=%s %s batches=%" PRIu64 " operations=%" PRIu64, dir,
+		    found.clean ? "clean" : "after a crash", found.batches, found.operations);
+	return 0;
+}
+
+void
+store_close(void)
+{
+	(void)queues_save();
+	kv_close();
+	queues_close();
+	rxids_close();
+}
+
+/* --- batches ------------------------------------------------------------------------------ */
+
+uint64_t
+store_batch(void)
+{
+	return kv_batch();
+}
+
+uint64_t
+store_safe(void)
+{
+	static const enum kv_sync how[] = {
+		[DURABILITY_power] = KV_SYNC_POWER,
+		[DURABILITY_process] = KV_SYNC_PROCESS,
+		[DURABILITY_memory] = KV_SYNC_MEMORY,
+	};
+	uint64_t safe = kv_safe(how[self.conf.durability]);
+
+	/* One that is empty, be it because what was written went again, has nothing to wait for. */
+	return safe + 1 == kv_batch() && !kv_is_changed() ? safe + 1 : safe;
+}
+
+int
+store_write(void)
+{
+	uint64_t before;
+	int err;
+
+	if (!kv_is_idle())
+		return -EAGAIN;
+	before = kv_batch();
+	err = queues_save();
+	if (err == 0)
+		err = kv_write();
+	return err != 0 ? err : kv_batch() != before;
+}
+
+int
+store_fd(void)
+{
+	return kv_fd();
+}
+
+int
+store_synced(void)
+{
+	return kv_synced();
+}
+
+bool
+store_turn(void)
+{
+	return kv_turn() == 1;
+}
+
+/* --- keys and records --------------------------------------------------------------------- */
+
+void
+key_text(struct key *k, struct span text)
+{
+	size_t n = text.len < TEXT_MAX ? text.len : TEXT_MAX;
+
+	if (n > 0)
+		memcpy(k->b + k->len, text.p, n);
+	k->len += n;
+	if (text.len > TEXT_MAX) {
+		SHA256(text.p, text.len, k->b + k->len);
+		k->len += SHA256_DIGEST_LENGTH;
+	}
+}
+
+bool
+record_put(enum kv_table t, const struct key *k, size_t len, bool fresh, struct wr *w)
+{
+	uint8_t *p = kv_put(t, key_span(k), len + 1, fresh);
+
+	if (p == NULL)
+		return false;
+	*w = wr_of(p, len + 1);
+	wr_u8(w, RECORD_VERSION);
+	return true;
+}
+
+void
+record_bad(enum kv_table t)
+{
+	count(CNT_store_bad);
+	log_every(10, LOG_ERR, "store: a record that can't be, left out table=%s", table_name[t]);
+}
+
+bool
+record_is_good(enum kv_table t, struct rd *r)
+{
+	if (rd_u8(r) == RECORD_VERSION)
+		return true;
+	record_bad(t);
+	return false;
+}
+
+bool
+record_get(enum kv_table t, const struct key *k, struct rd *out)
+{
+	struct span value;
+
+	if (kv_get(t, key_span(k), &value) != 0)
+		return false;
+	*out = rd_of(value);
+	return record_is_good(t, out);
+}
+
+#define MESSAGE_RETAIN 4u
+#define MESSAGE_EXPIRY 8u
+
+size_t
+message_len(const struct msg_view *v)
+{
+	return 1 + 8 + 4 + 2 + 4 + v->topic.len + v->props.len + v->payload.len;
+}
+
+void
+message_write(struct wr *w, const struct msg_view *v)
+{
+	wr_u8(w,
+	    (uint8_t)(v->qos | (v->retain ? MESSAGE_RETAIN : 0) |
+		(v->has_expiry ? MESSAGE_EXPIRY : 0)));
+	wr_u64(w, v->publish_ms);
+	wr_u32(w, v->expiry);
+	wr_u16(w, (uint16_t)v->topic.len);
+	wr_u32(w, (uint32_t)v->props.len);
+	wr_raw(w, v->topic);
+	wr_raw(w, v->props);
+	wr_raw(w, v->payload);
+}
+
+void
+message_read(struct rd *r, struct msg_view *out)
+{
+	uint8_t flags = rd_u8(r);
+	size_t topic_len, props_len;
+
+	*out = (struct msg_view){ .qos = flags & 3,
+		.retain = flags & MESSAGE_RETAIN,
+		.has_expiry = flags & MESSAGE_EXPIRY };
+	out->publish_ms = rd_u64(r);
+	out->expiry = rd_u32(r);
+	topic_len = rd_u16(r);
+	props_len = rd_u32(r);
+	out->topic = rd_bytes(r, topic_len);
+	out->props = rd_bytes(r, props_len);
+	out->payload = rd_rest(r);
+	r->bad |= out->qos > 2 || topic_len == 0 || !topic_is_valid(out->topic);
+}
+
+/* --- marks -------------------------------------------------------------------------------- */
+
+int
+store_meta_put(const char *name, uint64_t value)
+{
+	struct key k = { .len = 0 };
+	struct wr w;
+
+	key_text(&k, span_str(name));
+	if (!record_put(KV_META, &k, 8, false, &w))
+		return -ENOMEM;
+	wr_u64(&w, value);
+	return 0;
+}
+
+bool
+store_meta_get(const char *name, uint64_t *out)
+{
+	struct key k = { .len = 0 };
+	uint64_t value;
+	struct rd r;
+
+	key_text(&k, span_str(name));
+	if (!record_get(KV_META, &k, &r))
+		return false;
+	value = rd_u64(&r);
+	if (r.bad) {
+		record_bad(KV_META);
+		return false;
+	}
+	*out = value;
+	return true;
+}
+
+static void
+position_key(struct key *k, unsigned slot)
+{
+	char name[32];
+
+	snprintf(name, sizeof(name), "position/%u", slot);
+	key_text(k, span_str(name));
+}
+
+int
+store_position_put(unsigned slot, uint32_t gen, uint64_t position)
+{
+	struct key k = { .len = 0 };
+	struct wr w;
+
+	position_key(&k, slot);
+	if (!record_put(KV_META, &k, 20, false, &w))
+		return -ENOMEM;
+	wr_u64(&w, self.birth.broker_id);
+	wr_u32(&w, gen);
+	wr_u64(&w, position);
+	return 0;
+}
+
+uint64_t
+store_position(unsigned slot, uint32_t gen)
+{
+	struct key k = { .len = 0 };
+	uint64_t position;
+	bool is_it;
+	struct rd r;
+
+	position_key(&k, slot);
+	if (!record_get(KV_META, &k, &r))
+		return 0;
+	is_it = rd_u64(&r) == self.birth.broker_id;
+	is_it &= rd_u32(&r) == gen;
+	position = rd_u64(&r);
+	if (r.bad)
+		record_bad(KV_META);
+	return is_it && !r.bad ? position : 0;
+}
+
+uint64_t
+id_next(void)
+{
+	if (the.next_id == the.ids_end) {
+		uint64_t from = 1;
+
+		(void)store_meta_get("next_id", &from);
+		if (store_meta_put("next_id", from + IDS) != 0)
+			return 0;
+		the.next_id = from;
+		the.ids_end = from + IDS;
+	}
+	return the.next_id++;
+}
+
+/* --- sessions ----------------------------------------------------------------------------- */
+
+static struct key
+number_key(uint32_t number)
+{
+	struct key k = { .len = 0 };
+
+	key_u32(&k, number);
+	return k;
+}
+
+/* The number a key begins with. */
+static uint32_t
+number_of(struct span key)
+{
+	struct rd r = rd_of(key);
+
+	return rd_u32(&r);
+}
+
+int
+store_session_put(const struct store_session *s)
+{
+	struct key k = number_key(s->number);
+	struct wr w;
+
+	if (!record_put(
+		KV_SESSION, &k, 4 + 8 + 8 + 2 + s->client_id.len + 2 + s->user_name.len, false, &w))
+		return -ENOMEM;
+	wr_u32(&w, s->expiry);
+	wr_u64(&w, s->queue);
+	wr_u64(&w, s->left_ms);
+	wr_str(&w, s->client_id);
+	wr_str(&w, s->user_name);
+	must(!w.over);
+	return 0;
+}
+
+int
+store_session_del(uint32_t number)
+{
+	struct key k = number_key(number);
+
+	return kv_del(KV_SESSION, key_span(&k));
+}
+
+bool
+store_session_next(uint32_t *number, struct store_session *out)
+{
+	struct span key, value;
+	struct store_session s;
+
+	for (;;) {
+		struct key k = number_key(*number);
+		struct rd r;
+
+		if (*number == UINT32_MAX ||
+		    kv_next(KV_SESSION, key_span(&k), false, &key, &value) != 0)
+			return false;
+		s.number = number_of(key);
+		*number = s.number + 1;
+		r = rd_of(value);
+		if (!record_is_good(KV_SESSION, &r))
+			continue;
+		s.expiry = rd_u32(&r);
+		s.queue = rd_u64(&r);
+		s.left_ms = rd_u64(&r);
+		s.client_id = rd_str(&r);
+		s.user_name = rd_str(&r);
+		if (key.len == 4 && !r.bad && rd_left(&r) == 0 && s.client_id.len > 0) {
+			*out = s;
+			return true;
+		}
+		record_bad(KV_SESSION);
+	}
+}
+
+/* --- subscriptions ------------------------------------------------------------------------ */
+
+static struct key
+sub_key(uint32_t number, struct span filter)
+{
+	struct key k = number_key(number);
+
+	key_text(&k, filter);
+	return k;
+}
+
+int
+store_sub_put(uint32_t number, const struct store_sub *s)
+{
+	struct key k = sub_key(number, s->filter);
+	struct wr w;
+
+	if (!record_put(KV_SUB, &k, 1 + 4 + s->filter.len, false, &w))
+		return -ENOMEM;
+	wr_u8(&w, s->options);
+	wr_u32(&w, s->id);
+	wr_raw(&w, s->filter);
+	must(!w.over);
+	return 0;
+}
+
+int
+store_sub_del(uint32_t number, struct span filter)
+{
+	struct key k = sub_key(number, filter);
+
+	return kv_del(KV_SUB, key_span(&k));
+}
+
+void
+store_sub_each(uint32_t number, store_sub_fn *fn, void *arg)
+{
+	struct key k = number_key(number);
+	struct span key, value;
+	struct store_sub s;
+	bool above = false;
+
+	while (kv_next(KV_SUB, key_span(&k), above, &key, &value) == 0 && key.len >= 4 &&
+	    key.len <= sizeof(k.b) && number_of(key) == number) {
+		struct rd r = rd_of(value);
+
+		memcpy(k.b, key.p, key.len);
+		k.len = key.len;
+		above = true;
+		if (!record_is_good(KV_SUB, &r))
+			continue;
+		s.options = rd_u8(&r);
+		s.id = rd_u32(&r);
+		s.filter = rd_rest(&r);
+		if (r.bad || !filter_is_valid(s.filter) || !utf8_is_valid(s.filter) ||
+		    (s.options & 3) == 3 || s.id > MQTT_SUBID_MAX)
+			record_bad(KV_SUB);
+		else
+			fn(arg, &s);
+	}
+}
+
+uint32_t
+store_group_get(struct span filter, uint64_t *queue_out)
+{
+	struct key k = { .len = 0 };
+	uint64_t next = 1, queue;
+	uint32_t number;
+	struct rd r;
+	struct wr w;
+
+	key_text(&k, filter);
+	if (record_get(KV_GROUP, &k, &r)) {
+		number = rd_u32(&r);
+		queue = rd_u64(&r);
+		if (!r.bad && number != 0 && queue != 0) {
+			*queue_out = queue;
+			return number;
+		}
+		record_bad(KV_GROUP);
+	}
+	(void)store_meta_get("next_group", &next);
+	queue = id_next();
+	if (queue == 0 || store_meta_put("next_group", next + 1) != 0 ||
+	    !record_put(KV_GROUP, &k, 12, false, &w))
+		return 0;
+	wr_u32(&w, (uint32_t)next);
+	wr_u64(&w, queue);
+	*queue_out = queue;
+	return (uint32_t)next;
+}
+
+int
+store_group_del(struct span filter)
+{
+	struct key k = { .len = 0 };
+
+	key_text(&k, filter);
+	return kv_del(KV_GROUP, key_span(&k));
+}
+
+/* --- retained ----------------------------------------------------------------------------- */
+
+/* Our own are made anew every few seconds: not worth a disk's life. */
+static enum kv_table
+retained_table(struct span topic)
+{
+	return topic.len > 5 && memcmp(topic.p, "$SYS/", 5) == 0 ? KV_VOLATILE : KV_RETAINED;
+}
+
+int
+store_retained_put(const struct msg_view *v, uint64_t seq)
+{
+	struct key k = { .len = 0 };
+	struct wr w;
+
+	key_text(&k, v->topic);
+	if (!record_put(retained_table(v->topic), &k, 8 + message_len(v), false, &w))
+		return -ENOMEM;
+	wr_u64(&w, seq);
+	message_write(&w, v);
+	must(!w.over);
+	return 0;
+}
+
+static bool
+retained_read(struct rd *r, struct store_retained *out)
+{
+	struct store_retained x;
+
+	x.seq = rd_u64(r);
+	message_read(r, &x.v);
+	if (r->bad) {
+		record_bad(KV_RETAINED);
+		return false;
+	}
+	*out = x;
+	return true;
+}
+
+bool
+store_retained_get(struct span topic, struct store_retained *out)
+{
+	struct key k = { .len = 0 };
+	struct rd r;
+
+	key_text(&k, topic);
+	return record_get(retained_table(topic), &k, &r) && retained_read(&r, out);
+}
+
+int
+store_retained_del(struct span topic)
+{
+	struct key k = { .len = 0 };
+
+	key_text(&k, topic);
+	return kv_del(retained_table(topic), key_span(&k));
+}
+
+static bool
+seek_in(enum kv_table t, struct span from, bool above, struct store_retained *out)
+{
+	struct key k = { .len = 0 };
+	struct span key, value;
+	struct rd r;
+
+	/* All that begin like this, whatever their hash. */
+	key_text(&k, above || from.len <= TEXT_MAX ? from : span_of(from.p, TEXT_MAX));
+	while (kv_next(t, key_span(&k), above, &key, &value) == 0) {
+		r = rd_of(value);
+		if (record_is_good(t, &r) && retained_read(&r, out))
+			return true;
+		if (key.len > sizeof(k.b))
+			return false;
+		memcpy(k.b, key.p, key.len);
+		k.len = key.len;
+		above = true;
+	}
+	return false;
+}
+
+bool
+store_retained_seek(struct span from, bool above, struct store_retained *out)
+{
+	struct store_retained own, other;
+	bool has_own = seek_in(KV_VOLATILE, from, above, &own);
+	bool has_other = seek_in(KV_RETAINED, from, above, &other);
+
+	if (!has_own && !has_other)
+		return false;
+	*out = has_own && (!has_other || span_cmp(own.v.topic, other.v.topic) < 0) ? own : other;
+	return true;
+}
+
+/* --- wills -------------------------------------------------------------------------------- */
+
+int
+store_will_put(uint32_t number, const struct msg_view *v, uint32_t delay)
+{
+	struct key k = number_key(number);
+	struct wr w;
+
+	if (!record_put(KV_WILL, &k, 4 + message_len(v), false, &w))
+		return -ENOMEM;
+	wr_u32(&w, delay);
+	message_write(&w, v);
+	must(!w.over);
+	return 0;
+}
+
+static bool
+will_read(struct rd *r, struct store_will *out)
+{
+	struct store_will x;
+
+	x.delay = rd_u32(r);
+	message_read(r, &x.v);
+	if (r->bad) {
+		record_bad(KV_WILL);
+		return false;
+	}
+	x.number = out->number;
+	*out = x;
+	return true;
+}
+
+bool
+store_will_get(uint32_t number, struct store_will *out)
+{
+	struct key k = number_key(number);
+	struct rd r;
+
+	out->number = number;
+	return record_get(KV_WILL, &k, &r) && will_read(&r, out);
+}
+
+int
+store_will_del(uint32_t number)
+{
+	struct key k = number_key(number);
+
+	return kv_del(KV_WILL, key_span(&k));
+}
+
+bool
+store_will_next(uint32_t *number, struct store_will *out)
+{
+	struct span key, value;
+
+	for (;;) {
+		struct key k = number_key(*number);
+		struct rd r;
+
+		if (*number == UINT32_MAX ||
+		    kv_next(KV_WILL, key_span(&k), false, &key, &value) != 0)
+			return false;
+		out->number = number_of(key);
+		*number = out->number + 1;
+		r = rd_of(value);
+		if (record_is_good(KV_WILL, &r) && will_read(&r, out))
+			return true;
+	}
+}

@@ -1,0 +1,64 @@
+/*
+ * store_int.h - what the store's files share: keys and records
+ *
+ * Included by store*.c only.
+ */
+#ifndef PERSIST_STORE_INT_H
+#define PERSIST_STORE_INT_H
+
+#include "shared/mqtt/packet.h"
+#include "shared/mqtt/rd.h"
+#include "worker/persist/kv.h"
+#include "worker/persist/store.h"
+
+#define TEXT_MAX 512 /* bytes of a topic or filter in a key; of a longer one the rest is a hash */
+
+struct key {
+	uint8_t b[16 + TEXT_MAX + 32];
+	size_t len;
+};
+
+static inline struct span
+key_span(const struct key *k)
+{
+	return span_of(k->b, k->len);
+}
+
+static inline void
+key_u32(struct key *k, uint32_t v)
+{
+	for (int i = 0; i < 4; i++)
+		k->b[k->len++] = (uint8_t)(v >> (24 - 8 * i));
+}
+
+static inline void
+key_u64(struct key *k, uint64_t v)
+{
+	key_u32(k, (uint32_t)(v >> 32));
+	key_u32(k, (uint32_t)v);
+}
+
+void key_text(struct key *k, struct span text);
+
+/* A record of len bytes for the key, its version written; w->p NULL: no memory. */
+bool record_put(enum kv_table t, const struct key *k, size_t len, bool fresh, struct wr *w);
+/* Reads the version. False: not there, or of no use, which has been counted and logged. */
+bool record_get(enum kv_table t, const struct key *k, struct rd *out);
+bool record_is_good(enum kv_table t, struct rd *r);
+void record_bad(enum kv_table t);
+
+/* A message as it stands within a record, to its end. */
+size_t message_len(const struct msg_view *v);
+void message_write(struct wr *w, const struct msg_view *v);
+void message_read(struct rd *r, struct msg_view *out);
+
+uint64_t id_next(void); /* never given before; 0: no memory */
+
+int queues_open(void);
+void queues_close(void);
+int queues_save(void); /* the states of those that have changed, into the batch */
+
+int rxids_open(void);
+void rxids_close(void);
+
+#endif

@@ -1,0 +1,496 @@
+/*
+ * Queues and the messages in them.
+ *
+ * KV_QUEUE, by queue and sequence number, holds entries; KV_STATE, by queue, what is known of it as a whole; KV_MSG messages that several entries refer to,
+ * and how many do. A queue's state goes with the batch that changed it, so counts are right after a crash without reading entries.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "shared/base/log.h"
+#include "shared/base/must.h"
+#include "shared/child/child.h"
+#include "worker/persist/store_int.h"
+
+#define SHARED_FROM 512 /* bytes that copies for all would take beyond one */
+
+#define ENTRY_RETAIN 1u
+#define ENTRY_SHARED 2u
+#define ENTRY_DONE 4u /* RELEASED */
+#define ENTRY_EXPIRES 8u
+#define ENTRY_GROUP 16u
+#define ENTRY_SUBIDS 32u
+
+static int queue_save(struct store_queue *q);
+
+static struct {
+	struct list dirty;
+	uint64_t safe; /* as it was when last asked */
+} the;
+
+int
+queues_open(void)
+{
+	list_init(&the.dirty);
+	return 0;
+}
+
+void
+queues_close(void)
+{
+	if (the.dirty.next == NULL)
+		return;
+	while (!list_is_empty(&the.dirty))
+		list_del(the.dirty.next);
+}
+
+static struct key
+queue_key(uint64_t id)
+{
+	struct key k = { .len = 0 };
+
+	key_u64(&k, id);
+	return k;
+}
+
+static struct key
+entry_key(uint64_t id, uint64_t seq)
+{
+	struct key k = queue_key(id);
+
+	key_u64(&k, seq);
+	return k;
+}
+
+/* --- messages ----------------------------------------------------------------------------- */
+
+void
+store_msg_init(struct store_msg *m, const struct msg_view *v, size_t receivers)
+{
+	*m = (struct store_msg){
+		.v = *v,
+		.is_shared = receivers > 1 && (receivers - 1) * message_len(v) > SHARED_FROM,
+	};
+}
+
+static struct key
+msg_key(uint64_t id, bool refs)
+{
+	struct key k = queue_key(id);
+
+	k.b[k.len++] = refs;
+	return k;
+}
+
+static uint32_t
+refs_get(uint64_t id)
+{
+	struct key k = msg_key(id, true);
+	uint32_t refs;
+	struct rd r;
+
+	if (!record_get(KV_MSG, &k, &r))
+		return 0;
+	refs = rd_u32(&r);
+	if (r.bad)
+		record_bad(KV_MSG);
+	return refs;
+}
+
+static bool
+refs_put(uint64_t id, uint32_t refs, bool fresh)
+{
+	struct key k = msg_key(id, true);
+	struct wr w;
+
+	if (!record_put(KV_MSG, &k, 4, fresh, &w))
+		return false;
+	wr_u32(&w, refs);
+	return true;
+}
+
+/* Stores the copy that entries refer to. */
+static bool
+msg_share(struct store_msg *m)
+{
+	uint64_t id = id_next();
+	struct key k = msg_key(id, false);
+	struct wr w;
+
+	if (id == 0 || !record_put(KV_MSG, &k, message_len(&m->v), true, &w))
+		return false;
+	message_write(&w, &m->v);
+	must(!w.over);
+	m->id = id;
+	m->is_new = true;
+	return true;
+}
+
+static void
+msg_del(uint64_t id)
+{
+	struct key body = msg_key(id, false), refs = msg_key(id, true);
+
+	kv_del(KV_MSG, key_span(&body));
+	kv_del(KV_MSG, key_span(&refs));
+}
+
+void
+store_msg_fini(struct store_msg *m)
+{
+	if (m->refs > 0 &&
+	    !refs_put(m->id, m->is_new ? m->refs : refs_get(m->id) + m->refs, m->is_new)) {
+		count(CNT_dropped__no_memory);
+		log_every(10, LOG_ERR, "store: no memory to count the references of a message");
+	} else if (m->refs == 0 && m->is_new) {
+		msg_del(m->id);
+	}
+	m->refs = 0;
+	m->is_new = false;
+}
+
+static void
+message_unref(uint64_t id)
+{
+	uint32_t refs = refs_get(id);
+
+	if (refs <= 1 || !refs_put(id, refs - 1, false))
+		msg_del(id);
+}
+
+/* --- queues ------------------------------------------------------------------------------- */
+
+uint64_t
+store_queue_id(void)
+{
+	return id_next();
+}
+
+static void
+queue_touch(struct store_queue *q)
+{
+	if (q->is_dirty)
+		return;
+	q->is_dirty = true;
+	list_add_tail(&the.dirty, &q->dirty);
+}
+
+int
+store_queue_open(uint64_t id, struct store_queue **out)
+{
+	struct key k = queue_key(id);
+	struct store_queue *q = calloc(1, sizeof(*q));
+	struct rd r;
+
+	if (q == NULL)
+		return -ENOMEM;
+	*q = (struct store_queue){ .id = id, .next_seq = 1 };
+	list_init(&q->dirty);
+	if (record_get(KV_STATE, &k, &r)) {
+		struct store_queue was = *q;
+
+		q->next_seq = rd_u64(&r);
+		q->sent = rd_u64(&r);
+		q->entries = rd_u64(&r);
+		q->bytes = rd_u64(&r);
+		if (r.bad || q->next_seq == 0) {
+			record_bad(KV_STATE);
+			*q = was;
+			list_init(&q->dirty);
+		}
+	}
+	*out = q;
+	return 0;
+}
+
+void
+store_queue_close(struct store_queue **q)
+{
+	if (*q == NULL)
+		return;
+	if ((*q)->is_dirty) {
+		(void)queue_save(*q);
+		list_del(&(*q)->dirty);
+	}
+	free(*q);
+	*q = NULL;
+}
+
+void
+store_queue_del(struct store_queue **q)
+{
+	struct key k;
+
+	if (*q == NULL)
+		return;
+	k = queue_key((*q)->id);
+	kv_del(KV_STATE, key_span(&k));
+	(*q)->is_dirty = false;
+	list_del(&(*q)->dirty);
+	store_queue_close(q);
+}
+
+static int
+queue_save(struct store_queue *q)
+{
+	struct key k = queue_key(q->id);
+	struct wr w;
+
+	if (!record_put(KV_STATE, &k, 32, false, &w))
+		return -ENOMEM;
+	wr_u64(&w, q->next_seq);
+	wr_u64(&w, q->sent);
+	wr_u64(&w, q->entries);
+	wr_u64(&w, q->bytes);
+	return 0;
+}
+
+int
+queues_save(void)
+{
+	while (!list_is_empty(&the.dirty)) {
+		struct store_queue *q = container_of(the.dirty.next, struct store_queue, dirty);
+		int err = queue_save(q);
+
+		if (err != 0)
+			return err;
+		q->is_dirty = false;
+		list_del(&q->dirty);
+	}
+	return 0;
+}
+
+bool
+store_queue_next(uint64_t *id)
+{
+	struct key k = queue_key(*id);
+	struct span key, value;
+	struct rd r;
+
+	if (*id == UINT64_MAX || kv_next(KV_STATE, key_span(&k), false, &key, &value) != 0)
+		return false;
+	r = rd_of(key);
+	*id = rd_u64(&r);
+	return !r.bad;
+}
+
+/* --- entries ------------------------------------------------------------------------------ */
+
+int
+store_entry_add(struct store_queue *q, const struct store_entry *e, struct store_msg *m)
+{
+	struct key k = entry_key(q->id, e->seq);
+	uint8_t flags = 0;
+	size_t len = 1 + 1 + 4;
+	struct wr w;
+
+	must(e->seq >= q->next_seq && e->subids.len / 4 <= UINT16_MAX);
+	if (m->is_shared && m->id == 0 && !msg_share(m))
+		return -ENOMEM;
+	flags |= e->retain ? ENTRY_RETAIN : 0;
+	flags |= m->is_shared ? ENTRY_SHARED : 0;
+	if (e->expires_ms != 0) {
+		flags |= ENTRY_EXPIRES;
+		len += 8;
+	}
+	if (e->group != 0) {
+		flags |= ENTRY_GROUP;
+		len += 4;
+	}
+	if (e->subids.len > 0) {
+		flags |= ENTRY_SUBIDS;
+		len += 2 + e->subids.len;
+	}
+	len += m->is_shared ? 8 : message_len(&m->v);
+	if (!record_put(KV_QUEUE, &k, len, true, &w))
+		return -ENOMEM;
+	wr_u8(&w, flags);
+	wr_u8(&w, e->qos);
+	wr_u32(&w, e->size);
+	if (flags & ENTRY_EXPIRES)
+		wr_u64(&w, e->expires_ms);
+	if (flags & ENTRY_GROUP)
+		wr_u32(&w, e->group);
+	if (flags & ENTRY_SUBIDS) {
+		wr_u16(&w, (uint16_t)(e->subids.len / 4));
+		wr_raw(&w, e->subids);
+	}
+	if (m->is_shared) {
+		wr_u64(&w, m->id);
+		m->refs++;
+	} else {
+		message_write(&w, &m->v);
+	}
+	must(!w.over && w.p == w.end);
+
+	if (q->entries++ == 0)
+		q->first = e->seq;
+	q->bytes += e->size;
+	q->next_seq = e->seq + 1;
+	if (q->batch <= the.safe || q->batch <= (the.safe = store_safe()))
+		q->fresh = e->seq;
+	q->batch = store_batch();
+	queue_touch(q);
+	return 0;
+}
+
+/* The message of an entry; false: it isn't there, which has been counted. */
+static bool
+entry_message(struct rd *r, bool shared, struct store_msg *out)
+{
+	struct msg_view v;
+	struct key k;
+
+	*out = (struct store_msg){ .is_shared = shared };
+	if (shared) {
+		out->id = rd_u64(r);
+		k = msg_key(out->id, false);
+		if (r->bad || !record_get(KV_MSG, &k, r)) {
+			r->bad = true;
+			return false;
+		}
+	}
+	message_read(r, &v);
+	out->v = v;
+	return !r->bad;
+}
+
+static bool
+entry_read(const struct store_queue *q, uint64_t seq, struct rd *r, struct store_entry *out)
+{
+	struct store_entry e = { .seq = seq };
+	uint8_t flags = rd_u8(r);
+
+	e.qos = rd_u8(r);
+	e.size = rd_u32(r);
+	e.retain = flags & ENTRY_RETAIN;
+	if (flags & ENTRY_EXPIRES)
+		e.expires_ms = rd_u64(r);
+	if (flags & ENTRY_GROUP)
+		e.group = rd_u32(r);
+	if (flags & ENTRY_SUBIDS) {
+		size_t n = rd_u16(r);
+
+		e.subids = rd_bytes(r, n * 4);
+	}
+	if (flags & ENTRY_DONE)
+		e.state = ENTRY_RELEASED;
+	else
+		e.state = seq <= q->sent ? ENTRY_SENT : ENTRY_QUEUED;
+	if (r->bad || e.qos > 2 ||
+	    (!(flags & ENTRY_DONE) && !entry_message(r, flags & ENTRY_SHARED, &e.msg))) {
+		record_bad(KV_QUEUE);
+		return false;
+	}
+	*out = e;
+	return true;
+}
+
+bool
+store_entry_get(struct store_queue *q, uint64_t seq, struct store_entry *out)
+{
+	struct key k = entry_key(q->id, seq);
+	struct rd r;
+
+	return seq < q->next_seq && seq >= q->first && record_get(KV_QUEUE, &k, &r) &&
+	    entry_read(q, seq, &r, out);
+}
+
+bool
+store_entry_next(struct store_queue *q, uint64_t after, struct store_entry *out)
+{
+	uint64_t from = after + 1 < q->first ? q->first : after + 1;
+
+	while (q->entries > 0 && after < q->next_seq && from < q->next_seq) {
+		struct key k = entry_key(q->id, from);
+		struct span key, value;
+		uint64_t seq;
+		struct rd r;
+
+		/* Nearly always it is the next number, which costs no look at the tables on disk. */
+		if (kv_get(KV_QUEUE, key_span(&k), &value) == 0)
+			key = key_span(&k);
+		else if (kv_next(KV_QUEUE, key_span(&k), false, &key, &value) != 0)
+			return false;
+		r = rd_of(key);
+		if (rd_u64(&r) != q->id)
+			return false;
+		seq = rd_u64(&r);
+		if (r.bad || seq < from)
+			return false;
+		if (after < q->first)
+			q->first = seq; /* whoever asks from the start learns where that is */
+		r = rd_of(value);
+		if (record_is_good(KV_QUEUE, &r) && entry_read(q, seq, &r, out))
+			return true;
+		/* It would be counted, and in the way, for ever. */
+		(void)store_entry_del(
+		    q, &(struct store_entry){ .seq = seq, .state = ENTRY_RELEASED });
+		from = seq + 1;
+	}
+	return false;
+}
+
+void
+store_queue_sent(struct store_queue *q, uint64_t seq)
+{
+	if (seq <= q->sent)
+		return;
+	q->sent = seq;
+	if (q->next_seq <= seq)
+		q->next_seq = seq + 1;
+	queue_touch(q);
+}
+
+bool
+store_entry_is_safe(const struct store_queue *q, uint64_t seq)
+{
+	if (seq < q->fresh || q->batch <= the.safe)
+		return true;
+	the.safe = store_safe();
+	return q->batch <= the.safe;
+}
+
+int
+store_entry_release(struct store_queue *q, const struct store_entry *e)
+{
+	struct key k = entry_key(q->id, e->seq);
+	uint8_t flags = ENTRY_DONE | (e->group != 0 ? ENTRY_GROUP : 0);
+	uint64_t shared = e->msg.is_shared ? e->msg.id : 0;
+	uint32_t size = e->size, group = e->group;
+	struct wr w;
+
+	if (!record_put(KV_QUEUE, &k, 1 + 1 + 4 + (group != 0 ? 4 : 0), false, &w))
+		return -ENOMEM;
+	wr_u8(&w, flags);
+	wr_u8(&w, 2);
+	wr_u32(&w, size);
+	if (group != 0)
+		wr_u32(&w, group);
+	if (shared != 0)
+		message_unref(shared);
+	return 0;
+}
+
+int
+store_entry_del(struct store_queue *q, const struct store_entry *e)
+{
+	struct key k = entry_key(q->id, e->seq);
+	uint64_t shared = e->msg.is_shared && e->state != ENTRY_RELEASED ? e->msg.id : 0,
+		 seq = e->seq;
+	uint32_t size = e->size;
+	int err = kv_del(KV_QUEUE, key_span(&k));
+
+	if (err != 0)
+		return err;
+	if (shared != 0)
+		message_unref(shared);
+	q->entries -= q->entries > 0;
+	q->bytes -= q->bytes >= size ? size : q->bytes;
+	if (q->entries == 0)
+		q->bytes = 0;
+	if (seq == q->first)
+		q->first++;
+	queue_touch(q);
+	return 0;
+}
