@@ -126,7 +126,7 @@ slots_start(void)
 {
 	master.slot[SLOT_PERSIST].wanted = true;
 	slot_birth(&master.slot[SLOT_PERSIST]);
-	slots_want(workers_of(&master.conf));
+	/* Workers are born when it can be mapped: then they know from the start whom to wait for, and accept nobody before it has recovered. */
 }
 
 void
@@ -268,6 +268,8 @@ on_segment(struct chan *ch, const void *body, size_t len, const int *fd)
 		slot_listeners(s, s, false);
 	s->state = SLOT_LINKING;
 	slot_send(s, IPC_GO, &(struct msg_none){ 0 }, sizeof(struct msg_none), NULL, 0);
+	if (master.workers == 0)
+		slots_want(workers_of(&master.conf));
 	return 0;
 }
 

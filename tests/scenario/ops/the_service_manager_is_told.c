@@ -82,7 +82,8 @@ watch_the_start(void)
 	check(pid >= 0);
 	if (pid > 0)
 		return pid;
-	wait_for(ctl("status") == 0 && broker_pid_of("mqtt/0") != 0);
+	wait_for(ctl("status") == 0 && broker_pid_of("persist/0") != 0);
+	check(broker_pid_of("mqtt/0") == 0); /* nobody is let in before it has recovered */
 	while (recv(manager, &c, 1, MSG_DONTWAIT) > 0)
 		check(c == 'W');
 	check(broker_sh("touch $DIR/go") == 0);
