@@ -392,18 +392,21 @@ connect_subs_new(const struct conn *c)
 	return subs;
 }
 
-void
+bool
 connect_register(const struct conn *c, const struct connect_subs *subs)
 {
 	struct rec_sub rec;
 	struct iovec iov;
 
-	connect_record(c, REC_REGISTER, 0, c->epoch);
+	if (connect_record(c, REC_REGISTER, 0, c->epoch) >= MESH_FULL)
+		return false;
 	for (size_t at = 0; subs != NULL && at < subs->len; at += iov.iov_len) {
 		memcpy(&rec, subs->data + at, sizeof(rec));
 		iov = (struct iovec){ (void *)(subs->data + at), sizeof(rec) + rec.filter_len };
-		mesh_send(self.mesh, SLOT_PERSIST, REC_SUB, &iov, 1);
+		if (mesh_send(self.mesh, SLOT_PERSIST, REC_SUB, &iov, 1) >= MESH_FULL)
+			return false;
 	}
+	return true;
 }
 
 void
@@ -412,12 +415,17 @@ connect_register_all(void)
 	uint32_t handle = 0;
 	struct conn *c;
 
+	/* Whoever is here has a place: what it takes is bounded by the connections. */
+	mesh_set_overflow(self.mesh, UINT64_MAX);
 	while ((c = conn_next(&handle)) != NULL) {
 		if (c->state == CONN_OPEN) {
 			struct connect_subs *subs = connect_subs_new(c);
+			bool told = connect_register(c, subs);
 
-			connect_register(c, subs);
 			free(subs);
+			if (!told) /* persist would grant its identifier to another */
+				conn_end(c, CNT_ends__memory, MQTT_QUOTA_EXCEEDED,
+				    "no memory to register with the store");
 		} else if ((c->state == CONN_ASKED || c->state == CONN_GHOST) && !c->answered) {
 			connect_record(c, REC_CONNECT, CONNECT_AGAIN, connect_token(c));
 		}
@@ -425,6 +433,7 @@ connect_register_all(void)
 	gone_register();
 	mesh_send(self.mesh, SLOT_PERSIST, REC_REGISTERED,
 	    &(struct iovec){ &(struct rec_none){ 0 }, sizeof(struct rec_none) }, 1);
+	mesh_set_overflow(self.mesh, self.conf.overflow_size);
 }
 
 /* --- PINGREQ, DISCONNECT, AUTH ------------------------------------------------------------ */

@@ -18,7 +18,7 @@ void connect_granted(const struct rec_grant *g);
 void connect_let_go(const struct rec_let_go *r);
 /* To a new persist: who is connected here, with what; who has left, if the dead one did not know; who waits for an answer. */
 void connect_register_all(void);
-void connect_register(const struct conn *c, const struct connect_subs *subs);
+bool connect_register(const struct conn *c, const struct connect_subs *subs); /* false: no memory */
 /* What a durable session has subscribed to, for connect_register(); the caller's, to be freed. NULL: nothing. */
 struct connect_subs *connect_subs_new(const struct conn *c);
 

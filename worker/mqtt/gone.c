@@ -94,7 +94,7 @@ gone_register(void)
 {
 	for (struct batch *b = the.first; b != NULL; b = b->next) {
 		for (uint32_t i = 0; i < b->n; i++)
-			connect_register(b->gone[i].conn, b->gone[i].subs);
+			(void)connect_register(b->gone[i].conn, b->gone[i].subs);
 		b->sent = false;
 		batch_mark(b);
 	}
