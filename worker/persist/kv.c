@@ -225,6 +225,17 @@ kv_get(enum kv_table t, struct span key, struct span *value_out)
 }
 
 int
+kv_peek(enum kv_table t, struct span key, struct span *value_out)
+{
+	struct kv_node *n = pending_find(t, key);
+
+	if (n == NULL || n->gone)
+		return -EAGAIN;
+	*value_out = span_of(kv_node_value(n), n->len);
+	return 0;
+}
+
+int
 kv_next(enum kv_table t, struct span key, bool above, struct span *key_out, struct span *value_out)
 {
 	for (;;) {

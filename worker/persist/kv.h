@@ -91,7 +91,9 @@ int kv_del(enum kv_table t, struct span key); /* 0, also when it isn't there; -E
  * or kv_turn(); it may be the key of the next call, or what the next kv_put() is filled with.
  */
 int kv_get(enum kv_table t, struct span key, struct span *value_out);
-/* The first at or above key, or above it; the last below it. */
+/* The same, without a look at the disk. -EAGAIN: kv_get() or kv_next() has to tell. */
+int kv_peek(enum kv_table t, struct span key, struct span *value_out);
+/* The first at or above key, or above it; the last below it. One after the other is cheap: above what came last. */
 int
 kv_next(enum kv_table t, struct span key, bool above, struct span *key_out, struct span *value_out);
 int kv_prev(enum kv_table t, struct span key, struct span *key_out, struct span *value_out);

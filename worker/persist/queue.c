@@ -181,6 +181,7 @@ queue_pause(struct durable *d)
 	list_del(&d->ready);
 	d->is_ready = false;
 	d->used = 0;
+	unackeds_clear(&d->unacked);
 }
 
 void
@@ -200,7 +201,8 @@ queue_acked(struct durable *d, const struct rec_acked *r)
 	struct store_entry e;
 
 	/* Acknowledged twice, or dropped meanwhile. */
-	if (d->queue == NULL || r->seq > d->cursor || !store_entry_get(d->queue, r->seq, &e) ||
+	if (d->queue == NULL || r->seq > d->cursor ||
+	    (!unackeds_get(&d->unacked, r->seq, &e) && !store_entry_get(d->queue, r->seq, &e)) ||
 	    packet_id(e.seq) != r->packet_id || e.state == ENTRY_QUEUED)
 		return 0;
 	switch (r->packet) {
@@ -219,7 +221,8 @@ queue_acked(struct durable *d, const struct rec_acked *r)
 			break;
 		}
 		if (e.state == ENTRY_SENT)
-			(void)store_entry_release(d->queue, &e);
+			if (store_entry_release(d->queue, &e) == 0)
+				unackeds_released(&d->unacked, e.seq);
 		{
 			struct rec_deliver rec = {
 				.epoch = d->session->epoch,
@@ -403,6 +406,7 @@ entry_del(struct durable *d, const struct store_entry *e)
 
 	if (store_entry_del(d->queue, e) != 0)
 		return;
+	unackeds_del(&d->unacked, seq);
 	count_sub(CNT_queued, 1);
 	count_sub(CNT_queued_bytes, size);
 	if (seq <= d->cursor && d->used > 0 && d->session->state != SESSION_OFFLINE)
@@ -482,6 +486,7 @@ send_entry(struct durable *d, const struct store_entry *e)
 			return false;
 		d->cursor = e->seq;
 		d->used++;
+		unackeds_add(&d->unacked, e);
 		return true;
 	}
 	v.qos = e->qos;
@@ -501,10 +506,12 @@ send_entry(struct durable *d, const struct store_entry *e)
 	count(CNT_delivers);
 	d->cursor = e->seq;
 	d->used++;
-	if (e->qos == 0)
+	if (e->qos == 0) {
 		entry_del(d, e);
-	else
-		store_queue_sent(d->queue, e->seq);
+		return true;
+	}
+	unackeds_add(&d->unacked, e);
+	store_queue_sent(d->queue, e->seq);
 	return true;
 }
 

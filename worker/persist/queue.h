@@ -17,6 +17,7 @@
 #include "shared/net/timer.h"
 #include "worker/persist/directory.h"
 #include "worker/persist/store.h"
+#include "worker/persist/unacked.h"
 
 struct durable { /* what only a session that outlives its connection has */
 	struct session *session;
@@ -25,7 +26,8 @@ struct durable { /* what only a session that outlives its connection has */
 	uint64_t cursor;
 	uint64_t left_ms;        /* wall clock; 0: connected */
 	uint64_t since;          /* the batch of its grant: nothing is delivered before */
-	uint32_t used;           /* under way in this connection */
+	struct unackeds unacked; /* what is under way in this connection */
+	uint32_t used;           /* how many: also those that are not in there */
 	uint32_t expiry;         /* seconds; MQTT_EXPIRY_NEVER */
 	uint32_t nsubs, ngroups; /* ngroups: subscriptions that are shared */
 	uint64_t mark;           /* publish.c: merging overlapping subscriptions */

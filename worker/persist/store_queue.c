@@ -399,26 +399,27 @@ store_entry_get(struct store_queue *q, uint64_t seq, struct store_entry *out)
 bool
 store_entry_next(struct store_queue *q, uint64_t after, struct store_entry *out)
 {
-	uint64_t from = after + 1 < q->first ? q->first : after + 1;
+	bool from_start = after < q->first;
 
-	while (q->entries > 0 && after < q->next_seq && from < q->next_seq) {
-		struct key k = entry_key(q->id, from);
-		struct span key, value;
+	if (from_start)
+		after = q->first > 0 ? q->first - 1 : 0;
+	while (q->entries > 0 && after < q->next_seq - 1) {
+		struct key next = entry_key(q->id, after + 1), last = entry_key(q->id, after);
+		struct span key = key_span(&next), value;
 		uint64_t seq;
 		struct rd r;
 
-		/* Nearly always it is the next number, which costs no look at the tables on disk. */
-		if (kv_get(KV_QUEUE, key_span(&k), &value) == 0)
-			key = key_span(&k);
-		else if (kv_next(KV_QUEUE, key_span(&k), false, &key, &value) != 0)
+		/* Mostly it is just the next number, and new. */
+		if (kv_peek(KV_QUEUE, key, &value) != 0 &&
+		    kv_next(KV_QUEUE, key_span(&last), true, &key, &value) != 0)
 			return false;
 		r = rd_of(key);
 		if (rd_u64(&r) != q->id)
 			return false;
 		seq = rd_u64(&r);
-		if (r.bad || seq < from)
+		if (r.bad || seq <= after)
 			return false;
-		if (after < q->first)
+		if (from_start)
 			q->first = seq; /* whoever asks from the start learns where that is */
 		r = rd_of(value);
 		if (record_is_good(KV_QUEUE, &r) && entry_read(q, seq, &r, out))
@@ -426,7 +427,7 @@ store_entry_next(struct store_queue *q, uint64_t after, struct store_entry *out)
 		/* It would be counted, and in the way, for ever. */
 		(void)store_entry_del(
 		    q, &(struct store_entry){ .seq = seq, .state = ENTRY_RELEASED });
-		from = seq + 1;
+		after = seq;
 	}
 	return false;
 }
