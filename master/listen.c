@@ -220,6 +220,20 @@ listen_close_worker(unsigned worker)
 }
 
 void
+listen_tell(void)
+{
+	for (unsigned i = 0; i < LISTENERS_MAX; i++) {
+		char at[SOCK_TEXT_MAX];
+
+		if (!master.listener[i].used)
+			continue;
+		sock_addr_text(&master.listener[i].addr, at);
+		log_notice(
+		    "listen: serving listener=%s address=%s", master.listener[i].conf.name.s, at);
+	}
+}
+
+void
 listen_close_all(void)
 {
 	listen_discard(master.listener);

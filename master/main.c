@@ -114,6 +114,7 @@ master_ready(void)
 		fclose(f);
 	}
 	notify_ready();
+	listen_tell();
 	log_notice("main: ready version=%s pid=%d workers=%u", TBMQ_VERSION, (int)getpid(),
 	    master.workers);
 	tell_starter("ok");
