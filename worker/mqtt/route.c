@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "shared/base/log.h"
+
 #define CACHE_SETS                                                                                 \
 	4096 /* of two routes each: some hundred bytes a route, 2 MiB at most for usual topics */
 #define WAYS 2
@@ -144,6 +146,13 @@ find_groups(const struct segment *seg, unsigned slot, const struct topic_hash *t
 
 	if (got == 0)
 		return 0;
+	if (got == GROUPS) {
+		count(CNT_dropped__no_member);
+		log_every(60, LOG_WARNING,
+		    "route: a topic matches %u groups of shared subscriptions of process=%s, "
+		    "further ones get nothing",
+		    got, proc_title(slot));
+	}
 	more = realloc(*f, (*n + got) * sizeof(*more));
 	if (more == NULL)
 		return -1;
