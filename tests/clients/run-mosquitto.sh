@@ -7,10 +7,11 @@ cd "$(dirname "$0")/../.." || exit 1
 subscribe() { # file args...
 	local file=$1
 	shift
+	rm -f "$file" # of the one before: the next begins some time after this line
 	stdbuf -oL mosquitto_sub -p "$port" -W 60 -d "$@" >"$file" 2>&1 &
 	sub=$!
 	for _ in $(seq 600); do
-		grep -q 'Subscribed' "$file" && return
+		grep -qs 'Subscribed' "$file" && return
 		sleep 0.1
 	done
 }
