@@ -182,6 +182,8 @@ queue_pause(struct durable *d)
 	d->is_ready = false;
 	d->used = 0;
 	unackeds_clear(&d->unacked);
+	if (d->queue != NULL)
+		store_queue_rest(d->queue);
 }
 
 void

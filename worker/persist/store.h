@@ -111,6 +111,8 @@ struct store_queue { /* others only read it */
 	uint64_t entries;
 	uint64_t first;        /* no entry is below */
 	uint64_t batch, fresh; /* entries from `fresh` on were added in batches up to `batch` */
+	uint64_t given;        /* the last that was asked for by store_entry_next() */
+	struct ahead *ahead;   /* entries read before they are asked for; mostly NULL */
 	bool is_dirty;
 	struct list dirty; /* what is above goes with the batch */
 };
@@ -125,6 +127,7 @@ bool store_entry_get(struct store_queue *q, uint64_t seq, struct store_entry *ou
 bool store_entry_next(
     struct store_queue *q, uint64_t after, struct store_entry *out); /* the first above */
 void store_queue_sent(struct store_queue *q, uint64_t seq);
+void store_queue_rest(struct store_queue *q); /* nobody asks for its entries any more, for now */
 int store_entry_release(
     struct store_queue *q, const struct store_entry *e); /* RELEASED: its message goes */
 int store_entry_del(struct store_queue *q, const struct store_entry *e);

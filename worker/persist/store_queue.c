@@ -14,6 +14,11 @@
 
 #define SHARED_FROM 512 /* bytes that copies for all would take beyond one */
 
+/* Entries on disk are read so many at once: each alone would be a search in a tree. */
+#define AHEAD 64
+#define AHEAD_BYTES 32768
+#define AHEAD_ALL (UINT64_C(32) << 20) /* of all queues; beyond it they are read one by one */
+
 #define ENTRY_RETAIN 1u
 #define ENTRY_SHARED 2u
 #define ENTRY_DONE 4u /* RELEASED */
@@ -23,8 +28,19 @@
 
 static int queue_save(struct store_queue *q);
 
+struct ahead {
+	uint32_t n, at; /* at: the first that was not asked for */
+	uint32_t len, cap;
+	struct {
+		uint64_t seq;
+		uint32_t start, len;
+	} entry[AHEAD];
+	uint8_t value[];
+};
+
 static struct {
 	struct list dirty;
+	uint64_t ahead_bytes;
 	uint64_t safe; /* as it was when last asked */
 } the;
 
@@ -212,6 +228,7 @@ store_queue_close(struct store_queue **q)
 		(void)queue_save(*q);
 		list_del(&(*q)->dirty);
 	}
+	store_queue_rest(*q);
 	free(*q);
 	*q = NULL;
 }
@@ -396,29 +413,109 @@ store_entry_get(struct store_queue *q, uint64_t seq, struct store_entry *out)
 	    entry_read(q, seq, &r, out);
 }
 
+void
+store_queue_rest(struct store_queue *q)
+{
+	if (q->ahead == NULL)
+		return;
+	the.ahead_bytes -= sizeof(*q->ahead) + q->ahead->cap;
+	free(q->ahead);
+	q->ahead = NULL;
+}
+
+/* The first entry above `after`, if it was read ahead. */
+static bool
+ahead_next(struct store_queue *q, uint64_t after, uint64_t *seq_out, struct span *value_out)
+{
+	struct ahead *a = q->ahead;
+
+	if (a == NULL)
+		return false;
+	/* It is a run without gaps; what has been deleted of it had been given out. */
+	if (after != q->given || a->at == a->n) {
+		store_queue_rest(q);
+		return false;
+	}
+	*seq_out = a->entry[a->at].seq;
+	*value_out = span_of(a->value + a->entry[a->at].start, a->entry[a->at].len);
+	a->at++;
+	return true;
+}
+
+static void
+ahead_read(struct store_queue *q, uint64_t after)
+{
+	size_t size = sizeof(struct ahead) + AHEAD_BYTES;
+	struct key last = entry_key(q->id, after);
+	struct span key, value;
+	struct ahead *a;
+
+	if (the.ahead_bytes + size > AHEAD_ALL || (a = malloc(size)) == NULL)
+		return;
+	the.ahead_bytes += size;
+	a->cap = AHEAD_BYTES;
+	a->n = a->at = a->len = 0;
+	while (a->n < AHEAD && kv_next(KV_QUEUE, key_span(&last), true, &key, &value) == 0) {
+		struct rd r = rd_of(key);
+		uint64_t seq;
+
+		if (rd_u64(&r) != q->id || value.len > a->cap - a->len)
+			break;
+		seq = rd_u64(&r);
+		memcpy(a->value + a->len, value.p, value.len);
+		a->entry[a->n].seq = seq;
+		a->entry[a->n].start = a->len;
+		a->entry[a->n++].len = (uint32_t)value.len;
+		a->len += (uint32_t)value.len;
+		last = entry_key(q->id, seq);
+	}
+	q->ahead = a;
+}
+
+/* The first record above `after`, wherever it is. */
+static bool
+record_next(struct store_queue *q, uint64_t after, uint64_t *seq_out, struct span *value_out)
+{
+	struct key next = entry_key(q->id, after + 1), last = entry_key(q->id, after);
+	struct span key;
+	struct rd r;
+
+	if (ahead_next(q, after, seq_out, value_out))
+		return true;
+	/* Mostly it is just the next number, and new. */
+	if (kv_peek(KV_QUEUE, key_span(&next), value_out) == 0) {
+		*seq_out = after + 1;
+		return true;
+	}
+	if (after == q->given) { /* they are asked for one after the other */
+		ahead_read(q, after);
+		if (ahead_next(q, after, seq_out, value_out))
+			return true;
+	}
+	if (kv_next(KV_QUEUE, key_span(&last), true, &key, value_out) != 0)
+		return false;
+	r = rd_of(key);
+	if (rd_u64(&r) != q->id)
+		return false;
+	*seq_out = rd_u64(&r);
+	return !r.bad;
+}
+
 bool
 store_entry_next(struct store_queue *q, uint64_t after, struct store_entry *out)
 {
 	bool from_start = after < q->first;
 
 	if (from_start)
-		after = q->first > 0 ? q->first - 1 : 0;
+		after = q->first - 1;
 	while (q->entries > 0 && after < q->next_seq - 1) {
-		struct key next = entry_key(q->id, after + 1), last = entry_key(q->id, after);
-		struct span key = key_span(&next), value;
+		struct span value;
 		uint64_t seq;
 		struct rd r;
 
-		/* Mostly it is just the next number, and new. */
-		if (kv_peek(KV_QUEUE, key, &value) != 0 &&
-		    kv_next(KV_QUEUE, key_span(&last), true, &key, &value) != 0)
+		if (!record_next(q, after, &seq, &value) || seq <= after)
 			return false;
-		r = rd_of(key);
-		if (rd_u64(&r) != q->id)
-			return false;
-		seq = rd_u64(&r);
-		if (r.bad || seq <= after)
-			return false;
+		q->given = seq;
 		if (from_start)
 			q->first = seq; /* whoever asks from the start learns where that is */
 		r = rd_of(value);
