@@ -10,7 +10,7 @@ refused(void)
 SCENARIO(1, 4)
 {
 	struct mq *m[5], *late;
-	char id[8];
+	char id[16];
 
 	broker_start();
 	broker_conf("name = \"default\"", "name = \"default\"; max_connections = 5;");

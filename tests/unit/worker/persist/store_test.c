@@ -1,6 +1,7 @@
 #include <sys/wait.h>
 
 #include "tests/unit/worker/persist/fake.h"
+#include "worker/persist/kv.h"
 
 static struct msg_view
 message(const char *topic, const char *payload)
@@ -119,6 +120,71 @@ a_queue_is_what_was_added_and_not_deleted(void)
 	CU_ASSERT_EQUAL(left, 0);
 	CU_ASSERT_FALSE(store_entry_next(q, at, &e));
 	store_queue_close(&q);
+	fake_stop();
+}
+
+/* More than the journal keeps: most of it has moved to the trees when it is read, some at once. */
+static void
+queues_on_disk_are_read_in_order_while_they_shrink(void)
+{
+	enum { N = 8000, QUEUES = 3 };
+	static char payload[1000];
+	struct msg_view v = message("t", "");
+	struct store_queue *q[QUEUES];
+	uint64_t at[QUEUES] = { 0 };
+	struct store_entry e;
+	unsigned seed = 5;
+
+	fake_start();
+	fake_end();
+	self.conf.store_journal = 4 << 20;
+	fake_restart(2, 1);
+	v.payload = span_of(payload, sizeof(payload));
+	for (int i = 0; i < QUEUES; i++)
+		CU_ASSERT_EQUAL_FATAL(store_queue_open(store_queue_id(), &q[i]), 0);
+	for (uint64_t s = 1; s <= N; s++)
+		for (int i = 0; i < QUEUES; i++) {
+			struct store_msg m;
+
+			memset(payload, (int)(s % 251), sizeof(payload));
+			store_msg_init(&m, &v, 1);
+			add(q[i], s, &m, span_of(NULL, 0));
+			store_msg_fini(&m);
+			if (s % 50 == 0)
+				turn();
+		}
+	CU_ASSERT_TRUE(kv_numbers().moves > 0);
+	while (at[0] < N || at[1] < N || at[2] < N) {
+		int i = rand_r(&seed) % QUEUES;
+
+		for (int k = rand_r(&seed) % 200; k > 0 && at[i] < N; k--) {
+			CU_ASSERT_TRUE_FATAL(store_entry_next(q[i], at[i], &e));
+			CU_ASSERT_EQUAL_FATAL(e.seq, at[i] + 1);
+			CU_ASSERT_EQUAL_FATAL(e.msg.v.payload.len, sizeof(payload));
+			CU_ASSERT_EQUAL_FATAL(e.msg.v.payload.p[999], e.seq % 251);
+			at[i] = e.seq;
+			/* The one just given, or one that was given before. */
+			if (rand_r(&seed) % 2 ||
+			    store_entry_get(q[i], 1 + rand_r(&seed) % at[i], &e)) {
+				CU_ASSERT_EQUAL(store_entry_del(q[i], &e), 0);
+			}
+		}
+		if (rand_r(&seed) % 8 == 0)
+			store_queue_rest(q[i]);
+		if (rand_r(&seed) % 4 == 0)
+			turn();
+	}
+	for (int i = 0; i < QUEUES; i++) {
+		uint64_t left = q[i]->entries;
+
+		/* From the start again: just those that were not deleted. */
+		for (uint64_t s = 0; store_entry_next(q[i], s, &e); left--) {
+			CU_ASSERT_TRUE_FATAL(e.seq > s);
+			s = e.seq;
+		}
+		CU_ASSERT_EQUAL(left, 0);
+		store_queue_close(&q[i]);
+	}
 	fake_stop();
 }
 
@@ -392,6 +458,7 @@ a_group_keeps_its_number(void)
 
 UNIT_MAIN("worker/persist/store", TEST(an_entry_that_is_not_there_is_not_found),
     TEST(a_queue_is_what_was_added_and_not_deleted),
+    TEST(queues_on_disk_are_read_in_order_while_they_shrink),
     TEST(a_shared_message_lives_as_long_as_its_last_entry), TEST(states_outlive_a_kill),
     TEST(retained_topics_are_in_byte_order), TEST(long_topics_are_told_apart),
     TEST(wills_and_ids_belong_to_their_session), TEST(sessions_come_back_with_their_subscriptions),
