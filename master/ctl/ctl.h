@@ -17,9 +17,32 @@ struct ctl {
 
 extern struct ctl ctl;
 
+enum { DONE = 0, FAILED = 1, USAGE = 2, NOT_RUNNING = 3, TIMEOUT = 4 }; /* exit codes */
+
 bool ctl_is_running(void);
 /* One request, one answer. 0; 3: nobody listens; 4: no answer in time; 1: errno. *out is the caller's. */
 int ctl_ask(const char *text, json_t **out);
 void ctl_find(const char *exe, char out[PATH_MAX]); /* next to us, in ../sbin, or by PATH */
+
+/* --- say.c: what every command says in the same way --------------------------------------- */
+
+void ctl_print_json(const json_t *j);
+void ctl_print_row(json_t *item); /* a line */
+/* Gives code back. Programs that want JSON get it on stdout also when something is wrong. */
+int ctl_complain(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+int ctl_bad_usage(const char *what);
+int ctl_done(void); /* there is nothing to say but that it is done */
+
+json_t *ctl_request(const char *verb, const char *resource);
+void ctl_parameter(json_t *r, const char *name, const char *value); /* NULL: none */
+void ctl_parameter_number(json_t *r, const char *name, long value);
+/* The answer, or NULL with the exit code in *code and everything said. Takes request. */
+json_t *ctl_answer(json_t *request, int *code);
+int ctl_simple(json_t *r); /* asks, and prints the answer if it is wanted as JSON */
+/* All pages of a list, row by row. Takes r. */
+int ctl_print_list(json_t *r, const char *at);
+
+/* A whole argument: "10s" or "soon" is none. */
+bool ctl_number(const char *text, long min, long max, long *out);
 
 #endif

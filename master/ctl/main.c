@@ -9,7 +9,6 @@
 #include <getopt.h>
 #include <jansson.h>
 #include <poll.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,8 +24,6 @@
 
 #define STOP_MS 30000 /* children have 10 s each: workers, then persist */
 #define NAP_MS 20
-
-enum { DONE = 0, FAILED = 1, USAGE = 2, NOT_RUNNING = 3, TIMEOUT = 4 };
 
 struct ctl ctl;
 
@@ -103,190 +100,6 @@ usage(FILE *to)
 	    "time.\n");
 }
 
-/* --- answers ------------------------------------------------------------------------------ */
-
-static void
-print_json(const json_t *j)
-{
-	json_dumpf(j, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
-	putchar('\n');
-}
-
-/* Gives code back. Programs that want JSON get it on stdout also when something is wrong. */
-static int __attribute__((format(printf, 2, 3))) complain(int code, const char *fmt, ...)
-{
-	char text[PATH_MAX + 600];
-	json_t *j;
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	fprintf(stderr, "tbmqctl: %s\n", text);
-	j = ctl.json ? json_pack("{s:b, s:s}", "ok", 0, "error", text) : NULL;
-	if (j != NULL)
-		print_json(j);
-	json_decref(j);
-	return code;
-}
-
-static int
-bad_usage(const char *what)
-{
-	return complain(USAGE, "%s; see tbmqctl --help", what);
-}
-
-/* There is nothing to say but that it is done. */
-static int
-done(void)
-{
-	if (ctl.json)
-		printf("{\"ok\":true}\n");
-	return DONE;
-}
-
-/* --- requests ---------------------------------------------------------------------------- */
-
-/* The answer, or NULL with the exit code in *code and everything said. */
-static json_t *
-ask(json_t *request, int *code)
-{
-	char *text = json_dumps(request, JSON_COMPACT);
-	json_t *answer;
-
-	json_decref(request);
-	*code = ctl_ask(text, &answer);
-	free(text);
-	if (*code == NOT_RUNNING)
-		complain(*code, "no broker runs in %s; start it with `tbmqctl%s%s start`",
-		    ctl.dirs.run, ctl.dirs.is_private ? " --dir " : "", ctl.dirs.dir);
-	else if (*code == TIMEOUT)
-		complain(*code, "the broker did not answer; look into its log");
-	else if (*code != DONE)
-		complain(*code, "cannot talk to the broker at %s: %s; only root and its owner may",
-		    ctl.dirs.control, strerror(errno));
-	if (*code != DONE)
-		return NULL;
-	if (!json_is_true(json_object_get(answer, "ok"))) {
-		const char *error = json_string_value(json_object_get(answer, "error"));
-
-		*code = complain(FAILED, "%s", error != NULL ? error : "refused");
-		json_decref(answer);
-		return NULL;
-	}
-	return answer;
-}
-
-static json_t *
-request(const char *verb, const char *resource)
-{
-	return json_pack("{s:s, s:s, s:{}}", "verb", verb, "resource", resource, "parameters");
-}
-
-static void
-parameter(json_t *r, const char *name, const char *value)
-{
-	if (value != NULL)
-		json_object_set_new(json_object_get(r, "parameters"), name, json_string(value));
-}
-
-static void
-parameter_number(json_t *r, const char *name, long value)
-{
-	json_object_set_new(json_object_get(r, "parameters"), name, json_integer(value));
-}
-
-/* A whole argument: "10s" or "soon" is none. */
-static bool
-number(const char *text, long min, long max, long *out)
-{
-	char *end;
-	long n;
-
-	errno = 0;
-	n = strtol(text, &end, 10);
-	if (end == text || *end != '\0' || errno != 0 || n < min || n > max)
-		return false;
-	*out = n;
-	return true;
-}
-
-/* Asks, and prints the answer if it is wanted as JSON. */
-static int
-simple(json_t *r)
-{
-	int code;
-	json_t *answer = ask(r, &code);
-
-	if (answer != NULL && ctl.json)
-		print_json(answer);
-	json_decref(answer);
-	return code;
-}
-
-static void
-print_value(const json_t *v)
-{
-	if (json_is_string(v))
-		printf("%s", json_string_value(v));
-	else if (json_is_null(v))
-		printf("-");
-	else
-		json_dumpf(v, stdout, JSON_ENCODE_ANY | JSON_COMPACT);
-}
-
-static void
-print_row(json_t *item)
-{
-	const char *key;
-	json_t *v;
-	bool first = true;
-
-	if (ctl.json) {
-		print_json(item);
-		return;
-	}
-	json_object_foreach(item, key, v) {
-		printf("%s%s=", first ? "" : " ", key);
-		print_value(v);
-		first = false;
-	}
-	putchar('\n');
-}
-
-/* All pages of a list, row by row. Takes r. */
-static int
-print_list(json_t *r, const char *at)
-{
-	char *after = strdup("");
-	int code = DONE;
-
-	if (at != NULL)
-		json_object_set_new(r, "at", json_string(at));
-	while (after != NULL && code == DONE) {
-		json_t *answer, *item;
-		const char *next;
-		size_t i;
-
-		json_object_set_new(
-		    r, "page", json_pack("{s:s, s:i}", "after", after, "limit", 500));
-		answer = ask(json_deep_copy(r), &code);
-		free(after);
-		after = NULL;
-		if (answer == NULL)
-			break;
-		json_array_foreach(json_object_get(answer, "items"), i, item)
-			print_row(item);
-		next = json_string_value(json_object_get(answer, "next"));
-		if (next != NULL && next[0] != '\0')
-			after = strdup(next);
-		json_decref(answer);
-	}
-	free(after);
-	json_decref(r);
-	return code;
-}
-
 /* --- life -------------------------------------------------------------------------------- */
 
 static bool
@@ -326,7 +139,7 @@ service(const char *verb)
 
 	return run(argv) == 0
 	    ? DONE
-	    : complain(FAILED,
+	    : ctl_complain(FAILED,
 		  "the service manager could not %s tbmq.service; see `journalctl -u tbmq.service`",
 		  verb);
 }
@@ -349,12 +162,12 @@ say_running(const char *how)
 	json_t *answer, *broker;
 	int code;
 
-	answer = ask(request("status", "broker"), &code);
+	answer = ctl_answer(ctl_request("status", "broker"), &code);
 	if (answer == NULL)
 		return code;
 	broker = json_object_get(answer, "broker");
 	if (ctl.json)
-		print_json(answer);
+		ctl_print_json(answer);
 	else
 		printf("tbmq %s %s: pid %d, port %d, workers %d, %s\n",
 		    json_string_value(json_object_get(broker, "version")), how,
@@ -375,7 +188,7 @@ run_master(int argc, char **argv, bool check)
 	int n = 0, code;
 
 	if (args == NULL)
-		return complain(FAILED, "no memory");
+		return ctl_complain(FAILED, "no memory");
 	ctl_find("tbmqd", exe);
 	args[n++] = exe;
 	if (ctl.dirs.is_private) {
@@ -389,7 +202,7 @@ run_master(int argc, char **argv, bool check)
 	code = run(args);
 	free(args);
 	if (code != DONE) /* it has said why */
-		complain(code,
+		ctl_complain(code,
 		    check ? "the broker could not start so, and was left alone"
 			  : "the broker did not start");
 	return code;
@@ -400,7 +213,7 @@ can_start(int argc)
 {
 	return !use_service() || argc == 0
 	    ? DONE
-	    : complain(USAGE,
+	    : ctl_complain(USAGE,
 		  "the service manager starts the installed broker, without options: set them in "
 		  "%s, or use --dir DIR for a broker of your own",
 		  ctl.dirs.conf);
@@ -412,7 +225,7 @@ cmd_start(int argc, char **argv)
 	int code = can_start(argc);
 
 	if (code == DONE && ctl_is_running())
-		code = complain(FAILED, "a broker runs in %s already; see `tbmqctl%s%s status`",
+		code = ctl_complain(FAILED, "a broker runs in %s already; see `tbmqctl%s%s status`",
 		    ctl.dirs.run, ctl.dirs.is_private ? " --dir " : "", ctl.dirs.dir);
 	if (code == DONE)
 		code = use_service() ? service("start") : run_master(argc, argv, false);
@@ -430,7 +243,7 @@ stop(void)
 		if (code != DONE || !ctl_is_running()) /* it may have been started without */
 			return code;
 	}
-	answer = ask(request("stop", "broker"), &code);
+	answer = ctl_answer(ctl_request("stop", "broker"), &code);
 	json_decref(answer);
 	if (answer == NULL)
 		return code;
@@ -439,7 +252,7 @@ stop(void)
 			return DONE;
 		poll(NULL, 0, NAP_MS);
 	}
-	return complain(TIMEOUT, "the broker does not end; look into its log");
+	return ctl_complain(TIMEOUT, "the broker does not end; look into its log");
 }
 
 static int
@@ -449,7 +262,7 @@ cmd_stop(int argc, char **argv)
 
 	(void)argc;
 	(void)argv;
-	return code == DONE ? done() : code;
+	return code == DONE ? ctl_done() : code;
 }
 
 static int
@@ -502,21 +315,21 @@ static int
 cmd_status(int argc, char **argv)
 {
 	bool counters = argc > 0 && strcmp(argv[0], "--counters") == 0;
-	json_t *r = request(counters ? "counters" : "status", "broker"), *answer, *v;
+	json_t *r = ctl_request(counters ? "counters" : "status", "broker"), *answer, *v;
 	const char *key;
 	int code;
 
 	if (counters && argc > 1)
-		parameter(r, "process", argv[1]);
+		ctl_parameter(r, "process", argv[1]);
 	else if (argc > (counters ? 1 : 0)) {
 		json_decref(r);
-		return bad_usage("status takes --counters [PROCESS]");
+		return ctl_bad_usage("status takes --counters [PROCESS]");
 	}
-	answer = ask(r, &code);
+	answer = ctl_answer(r, &code);
 	if (answer == NULL)
 		return code;
 	if (ctl.json)
-		print_json(answer);
+		ctl_print_json(answer);
 	else if (!counters)
 		print_status(answer);
 	else
@@ -534,9 +347,9 @@ cmd_version(int argc, char **argv)
 
 	(void)argc;
 	(void)argv;
-	answer = ask(request("version", "broker"), &code);
+	answer = ctl_answer(ctl_request("version", "broker"), &code);
 	if (answer != NULL && ctl.json)
-		print_json(answer);
+		ctl_print_json(answer);
 	else if (answer != NULL)
 		printf("%s\n", json_string_value(json_object_get(answer, "version")));
 	json_decref(answer);
@@ -552,11 +365,11 @@ print_changes(json_t *r)
 	int code;
 	size_t i;
 
-	answer = ask(r, &code);
+	answer = ctl_answer(r, &code);
 	if (answer == NULL)
 		return code;
 	if (ctl.json) {
-		print_json(answer);
+		ctl_print_json(answer);
 	} else {
 		json_array_foreach(json_object_get(answer, "changes"), i, c)
 			printf("%s: %s -> %s (%s)\n", json_string_value(json_object_get(c, "key")),
@@ -577,7 +390,7 @@ with_file(json_t *r, const char *file)
 	char path[PATH_MAX];
 
 	if (file != NULL)
-		parameter(r, "file", realpath(file, path) != NULL ? path : file);
+		ctl_parameter(r, "file", realpath(file, path) != NULL ? path : file);
 	return r;
 }
 
@@ -586,7 +399,7 @@ cmd_reload(int argc, char **argv)
 {
 	(void)argc;
 	(void)argv;
-	return print_changes(request("reload", "broker"));
+	return print_changes(ctl_request("reload", "broker"));
 }
 
 static int
@@ -597,12 +410,12 @@ cmd_config_check(int argc, char **argv)
 	struct conf_error err;
 
 	if (argc > 1)
-		return bad_usage("config check takes one file");
+		return ctl_bad_usage("config check takes one file");
 	if (conf_parse(file, &c, &err) != 0)
-		return complain(FAILED, "%s", err.text);
+		return ctl_complain(FAILED, "%s", err.text);
 	if (!ctl.json)
 		printf("%s: ok\n", file);
-	return done();
+	return ctl_done();
 }
 
 static int
@@ -614,11 +427,11 @@ cmd_config_show(int argc, char **argv)
 
 	(void)argc;
 	(void)argv;
-	answer = ask(request("show", "config"), &code);
+	answer = ctl_answer(ctl_request("show", "config"), &code);
 	if (answer == NULL)
 		return code;
 	if (ctl.json)
-		print_json(answer);
+		ctl_print_json(answer);
 	else
 		json_array_foreach(json_object_get(answer, "keys"), i, k)
 			printf("%s = %s%s\n", json_string_value(json_object_get(k, "key")),
@@ -632,8 +445,8 @@ static int
 cmd_config_diff(int argc, char **argv)
 {
 	if (argc > 1)
-		return bad_usage("config diff takes one file");
-	return print_changes(with_file(request("diff", "config"), argc > 0 ? argv[0] : NULL));
+		return ctl_bad_usage("config diff takes one file");
+	return print_changes(with_file(ctl_request("diff", "config"), argc > 0 ? argv[0] : NULL));
 }
 
 static int
@@ -643,12 +456,12 @@ cmd_config_apply(int argc, char **argv)
 	json_t *r;
 
 	if (argc != 1 && !(argc == 3 && strcmp(argv[1], "--confirm") == 0))
-		return bad_usage("config apply takes FILE [--confirm SECONDS]");
-	if (argc == 3 && !number(argv[2], 1, 86400, &seconds))
-		return bad_usage("--confirm takes 1 to 86400 seconds");
-	r = with_file(request("apply", "config"), argv[0]);
+		return ctl_bad_usage("config apply takes FILE [--confirm SECONDS]");
+	if (argc == 3 && !ctl_number(argv[2], 1, 86400, &seconds))
+		return ctl_bad_usage("--confirm takes 1 to 86400 seconds");
+	r = with_file(ctl_request("apply", "config"), argv[0]);
 	if (argc == 3)
-		parameter_number(r, "confirm_s", seconds);
+		ctl_parameter_number(r, "confirm_s", seconds);
 	return print_changes(r);
 }
 
@@ -657,7 +470,7 @@ cmd_config_confirm(int argc, char **argv)
 {
 	(void)argc;
 	(void)argv;
-	return simple(request("confirm", "config"));
+	return ctl_simple(ctl_request("confirm", "config"));
 }
 
 static int
@@ -665,7 +478,7 @@ cmd_config_rollback(int argc, char **argv)
 {
 	(void)argc;
 	(void)argv;
-	return print_changes(request("rollback", "config"));
+	return print_changes(ctl_request("rollback", "config"));
 }
 
 static int
@@ -681,16 +494,16 @@ cmd_config_sample(int argc, char **argv)
 	(void)argc;
 	(void)argv;
 	if (f == NULL)
-		return complain(FAILED, "no memory");
+		return ctl_complain(FAILED, "no memory");
 	conf_defaults(&c);
 	err = conf_write(&c, f);
 	if (fclose(f) != 0 || err != 0) {
 		free(text);
-		return complain(FAILED, "no memory");
+		return ctl_complain(FAILED, "no memory");
 	}
 	j = ctl.json ? json_pack("{s:b, s:s}", "ok", 1, "sample", text) : NULL;
 	if (j != NULL)
-		print_json(j);
+		ctl_print_json(j);
 	else
 		fputs(text, stdout);
 	json_decref(j);
@@ -706,11 +519,11 @@ cmd_log_level(int argc, char **argv)
 	json_t *r;
 
 	if (argc < 1 || argc > 2)
-		return bad_usage("log-level takes LEVEL [MODULE]");
-	r = request("log-level", "broker");
-	parameter(r, "level", argv[0]);
-	parameter(r, "module", argc > 1 ? argv[1] : NULL);
-	return simple(r);
+		return ctl_bad_usage("log-level takes LEVEL [MODULE]");
+	r = ctl_request("log-level", "broker");
+	ctl_parameter(r, "level", argv[0]);
+	ctl_parameter(r, "module", argc > 1 ? argv[1] : NULL);
+	return ctl_simple(r);
 }
 
 static int
@@ -720,12 +533,12 @@ cmd_worker_restart(int argc, char **argv)
 	long n;
 	json_t *r;
 
-	if (argc != 1 || !number(argv[0], 0, SLOT_MQTT_MAX - 1, &n))
-		return bad_usage("worker restart takes a number, as 0 for mqtt/0");
+	if (argc != 1 || !ctl_number(argv[0], 0, SLOT_MQTT_MAX - 1, &n))
+		return ctl_bad_usage("worker restart takes a number, as 0 for mqtt/0");
 	snprintf(name, sizeof(name), "mqtt/%ld", n);
-	r = request("restart", "worker");
-	parameter(r, "name", name);
-	return simple(r);
+	r = ctl_request("restart", "worker");
+	ctl_parameter(r, "name", name);
+	return ctl_simple(r);
 }
 
 static int
@@ -739,22 +552,23 @@ cmd_drain(int argc, char **argv)
 		if (i + 1 < argc && strcmp(argv[i], "--server-reference") == 0)
 			reference = argv[i + 1];
 		else if (i + 1 == argc || strcmp(argv[i], "--rate") != 0 ||
-		    !number(argv[i + 1], 0, 1000000, &rate))
-			return bad_usage("drain takes --rate N [--server-reference S]; N is 1 to "
-					 "1000000, or 0 for all at once");
+		    !ctl_number(argv[i + 1], 0, 1000000, &rate))
+			return ctl_bad_usage(
+			    "drain takes --rate N [--server-reference S]; N is 1 to "
+			    "1000000, or 0 for all at once");
 	}
 	if (rate < 0)
-		return bad_usage("drain needs --rate N");
-	r = request("drain", "broker");
-	parameter_number(r, "rate", rate);
-	parameter(r, "server_reference", reference);
-	return simple(r);
+		return ctl_bad_usage("drain needs --rate N");
+	r = ctl_request("drain", "broker");
+	ctl_parameter_number(r, "rate", rate);
+	ctl_parameter(r, "server_reference", reference);
+	return ctl_simple(r);
 }
 
 static int
 cmd_client_list(int argc, char **argv)
 {
-	json_t *r = request("list", "client");
+	json_t *r = ctl_request("list", "client");
 	char worker[32];
 
 	for (int i = 0; i < argc; i++) {
@@ -762,19 +576,19 @@ cmd_client_list(int argc, char **argv)
 			json_object_set_new(
 			    json_object_get(r, "parameters"), "connected", json_true());
 		else if (i + 1 < argc && strcmp(argv[i], "--prefix") == 0)
-			parameter(r, "prefix", argv[++i]);
+			ctl_parameter(r, "prefix", argv[++i]);
 		else if (i + 1 < argc && strcmp(argv[i], "--filter") == 0)
-			parameter(r, "filter", argv[++i]);
+			ctl_parameter(r, "filter", argv[++i]);
 		else if (i + 1 < argc && strcmp(argv[i], "--worker") == 0) {
 			snprintf(worker, sizeof(worker), "mqtt/%.20s", argv[++i]);
-			parameter(r, "worker", worker);
+			ctl_parameter(r, "worker", worker);
 		} else {
 			json_decref(r);
-			return bad_usage(
+			return ctl_bad_usage(
 			    "client list takes --connected, --prefix P, --filter TEXT, --worker N");
 		}
 	}
-	return print_list(r, "persist/0");
+	return ctl_print_list(r, "persist/0");
 }
 
 static int
@@ -784,16 +598,16 @@ on_client(const char *verb, int argc, char **argv)
 	int code;
 
 	if (argc != 1)
-		return bad_usage("a client identifier is needed");
-	r = request(verb, "client");
-	parameter(r, "client_id", argv[0]);
-	answer = ask(r, &code);
+		return ctl_bad_usage("a client identifier is needed");
+	r = ctl_request(verb, "client");
+	ctl_parameter(r, "client_id", argv[0]);
+	answer = ctl_answer(r, &code);
 	if (answer == NULL)
 		return code;
 	if (ctl.json)
-		print_json(answer);
+		ctl_print_json(answer);
 	else if (json_object_get(answer, "client") != NULL)
-		print_row(json_object_get(answer, "client"));
+		ctl_print_row(json_object_get(answer, "client"));
 	json_decref(answer);
 	return DONE;
 }
@@ -824,8 +638,8 @@ cmd_subscription_list(int argc, char **argv)
 	size_t i;
 
 	if (argc != 0 && !(argc == 2 && strcmp(argv[0], "--client") == 0))
-		return bad_usage("subscription list takes --client ID");
-	status = ask(request("status", "broker"), &code);
+		return ctl_bad_usage("subscription list takes --client ID");
+	status = ctl_answer(ctl_request("status", "broker"), &code);
 	if (status == NULL)
 		return code;
 	json_array_foreach(json_object_get(status, "processes"), i, p) {
@@ -834,9 +648,9 @@ cmd_subscription_list(int argc, char **argv)
 
 		if (strcmp(name, "master") == 0)
 			continue;
-		r = request("list", "subscription");
-		parameter(r, "client_id", argc == 2 ? argv[1] : NULL);
-		code = print_list(r, name);
+		r = ctl_request("list", "subscription");
+		ctl_parameter(r, "client_id", argc == 2 ? argv[1] : NULL);
+		code = ctl_print_list(r, name);
 		if (code != DONE)
 			break;
 	}
@@ -850,10 +664,10 @@ cmd_retained_list(int argc, char **argv)
 	json_t *r;
 
 	if (argc > 1)
-		return bad_usage("retained list takes one filter");
-	r = request("list", "retained");
-	parameter(r, "filter", argc > 0 ? argv[0] : NULL);
-	return print_list(r, "persist/0");
+		return ctl_bad_usage("retained list takes one filter");
+	r = ctl_request("list", "retained");
+	ctl_parameter(r, "filter", argc > 0 ? argv[0] : NULL);
+	return ctl_print_list(r, "persist/0");
 }
 
 static int
@@ -863,13 +677,13 @@ on_retained(const char *verb, const char *name, int argc, char **argv)
 	int code;
 
 	if (argc != 1)
-		return bad_usage("a topic or filter is needed");
-	r = request(verb, "retained");
-	parameter(r, name, argv[0]);
-	answer = ask(r, &code);
+		return ctl_bad_usage("a topic or filter is needed");
+	r = ctl_request(verb, "retained");
+	ctl_parameter(r, name, argv[0]);
+	answer = ctl_answer(r, &code);
 	if (answer != NULL) {
 		json_object_del(answer, "ok");
-		print_row(answer);
+		ctl_print_row(answer);
 	}
 	json_decref(answer);
 	return code;
@@ -956,15 +770,15 @@ main(int argc, char **argv)
 	}
 	argc = n;
 	if (dirs_init(&ctl.dirs, dir, NULL) != 0)
-		return complain(FAILED, "the path of the directory is too long");
+		return ctl_complain(FAILED, "the path of the directory is too long");
 	if (argc == 0) {
 		usage(stderr);
 		return USAGE;
 	}
 	c = find(argc, argv, &used);
 	if (c == NULL)
-		return bad_usage("no such command");
+		return ctl_bad_usage("no such command");
 	if (argc > used && c->arguments[0] == '\0')
-		return bad_usage("the command takes no arguments");
+		return ctl_bad_usage("the command takes no arguments");
 	return c->fn(argc - used, argv + used);
 }
