@@ -126,6 +126,8 @@ kv_open(const struct kv_options *o, struct kv_found *found_out)
 	if (err == 0)
 		err = journal_init(o->log_file_size);
 	if (err == 0)
+		kv_admin_tidy(kv.o.dir);
+	if (err == 0)
 		err = open_store(found_out);
 	if (err == 0) {
 		kv.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -152,6 +154,7 @@ kv_close(void)
 
 	if (!kv.is_open)
 		return;
+	kv_admin_cancel();
 	helper_stop(&kv.keeper);
 	helper_stop(&kv.syncer);
 	kv_synced();
@@ -167,6 +170,8 @@ kv_close(void)
 		err = bdb_checkpoint();
 	if (kv.is_failed || err != 0)
 		log_err("store: closed without being able to write, the next start recovers");
+	/* Berkeley DB's work on a copy can't be cut off: what counts has been written before. */
+	kv_admin_stop();
 	let_go();
 }
 
@@ -413,6 +418,18 @@ kv_numbers(void)
 
 	bdb_sizes(kv.o.dir, &n.log_bytes, &n.tree_bytes);
 	return n;
+}
+
+int
+kv_backup(const char *dir)
+{
+	return kv.is_failed ? -EIO : kv_admin_start(KV_JOB_BACKUP, &kv.o, &kv.state, dir);
+}
+
+int
+kv_verify(void)
+{
+	return kv.is_failed ? -EIO : kv_admin_start(KV_JOB_VERIFY, &kv.o, &kv.state, NULL);
 }
 
 /* --- opening ------------------------------------------------------------------------------ */
@@ -764,6 +781,20 @@ move_checked(void)
 
 /* --- helpers: the threads ----------------------------------------------------------------- */
 
+int
+kv_thread(pthread_t *out, void *(*fn)(void *), void *arg)
+{
+	sigset_t all, old;
+	int err;
+
+	/* Signals are the loop's. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	err = pthread_create(out, NULL, fn, arg);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	return -err;
+}
+
 static int
 job_sync(uint32_t unused)
 {
@@ -791,18 +822,13 @@ job_trim(uint32_t file)
 static int
 helper_start(struct helper *h)
 {
-	sigset_t all, old;
 	int err;
 
 	*h = (struct helper){ 0 };
 	sem_init(&h->asked, 0, 0);
-	/* Signals are the loop's. */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	err = pthread_create(&h->thread, NULL, helper_main, h);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	err = kv_thread(&h->thread, helper_main, h);
 	h->is_running = err == 0;
-	return -err;
+	return err;
 }
 
 static void

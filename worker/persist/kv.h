@@ -13,7 +13,7 @@
  * no harm, wherever a move was cut off.
  *
  * Runs in: persist's loop. One thread of its own syncs the log, another takes checkpoints and removes
- *          files of the log; they touch nothing else.
+ *          files of the log; they touch nothing else. A third lives as long as an administrator's work.
  * Owns:    the directory, by a lock on a file in it.
  * Errors:  -errno. -ENOSPC: nothing was written, later writes may succeed. -EIO: nothing more can be
  *          promised, the process has to end and start again, which recovers.
@@ -129,5 +129,33 @@ struct kv_numbers {
 	bool is_moving;
 };
 struct kv_numbers kv_numbers(void);
+
+/*
+ * Long work: one at a time, in a thread of its own, on a copy of the files that it makes while they
+ * are written. Batches and moves go on; files of the log stay until the copy is whole.
+ */
+enum kv_job_kind { KV_JOB_BACKUP, KV_JOB_VERIFY };
+
+struct kv_job {
+	uint32_t number; /* from 1; 0: there was none */
+	enum kv_job_kind kind;
+	bool is_running;
+	const char *step;   /* constant: what it is at */
+	uint64_t done, all; /* of the step */
+	uint64_t bytes;     /* of the copy */
+	/* When it has ended: */
+	int err; /* 0, -errno: it could not be done */
+	char why[256];
+	bool is_damaged, journal_damaged; /* any; the log */
+	bool damaged[KV_TABLES];
+};
+
+/*
+ * A copy of the state as of now or later, recovered and on the disk, into a directory that isn't there or
+ * is empty; its file "manifest" comes last. 0: it has begun; -EBUSY: another is under way; -errno.
+ */
+int kv_backup(const char *dir);
+int kv_verify(void);             /* checks all of such a copy, made in the store's directory */
+void kv_job(struct kv_job *out); /* the last one */
 
 #endif

@@ -25,6 +25,8 @@ const char *const bdb_table_file[KV_TABLES] = {
 
 struct bdb bdb;
 
+static pthread_mutex_t log_kept = PTHREAD_MUTEX_INITIALIZER;
+
 static int move_to(struct bdb_position *p, enum kv_table t, uint32_t how);
 static bool is_answer(const struct bdb_position *p, struct span key, bool above);
 static void forget_before(struct bdb_position *p, struct span key, bool above);
@@ -119,15 +121,31 @@ bdb_log_trim(uint32_t file)
 {
 	char **list = NULL;
 
-	if (bdb.env->log_archive(bdb.env, &list, DB_ARCH_ABS) != 0 || list == NULL)
+	/* Who keeps them may take long. The next move trims these, too. */
+	if (pthread_mutex_trylock(&log_kept) != 0)
 		return;
-	for (char **path = list; *path != NULL; path++) {
+	if (bdb.env->log_archive(bdb.env, &list, DB_ARCH_ABS) != 0)
+		list = NULL;
+	for (char **path = list; list != NULL && *path != NULL; path++) {
 		const char *dot = strrchr(*path, '.');
 
 		if (dot != NULL && strtoul(dot + 1, NULL, 10) < file && unlink(*path) != 0)
 			log_every(60, LOG_WARNING, "store: can't remove %s: %m", *path);
 	}
 	free(list);
+	pthread_mutex_unlock(&log_kept);
+}
+
+void
+bdb_log_keep(void)
+{
+	pthread_mutex_lock(&log_kept);
+}
+
+void
+bdb_log_unkeep(void)
+{
+	pthread_mutex_unlock(&log_kept);
 }
 
 /* --- reading the trees -------------------------------------------------------------------- */

@@ -39,9 +39,7 @@ static int recover(const struct kv_options *o);
 static int env_open(const struct kv_options *o);
 static int tree_open(enum kv_table t);
 static int open_error(int err);
-static bool is_whole(const char *dir, enum kv_table t);
 static bool has_whole_pages(DB *db, off_t size);
-static bool is_consistent(const char *dir, enum kv_table t);
 static int set_table_aside(const char *dir, enum kv_table t);
 static int rename_log_aside(const char *dir, const char *name);
 static void aside_name(const char *name, char out[NAME_MAX]);
@@ -75,7 +73,7 @@ bdb_open(const struct kv_options *o)
 		log_notice(
 		    "store: looking at all pages: the last run ended with a failure of the store");
 		for (enum kv_table t = 0; t < KV_TABLES; t++)
-			if (!is_whole(o->dir, t))
+			if (!bdb_has_whole_pages(o->dir, t))
 				return -EUCLEAN;
 	}
 	err = recover(o);
@@ -105,7 +103,7 @@ bdb_set_aside(const struct kv_options *o, bool *has_log_out)
 
 	the.machine = 0;
 	for (enum kv_table t = 0; t < KV_TABLES && err == 0; t++)
-		if (the.failed[t] || !is_whole(o->dir, t)) {
+		if (the.failed[t] || !bdb_has_whole_pages(o->dir, t)) {
 			err = the.machine != 0 ? the.machine : set_table_aside(o->dir, t);
 			n++;
 		}
@@ -123,7 +121,7 @@ bdb_set_logs_aside(const char *dir)
 
 	for (enum kv_table t = 0; t < KV_TABLES && n > 0 && err == 0; t++) {
 		err = reset_lsn(dir, t);
-		if (err == 0 && !is_consistent(dir, t)) {
+		if (err == 0 && !bdb_is_consistent(dir, t)) {
 			err = set_table_aside(dir, t);
 			n++;
 		}
@@ -274,8 +272,8 @@ open_error(int err)
  * Reads all pages, which checks their checksums, in an environment of its own: the first bad one
  * ends it. A table that isn't there yet is whole.
  */
-static bool
-is_whole(const char *dir, enum kv_table t)
+bool
+bdb_has_whole_pages(const char *dir, enum kv_table t)
 {
 	char path[PATH_ROOM];
 	DB_ENV *env = NULL;
@@ -317,8 +315,8 @@ has_whole_pages(DB *db, off_t size)
 }
 
 /* Whether the pages of a tree fit together, which they need not do without the log. */
-static bool
-is_consistent(const char *dir, enum kv_table t)
+bool
+bdb_is_consistent(const char *dir, enum kv_table t)
 {
 	char path[PATH_ROOM];
 	DB *db;

@@ -5,6 +5,8 @@
  *     kv_journal   batches as records of the log, written and read back
  *     kv_bdb       Berkeley DB: the log and the trees
  *     kv_bdb_open  finding out what there is, recovery, damage
+ *     kv_bdb_copy  a copy of the files while they are written
+ *     kv_admin     what an administrator asks for and takes long
  *
  * Runs in: persist's loop, but for what says otherwise.
  * Errors:  -errno, as in kv.h; -EUCLEAN: what is on the disk is damaged.
@@ -13,6 +15,7 @@
 #define PERSIST_KV_INT_H
 
 #include <limits.h>
+#include <pthread.h>
 
 #include "shared/base/list.h"
 #include "worker/persist/kv.h"
@@ -125,6 +128,9 @@ struct journal_found {
 int journal_read(
     const struct kv_options *o, uint64_t store, bool from_beginning, struct journal_found *out);
 
+/* The same without taking anything in: whether it can be read. */
+int journal_check(const struct kv_options *o, uint64_t store, struct journal_found *out);
+
 /* --- kv_bdb.c: the trees and the log while all is well ------------------------------------ */
 
 #define KV_LOG_NAME "log.%010" PRIu32
@@ -141,7 +147,9 @@ uint64_t bdb_log_since(struct kv_lsn lsn); /* bytes */
 int bdb_log_sync(void); /* all that had been put is on the disk */
 int bdb_checkpoint(void);
 void bdb_log_trim(
-    uint32_t file); /* removes what is below this file and not needed to recover the trees */
+    uint32_t file);        /* removes what is below this file and not needed to recover the trees */
+void bdb_log_keep(void);   /* no trimming from here on, */
+void bdb_log_unkeep(void); /* to here; by the same thread */
 
 /* Borrowed until the next call for the table, or a transaction. */
 int bdb_get(enum kv_table t, struct span key, struct span *value_out);
@@ -169,6 +177,10 @@ int bdb_set_logs_aside(const char *dir);
 int bdb_copy_log_aside(const char *dir, uint32_t file);
 void bdb_sizes(const char *dir, uint64_t *log_out, uint64_t *trees_out);
 
+/* Any thread, on a store that is not open. */
+bool bdb_has_whole_pages(const char *dir, enum kv_table t);
+bool bdb_is_consistent(const char *dir, enum kv_table t); /* with the log's changes in it */
+
 /*
  * The log alone, read before anything is changed; not while bdb_open() is in force. Opening tells
  * where its last record is. Then a record of ours: the last, the first at or after lsn, the next. 1;
@@ -181,5 +193,28 @@ void bdb_reader_close(void);
 int bdb_reader_last(struct kv_lsn *lsn_out, struct span *out);
 int bdb_reader_seek(struct kv_lsn lsn, struct kv_lsn *lsn_out, struct span *out);
 int bdb_reader_next(struct kv_lsn *lsn_out, struct span *out);
+
+/* --- kv_bdb_copy.c: in a thread beside the loop, one at a time ----------------------------- */
+
+/* Told of each piece that has been written; not 0 ends the copy with this. */
+typedef int bdb_piece_fn(uint64_t bytes);
+
+/* Trees first, the log behind them: what a page has of the future, the log has too. */
+int bdb_copy(const char *to, bdb_piece_fn *on_piece);
+/* Makes the copy one that needs no log from before it. -EUCLEAN: damaged. */
+int bdb_copy_recover(const char *dir, uint64_t log_file_size);
+
+/* --- kv_admin.c --------------------------------------------------------------------------- */
+
+/* All that is safe now, of the store of this number. dir: NULL: a place in the store's own. */
+int kv_admin_start(enum kv_job_kind kind, const struct kv_options *o,
+    const struct journal_state *now, const char *dir);
+void kv_admin_cancel(void);          /* it is to end soon */
+void kv_admin_stop(void);            /* and has ended */
+void kv_admin_tidy(const char *dir); /* what one that was killed has left in there */
+
+/* --- kv.c --------------------------------------------------------------------------------- */
+
+int kv_thread(pthread_t *out, void *(*fn)(void *), void *arg); /* that is spared signals */
 
 #endif

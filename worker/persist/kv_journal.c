@@ -61,6 +61,7 @@ struct reading {
 	uint64_t last;   /* batch that was read whole */
 	bool knows_last; /* else the next may be any */
 	bool hole;       /* something before it could not be read: known already */
+	bool only_looks; /* nothing goes into the pending tables */
 	uint8_t *batch;  /* its parts so far */
 	size_t len, cap;
 	uint32_t parts; /* 0: waits for a first one */
@@ -70,6 +71,7 @@ static int put_bytes(const void *p, size_t len);
 static int put_part(bool last);
 static void head_encode(const struct journal_head *h, uint8_t *p);
 static int head_decode(struct span record, struct journal_head *h_out);
+static int read_journal(struct reading *r, uint64_t store, bool from_beginning);
 static int find_mark(struct reading *r, bool from_beginning);
 static int read_all(struct reading *r);
 static bool is_before(struct kv_lsn a, struct kv_lsn b);
@@ -162,26 +164,16 @@ journal_read(const struct kv_options *o, uint64_t store, bool from_beginning,
     struct journal_found *found_out)
 {
 	struct reading r = { .o = o, .found = found_out };
-	int err;
 
-	memset(found_out, 0, sizeof(*found_out));
-	found_out->state.store = store;
-	err = bdb_reader_open(o->dir, &r.found->end);
-	if (err == -ENOENT)
-		return 0;
-	if (err != 0)
-		return err;
-	err = find_mark(&r, from_beginning);
-	if (err == 0)
-		err = read_all(&r);
-	if (err == 0) {
-		look_behind_end(&r);
-		r.found->state.made = r.last;
-		r.found->state.safe = r.last;
-	}
-	bdb_reader_close();
-	free(r.batch);
-	return err;
+	return read_journal(&r, store, from_beginning);
+}
+
+int
+journal_check(const struct kv_options *o, uint64_t store, struct journal_found *found_out)
+{
+	struct reading r = { .o = o, .found = found_out, .only_looks = true };
+
+	return read_journal(&r, store, false);
 }
 
 /* --- writing ------------------------------------------------------------------------------ */
@@ -306,6 +298,31 @@ head_decode(struct span record, struct journal_head *h_out)
 		return -EPROTO;
 	*h_out = h;
 	return 0;
+}
+
+static int
+read_journal(struct reading *r, uint64_t store, bool from_beginning)
+{
+	int err;
+
+	memset(r->found, 0, sizeof(*r->found));
+	r->found->state.store = store;
+	err = bdb_reader_open(r->o->dir, &r->found->end);
+	if (err == -ENOENT)
+		return 0;
+	if (err != 0)
+		return err;
+	err = find_mark(r, from_beginning);
+	if (err == 0)
+		err = read_all(r);
+	if (err == 0) {
+		look_behind_end(r);
+		r->found->state.made = r->last;
+		r->found->state.safe = r->last;
+	}
+	bdb_reader_close();
+	free(r->batch);
+	return err;
 }
 
 /* The last record knows where to begin. */
@@ -441,7 +458,7 @@ take_part(struct reading *r, const struct journal_head *h, struct span body)
 		note_damage(r, r->at.file);
 		r->found->lost++;
 	} else {
-		err = apply(r, h->batch);
+		err = r->only_looks ? 0 : apply(r, h->batch);
 		if (err != 0)
 			return err;
 		r->found->batches++;
