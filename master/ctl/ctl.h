@@ -10,6 +10,8 @@
 
 #include "shared/conf/dirs.h"
 
+typedef int command_fn(int argc, char **argv);
+
 struct ctl {
 	struct dirs dirs;
 	bool json;
@@ -27,7 +29,8 @@ void ctl_find(const char *exe, char out[PATH_MAX]); /* next to us, in ../sbin, o
 /* --- say.c: what every command says in the same way --------------------------------------- */
 
 void ctl_print_json(const json_t *j);
-void ctl_print_row(json_t *item); /* a line */
+void ctl_print_row(json_t *item);   /* a line */
+void ctl_print_lines(json_t *item); /* for people: a line for each of its values */
 /* Gives code back. Programs that want JSON get it on stdout also when something is wrong. */
 int ctl_complain(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 int ctl_bad_usage(const char *what);
@@ -44,5 +47,9 @@ int ctl_print_list(json_t *r, const char *at);
 
 /* A whole argument: "10s" or "soon" is none. */
 bool ctl_number(const char *text, long min, long max, long *out);
+
+/* --- store.c ------------------------------------------------------------------------------ */
+
+command_fn cmd_store_status, cmd_store_backup, cmd_store_restore, cmd_store_verify;
 
 #endif

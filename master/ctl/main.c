@@ -1,7 +1,7 @@
 /*
  * tbmqctl - starts, stops, watches and changes a broker; see tbmqctl(8)
  *
- * Every command is a row of a table, from which help and completion are made. All but `start` and `config check` are requests on the
+ * Every command is a row of a table, from which help and completion are made. All but `start`, `config check` and `store restore` are requests on the
  * broker's control socket (shared/child/request.h).
  */
 #include <errno.h>
@@ -26,8 +26,6 @@
 #define NAP_MS 20
 
 struct ctl ctl;
-
-typedef int command_fn(int argc, char **argv);
 
 struct command {
 	const char *words, *arguments, *help;
@@ -73,6 +71,15 @@ static const struct command commands[] = {
 	{ "retained list", "[FILTER]", "retained messages", cmd_retained_list },
 	{ "retained show", "TOPIC", "one retained message", cmd_retained_show },
 	{ "retained clear", "FILTER", "remove retained messages", cmd_retained_clear },
+	{ "store status", "", "sizes and state of what is on disk", cmd_store_status },
+	{ "store backup", "DIR", "copy the store of the running broker into DIR",
+	    cmd_store_backup },
+	{ "store restore", "DIR [--force]",
+	    "make a backup the store; the broker has to be stopped. --force: also if there is "
+	    "one, which is kept aside",
+	    cmd_store_restore },
+	{ "store verify", "", "look for damage in the store of the running broker",
+	    cmd_store_verify },
 };
 
 #define HELP_COLUMN 44

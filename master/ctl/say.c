@@ -154,6 +154,19 @@ ctl_print_row(json_t *item)
 	putchar('\n');
 }
 
+void
+ctl_print_lines(json_t *item)
+{
+	const char *key;
+	json_t *v;
+
+	json_object_foreach(item, key, v) {
+		printf("%-16s ", key);
+		print_value(v);
+		putchar('\n');
+	}
+}
+
 int
 ctl_print_list(json_t *r, const char *at)
 {

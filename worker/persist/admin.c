@@ -7,7 +7,7 @@
 #include <openssl/evp.h>
 
 #include "shared/base/clock.h"
-#include "shared/child/request.h"
+#include "worker/persist/admin_store.h"
 #include "worker/persist/retained.h"
 #include "worker/persist/session.h"
 #include "worker/persist/sub.h"
@@ -15,13 +15,12 @@
 #define LOOK_MAX 10000     /* entries looked at for one page */
 #define PAYLOAD_MAX 262144 /* bytes of a payload that are shown */
 
-typedef json_t *answer_fn(const struct request *r, const char **why);
-static answer_fn client_list, client_show, client_kick, client_clear, subscription_list,
+static admin_fn client_list, client_show, client_kick, client_clear, subscription_list,
     retained_list, retained_show, retained_clear_all;
 
 static const struct {
 	const char *verb, *resource;
-	answer_fn *fn;
+	admin_fn *fn;
 } answers[] = {
 	{ "list", "client", client_list },
 	{ "show", "client", client_show },
@@ -31,6 +30,10 @@ static const struct {
 	{ "list", "retained", retained_list },
 	{ "show", "retained", retained_show },
 	{ "clear", "retained", retained_clear_all },
+	{ "status", "store", admin_store_status },
+	{ "backup", "store", admin_store_backup },
+	{ "verify", "store", admin_store_verify },
+	{ "job", "store", admin_store_job },
 };
 
 void

@@ -6,6 +6,7 @@
  *     list subscription    client_id or none; of persistent sessions
  *     list, clear retained filter ("#" if none)
  *     show retained        topic
+ *     … store              see admin_store.h
  *
  * Runs in: persist's loop. One page looks at a bounded number of entries, so it may be short and
  * still have a next.

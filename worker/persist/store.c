@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <openssl/sha.h>
 #include <stdio.h>
 
@@ -19,6 +20,8 @@
 static struct {
 	uint64_t next_id, ids_end;
 	uint64_t tell_us; /* when the next line about progress is due */
+	char dir[PATH_MAX];
+	struct kv_found opened;
 } the;
 
 static const char *const table_name[KV_ALL] = {
@@ -53,7 +56,7 @@ int
 store_open(const char *dir)
 {
 	struct kv_options o = {
-		.dir = dir,
+		.dir = the.dir,
 		.cache_size = self.conf.store_cache,
 		.journal_size = self.conf.store_journal,
 		.log_file_size = self.conf.store_journal / 4,
@@ -64,10 +67,12 @@ store_open(const char *dir)
 	uint64_t version = 0;
 	int err;
 
+	snprintf(the.dir, sizeof(the.dir), "%s", dir);
 	the.tell_us = clock_now_us() + TELL_US;
 	err = kv_open(&o, &found);
 	if (err != 0)
 		return err;
+	the.opened = found;
 	the.next_id = the.ids_end = 0;
 	if (store_meta_get("version", &version) && version > STORE_VERSION) {
 		log_err("store: %s is of a newer version=%" PRIu64
@@ -154,6 +159,18 @@ bool
 store_turn(void)
 {
 	return kv_turn() == 1;
+}
+
+void
+store_status(struct store_status *out)
+{
+	*out = (struct store_status){ .dir = the.dir, .opened = the.opened, .now = kv_numbers() };
+}
+
+const char *
+store_table_name(enum kv_table t)
+{
+	return table_name[t];
 }
 
 /* --- keys and records --------------------------------------------------------------------- */

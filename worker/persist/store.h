@@ -16,6 +16,7 @@
 
 #include "shared/base/list.h"
 #include "shared/mqtt/msg.h"
+#include "worker/persist/kv.h"
 
 int store_open(const char *dir);
 void store_close(void);
@@ -29,6 +30,14 @@ int store_write(void);
 int store_fd(void);     /* readable when the disk is done */
 int store_synced(void); /* after it was. 0; -EIO: broken, nothing can be promised any more */
 bool store_turn(void);  /* housekeeping, bounded; true: there is more */
+
+struct store_status {
+	const char *dir; /* borrowed until store_close() */
+	struct kv_found opened;
+	struct kv_numbers now;
+};
+void store_status(struct store_status *out);
+const char *store_table_name(enum kv_table t);
 
 /* --- marks by name ------------------------------------------------------------------------ */
 

@@ -8,31 +8,24 @@ static const struct row {
 	    *wrong;  /* wrong: arguments that are refused; NULL: all are taken */
 	int stopped; /* exit code where no broker runs */
 } rows[] = {
-	{ "start", "", "--port", 0 },
-	{ "status", "", "x", 3 },
-	{ "status", "--counters mqtt/0", "--counters mqtt/99", 3 },
-	{ "version", "", "x", 3 },
-	{ "reload", "", "x", 3 },
-	{ "config check", "", "$DIR/none", 0 },
-	{ "config show", "", "x", 3 },
-	{ "config diff", "", "$DIR/none", 3 },
+	{ "start", "", "--port", 0 }, { "status", "", "x", 3 },
+	{ "status", "--counters mqtt/0", "--counters mqtt/99", 3 }, { "version", "", "x", 3 },
+	{ "reload", "", "x", 3 }, { "config check", "", "$DIR/none", 0 },
+	{ "config show", "", "x", 3 }, { "config diff", "", "$DIR/none", 3 },
 	{ "config apply", "$DIR/good.conf --confirm 60", "$DIR/good.conf --confirm soon", 3 },
 	{ "config confirm", "", "", 3 }, /* once */
-	{ "config rollback", "", "x", 3 },
-	{ "config sample", "", "x", 0 },
-	{ "log-level", "notice conn", "loud", 3 },
-	{ "worker restart", "0", "64", 3 },
+	{ "config rollback", "", "x", 3 }, { "config sample", "", "x", 0 },
+	{ "log-level", "notice conn", "loud", 3 }, { "worker restart", "0", "64", 3 },
 	{ "client list", "--connected --prefix k --filter k --worker 0", "--prefix", 3 },
-	{ "client show", "known", "unknown", 3 },
-	{ "client kick", "known", "unknown", 3 },
-	{ "client clear-session", "known", "unknown", 3 },
-	{ "subscription list", "", "x", 3 },
-	{ "retained list", "'#'", "a b", 3 },
-	{ "retained show", "kept", "other", 3 },
-	{ "retained clear", "kept", "", 3 },
+	{ "client show", "known", "unknown", 3 }, { "client kick", "known", "unknown", 3 },
+	{ "client clear-session", "known", "unknown", 3 }, { "subscription list", "", "x", 3 },
+	{ "retained list", "'#'", "a b", 3 }, { "retained show", "kept", "other", 3 },
+	{ "retained clear", "kept", "", 3 }, { "store status", "", "x", 3 },
+	{ "store backup", "$DIR/copy", "$DIR/copy", 3 }, /* it is not empty then */
+	{ "store verify", "", "x", 3 },
 	{ "drain", "--rate 0 --server-reference other", "--rate x", 3 },
-	{ "restart", "--port 0", "--nonsense", 0 },
-	{ "stop", "", "x", 3 },
+	{ "restart", "--port 0", "--nonsense", 0 }, { "stop", "", "x", 3 },
+	{ "store restore", "$DIR/copy --force", "$DIR/copy", 1 }, /* there is no copy at first */
 };
 
 #define ROWS (sizeof(rows) / sizeof(rows[0]))

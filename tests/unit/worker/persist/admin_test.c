@@ -198,7 +198,36 @@ retained_messages_are_listed_shown_and_cleared(void)
 	fake_stop();
 }
 
+static void
+the_store_tells_its_state_and_how_far_its_work_is(void)
+{
+	const char *answer;
+
+	fake_start();
+	CU_ASSERT_TRUE(
+	    says(ask("{\"verb\":\"status\",\"resource\":\"store\"}"), "\"durability\":\"power\""));
+	CU_ASSERT_TRUE(
+	    says(ask("{\"verb\":\"job\",\"resource\":\"store\",\"parameters\":{\"job\":0}}"),
+		"!the job is not known"));
+	CU_ASSERT_TRUE(says(ask("{\"verb\":\"backup\",\"resource\":\"store\",\"parameters\":{"
+				"\"directory\":\"here\"}}"),
+	    "!directory"));
+	CU_ASSERT_STRING_EQUAL(
+	    ask("{\"verb\":\"verify\",\"resource\":\"store\"}"), "{\"job\":1,\"ok\":true}");
+	do
+		answer =
+		    ask("{\"verb\":\"job\",\"resource\":\"store\",\"parameters\":{\"job\":1}}");
+	while (says(answer, "\"running\":true"));
+	CU_ASSERT_TRUE(says(answer, "{\"damaged\":false,"));
+	CU_ASSERT_TRUE(says(answer, "{\"damaged\":false,\"file\":\"journal\"}"));
+	CU_ASSERT_TRUE(
+	    says(ask("{\"verb\":\"job\",\"resource\":\"store\",\"parameters\":{\"job\":2}}"),
+		"!the job is not known"));
+	fake_stop();
+}
+
 UNIT_MAIN("worker/persist/admin", TEST(what_cannot_be_is_answered_with_the_reason),
     TEST(clients_come_in_pages), TEST(a_client_is_shown_kicked_and_cleared),
     TEST(subscriptions_of_one_session_may_fill_pages),
-    TEST(retained_messages_are_listed_shown_and_cleared))
+    TEST(retained_messages_are_listed_shown_and_cleared),
+    TEST(the_store_tells_its_state_and_how_far_its_work_is))
