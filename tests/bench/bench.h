@@ -4,18 +4,15 @@
  * tbmq-bench is one process and one thread, so it has its state in the modules. Figures go from
  * the modes to figure(), and figures_print() prints them for people or as one JSON object.
  *
- * A fault of the broker is counted and reported. What makes a run senseless ends it with fail().
+ * A fault of the broker is counted and reported.
  */
 #ifndef BENCH_BENCH_H
 #define BENCH_BENCH_H
 
-#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
-
-enum { BENCH_OK = 0, BENCH_BAD = 1, BENCH_USAGE = 2 };
 
 /* All that is a number or a flag is a uint64_t: main.c has them in a table. */
 struct options {
@@ -33,11 +30,6 @@ struct options {
 };
 
 extern struct options opt;
-extern volatile sig_atomic_t interrupted; /* SIGINT, SIGTERM: end the interval early, report */
-
-_Noreturn void fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-void *grab(size_t n, size_t size); /* zeroed; never NULL */
-uint64_t now_ns(void);
 uint64_t own_cpu_ns(void);
 
 /* key, label and unit are borrowed for ever. A key is the name in JSON. */

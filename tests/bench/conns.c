@@ -6,9 +6,10 @@
 #include <string.h>
 
 #include "tests/bench/bench.h"
-#include "tests/bench/client.h"
 #include "tests/bench/hist.h"
-#include "tests/bench/proc.h"
+#include "tests/lib/client.h"
+#include "tests/lib/proc.h"
+#include "tests/lib/tool.h"
 
 #define FILTERS 100u /* in a SUBSCRIBE: the packet stays small enough for any broker */
 #define SETTLE_NS 200000000u

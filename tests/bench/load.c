@@ -13,9 +13,10 @@
 #include <string.h>
 
 #include "tests/bench/bench.h"
-#include "tests/bench/client.h"
 #include "tests/bench/hist.h"
-#include "tests/bench/proc.h"
+#include "tests/lib/client.h"
+#include "tests/lib/proc.h"
+#include "tests/lib/tool.h"
 
 #define BURST (32u << 10)       /* bytes sent on a connection at once */
 #define TURN_BYTES (128u << 10) /* sent before reading again */
@@ -39,7 +40,7 @@ struct gap {
 struct cell {
 	uint64_t next;
 	struct gap *gap; /* in order */
-	uint32_t gaps, cap;
+	size_t gaps, cap;
 };
 
 struct pub {
@@ -103,10 +104,7 @@ static void
 gap_add(struct cell *cell, uint64_t from, uint64_t to)
 {
 	if (cell->gaps == cell->cap) {
-		cell->cap = cell->cap * 2 + 4;
-		cell->gap = realloc(cell->gap, cell->cap * sizeof(*cell->gap));
-		if (cell->gap == NULL)
-			fail("no memory");
+		cell->gap = grab_more(cell->gap, &cell->cap, sizeof(*cell->gap));
 	}
 	cell->gap[cell->gaps++] = (struct gap){ .from = from, .to = to };
 }
@@ -115,7 +113,7 @@ gap_add(struct cell *cell, uint64_t from, uint64_t to)
 static bool
 gap_fill(struct cell *cell, uint64_t seq)
 {
-	uint32_t i = cell->gaps;
+	size_t i = cell->gaps;
 	struct gap *g, right;
 
 	while (i > 0 && cell->gap[i - 1].from > seq)
@@ -134,19 +132,19 @@ gap_fill(struct cell *cell, uint64_t seq)
 }
 
 static void
-on_message(struct client *c, struct span payload, unsigned qos)
+on_message(struct client *c, const struct publish *m)
 {
 	struct cell *cell;
 	struct stamp s;
 
-	if (payload.len != opt.size) {
+	if (m->payload.len != opt.size) {
 		ld.wrong++;
 		return;
 	}
-	memcpy(&s, payload.p, sizeof(s));
-	if (s.run != ld.run || qos != opt.qos || s.stream >= ld.pubs ||
+	memcpy(&s, m->payload.p, sizeof(s));
+	if (s.run != ld.run || m->qos != opt.qos || s.stream >= ld.pubs ||
 	    (ld.shape == PAIRS && s.stream != c->index) || s.seq >= ld.pub[s.stream].sent ||
-	    memcmp(payload.p + sizeof(s), ld.fill + sizeof(s), opt.size - sizeof(s)) != 0) {
+	    memcmp(m->payload.p + sizeof(s), ld.fill + sizeof(s), opt.size - sizeof(s)) != 0) {
 		ld.wrong++;
 		return;
 	}
@@ -177,7 +175,7 @@ count_lost(void)
 		const struct cell *cell = &ld.cell[i];
 
 		lost += ld.pub[ld.shape == FAN_OUT ? 0 : i].sent - cell->next;
-		for (uint32_t k = 0; k < cell->gaps; k++)
+		for (size_t k = 0; k < cell->gaps; k++)
 			lost += cell->gap[k].to - cell->gap[k].from;
 	}
 	return lost;

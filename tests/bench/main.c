@@ -1,16 +1,14 @@
 /*
  * tbmq-bench - loads an MQTT broker, accounts for every message, and says what it cost
  */
-#include <getopt.h>
-#include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "tests/bench/bench.h"
-#include "tests/bench/client.h"
+#include "tests/lib/client.h"
+#include "tests/lib/tool.h"
 
 #define FIGURES_MAX 32
 
@@ -54,50 +52,13 @@ struct options opt = {
 	.per_holder = 1000,
 };
 
-volatile sig_atomic_t interrupted;
-
-_Noreturn void
-fail(const char *fmt, ...)
-{
-	va_list ap;
-
-	fputs("tbmq-bench: ", stderr);
-	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
-	va_end(ap);
-	fputc('\n', stderr);
-	exit(BENCH_BAD);
-}
-
-void *
-grab(size_t n, size_t size)
-{
-	void *p = calloc(n, size);
-
-	if (p == NULL && n > 0)
-		fail("no memory");
-	return p;
-}
-
-static uint64_t
-clock_ns(clockid_t clock)
-{
-	struct timespec ts;
-
-	clock_gettime(clock, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
-}
-
-uint64_t
-now_ns(void)
-{
-	return clock_ns(CLOCK_MONOTONIC);
-}
-
 uint64_t
 own_cpu_ns(void)
 {
-	return clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+	struct timespec ts;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
 }
 
 /* --- figures ----------------------------------------------------------------------------- */
@@ -144,13 +105,8 @@ figures_print(const char *mode, bool good)
 
 /* --- options ----------------------------------------------------------------------------- */
 
-/* A flag has max 1 and takes no argument. A letter of 0: there is only the long name. */
-static const struct setting {
-	const char *name;
-	char letter;
-	uint64_t *value, min, max;
-	const char *help;
-} settings[] = {
+static const struct setting settings[] = {
+	{ "host", 'h', &opt.host, 0, 0, "of the broker (127.0.0.1)" },
 	{ "port", 'p', &opt.port, 1, 65535, "of the broker (1883)" },
 	{ "pid", 0, &opt.pid, 2, 4194304, "the broker's first process: measure all below it" },
 	{ "version", 'V', &opt.version, 3, 5, "3: MQTT 3.1.1, 5: MQTT 5 (3)" },
@@ -180,82 +136,30 @@ usage(void)
 	     "Loads an MQTT broker, accounts for every message, and says what it cost.\n");
 	for (size_t i = 0; i < MODES; i++)
 		printf("  %-8s %s (%u)\n", modes[i].name, modes[i].help, modes[i].clients);
-	puts("\n  -h, --host HOST       of the broker (127.0.0.1)");
-	for (const struct setting *s = settings; s < settings + SETTINGS; s++)
-		printf("  %c%c%c --%s%-*s%s\n", s->letter != 0 ? '-' : ' ',
-		    s->letter != 0 ? s->letter : ' ', s->letter != 0 ? ',' : ' ', s->name,
-		    (int)(16 - strlen(s->name)), s->max > 1 ? " N" : "", s->help);
+	putchar('\n');
+	tool_settings_print(settings, SETTINGS);
 	puts("\nExit codes: 0 good, 1 messages or connections were lost or wrong, 2 usage.");
 }
 
-static _Noreturn void
-bad_usage(const char *what, const char *value)
-{
-	fprintf(stderr, "tbmq-bench: %s%s; see tbmq-bench --help\n", what, value);
-	exit(BENCH_USAGE);
-}
-
-static void
-set(const struct setting *s, const char *text)
-{
-	char *end;
-	unsigned long long v = s->max > 1 ? strtoull(text, &end, 10) : 1;
-
-	if (s->max > 1 && (*text < '0' || *text > '9' || *end != '\0' || v < s->min || v > s->max))
-		bad_usage(s->name, " has no such value");
-	*s->value = v;
-}
-
 static const struct mode *
-options_parse(int argc, char **argv)
+mode_of(const char *name)
 {
-	enum { HOST = 1000, HELP };
-	struct option known[SETTINGS + 3] = {
-		{ "host", required_argument, NULL, HOST },
-		{ "help", no_argument, NULL, HELP },
-	};
-	char letters[2 * SETTINGS + 3] = "h:";
-	int o;
-
-	for (size_t i = 0; i < SETTINGS; i++) {
-		known[i + 2] = (struct option){ .name = settings[i].name,
-			.has_arg = settings[i].max > 1,
-			.val = (int)i + 256 };
-		if (settings[i].letter != 0)
-			strcat(letters, (char[]){ settings[i].letter, ':', '\0' });
-	}
-	while ((o = getopt_long(argc, argv, letters, known, NULL)) != -1) {
-		if (o == HELP) {
-			usage();
-			exit(BENCH_OK);
-		}
-		if (o == '?')
-			bad_usage("bad option", "");
-		if (o == HOST || o == 'h')
-			opt.host = optarg;
-		for (size_t i = 0; i < SETTINGS; i++)
-			if (o == (int)i + 256 || o == settings[i].letter)
-				set(&settings[i], optarg);
-	}
-	for (size_t i = 0; optind == argc - 1 && i < MODES; i++)
-		if (strcmp(modes[i].name, argv[optind]) == 0)
+	for (size_t i = 0; i < MODES; i++)
+		if (strcmp(modes[i].name, name) == 0)
 			return &modes[i];
-	bad_usage("give one mode: fanout, fanin, p2p, subs, connect or idle", "");
-}
-
-static void
-on_signal(int sig)
-{
-	(void)sig;
-	interrupted = 1;
+	tool_bad_usage("no mode ", name);
 }
 
 int
 main(int argc, char **argv)
 {
-	const struct mode *mode = options_parse(argc, argv);
+	int rest = tool_options(argc, argv, settings, SETTINGS, usage);
+	const struct mode *mode;
 	bool good;
 
+	if (rest != argc - 1)
+		tool_bad_usage("give one mode: fanout, fanin, p2p, subs, connect or idle", "");
+	mode = mode_of(argv[rest]);
 	opt.version = opt.version < 5 ? 4 : 5; /* as in CONNECT */
 	if (opt.clients == 0)
 		opt.clients = mode->clients;
@@ -264,14 +168,17 @@ main(int argc, char **argv)
 	/* Subscribers send nothing, and a run should need no PINGREQ. */
 	opt.keep_alive = opt.seconds + opt.warmup < 300 ? 600 : 65535;
 
-	signal(SIGINT, on_signal);
-	signal(SIGTERM, on_signal);
-	clients_init();
+	clients_init(&(struct client_options){ .host = opt.host,
+	    .port = (uint16_t)opt.port,
+	    .version = (enum mqtt_version)opt.version,
+	    .keep_alive = (uint16_t)opt.keep_alive,
+	    .payload_max = opt.size,
+	    .name = "bench" });
 	good = mode->run();
 	if (clients.dropped > 0)
 		fprintf(stderr, "tbmq-bench: first connection lost: %s\n", clients.why);
 	good &= figure_fault("dropped", "connections dropped", clients.dropped);
 	good &= figure_fault("refused", "refused", clients.refused);
 	figures_print(mode->name, good);
-	return good ? BENCH_OK : BENCH_BAD;
+	return good ? TOOL_OK : TOOL_BAD;
 }

@@ -8,8 +8,8 @@
  * Owns:   its descriptor and buffers; the caller has the struct, zeroed, index and hooks set.
  * Hooks:  may send on and close any client, but open none: the caller of clients_turn() does.
  */
-#ifndef BENCH_CLIENT_H
-#define BENCH_CLIENT_H
+#ifndef LIB_CLIENT_H
+#define LIB_CLIENT_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -22,11 +22,13 @@ struct client;
 
 struct client_hooks {
 	const char *role; /* a part of the client id */
+	bool durable;     /* the session outlives the connection and is asked for again */
 	void (*on_up)(struct client *c);
 	void (*on_suback)(struct client *c);
-	void (*on_message)(struct client *c, struct span payload, unsigned qos);
-	/* PUBACK, PUBREC, PUBCOMP */
+	void (*on_message)(struct client *c, const struct publish *m); /* without properties */
+	/* PUBACK, PUBREC, PUBCOMP; PUBREL has one of its own, and all are answered already. */
 	void (*on_ack)(struct client *c, unsigned type, uint16_t id, uint8_t reason);
+	void (*on_release)(struct client *c, uint16_t id);
 	void (*on_sent)(struct client *c); /* a backlog is written */
 };
 
@@ -41,6 +43,7 @@ struct client {
 	uint32_t index;
 	int fd;
 	uint16_t receive_max; /* the broker's, since CONNACK */
+	bool present;         /* likewise: there was a session */
 	struct backlog in, out;
 };
 
@@ -54,9 +57,18 @@ struct clients {
 
 extern struct clients clients;
 
-void clients_init(void); /* once; reads opt, raises the limit of descriptors */
+struct client_options {
+	const char *host, *name; /* name: the beginning of client ids */
+	uint16_t port, keep_alive;
+	enum mqtt_version version;
+	size_t payload_max;
+};
+
+/* Once; raises the limit of descriptors. */
+void clients_init(const struct client_options *o);
 void client_open(struct client *c);
 void client_close(struct client *c); /* sends DISCONNECT if it is up; closed already is fine */
+void client_cut(struct client *c);   /* closes without a word */
 void client_send(struct client *c, const void *data, size_t len);
 void client_subscribe(struct client *c, const char *const *filters, unsigned count, unsigned qos);
 static inline bool

@@ -1,4 +1,4 @@
-#include "tests/bench/client.h"
+#include "tests/lib/client.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -15,7 +15,7 @@
 
 #include "shared/mqtt/props.h"
 #include "shared/mqtt/rd.h"
-#include "tests/bench/bench.h"
+#include "tests/lib/tool.h"
 
 #define EVENTS 512
 #define IN_ROOM (256u << 10)   /* read at once: a closed loop has thousands of messages waiting */
@@ -27,6 +27,7 @@ static struct {
 	int epoll;
 	struct sockaddr_storage to;
 	socklen_t to_len;
+	struct client_options options;
 	unsigned run; /* makes client ids of this run unlike others' */
 	uint8_t *in;  /* a part of a packet, then what was just read */
 	size_t in_room;
@@ -37,17 +38,18 @@ static struct {
 static void client_drop(struct client *c, const char *why);
 
 void
-clients_init(void)
+clients_init(const struct client_options *o)
 {
 	struct addrinfo hint = { .ai_socktype = SOCK_STREAM }, *ai;
 	struct rlimit files;
 	char port[8];
 	int err;
 
-	snprintf(port, sizeof(port), "%u", (unsigned)opt.port);
-	err = getaddrinfo(opt.host, port, &hint, &ai);
+	net.options = *o;
+	snprintf(port, sizeof(port), "%u", (unsigned)o->port);
+	err = getaddrinfo(o->host, port, &hint, &ai);
 	if (err != 0)
-		fail("%s: %s", opt.host, gai_strerror(err));
+		fail("%s: %s", o->host, gai_strerror(err));
 	memcpy(&net.to, ai->ai_addr, ai->ai_addrlen);
 	net.to_len = ai->ai_addrlen;
 	freeaddrinfo(ai);
@@ -59,7 +61,7 @@ clients_init(void)
 	if (net.epoll < 0)
 		fail("epoll: %s", strerror(errno));
 	net.run = (unsigned)getpid();
-	net.in_room = IN_ROOM + 2 * opt.size;
+	net.in_room = IN_ROOM + 2 * o->payload_max;
 	net.in = grab(1, net.in_room);
 	clients.now = now_ns();
 }
@@ -145,7 +147,13 @@ client_close(struct client *c)
 
 	if (c->state == CLIENT_UP)
 		client_send(c, disconnect, sizeof(disconnect));
-	if (c->state != CLIENT_CLOSED) /* the send may have found it broken */
+	client_cut(c); /* the send may have found it broken */
+}
+
+void
+client_cut(struct client *c)
+{
+	if (c->state != CLIENT_CLOSED)
 		client_end(c);
 }
 
@@ -202,7 +210,9 @@ on_connected(struct client *c)
 	uint8_t buf[128];
 	struct wr w = wr_of(buf, sizeof(buf));
 	int err = 0,
-	    len = snprintf(id, sizeof(id), "bench-%u-%s-%u", net.run, c->hooks->role, c->index);
+	    len = snprintf(
+		id, sizeof(id), "%s-%u-%s-%u", net.options.name, net.run, c->hooks->role, c->index);
+	bool is_5 = net.options.version == MQTT_5, expires = is_5 && c->hooks->durable;
 	socklen_t err_len = sizeof(err);
 
 	getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &err, &err_len);
@@ -211,13 +221,15 @@ on_connected(struct client *c)
 		return;
 	}
 	wr_u8(&w, PKT_CONNECT << 4);
-	wr_varint(&w, 12 + (uint32_t)len + (opt.version == MQTT_5));
+	wr_varint(&w, 12 + (uint32_t)len + (is_5 ? 1 : 0) + (expires ? 5 : 0));
 	wr_str(&w, span_str("MQTT"));
-	wr_u8(&w, (uint8_t)opt.version);
-	wr_u8(&w, 0x02); /* clean start */
-	wr_u16(&w, (uint16_t)opt.keep_alive);
-	if (opt.version == MQTT_5)
-		wr_varint(&w, 0);
+	wr_u8(&w, (uint8_t)net.options.version);
+	wr_u8(&w, c->hooks->durable ? 0 : 0x02); /* clean start */
+	wr_u16(&w, (uint16_t)net.options.keep_alive);
+	if (is_5)
+		wr_varint(&w, expires ? 5 : 0);
+	if (expires)
+		wr_prop_num(&w, PROP_SESSION_EXPIRY, UINT32_MAX); /* never */
 	wr_str(&w, span_of(id, (size_t)len));
 	c->state = CLIENT_ASKING;
 	watch(c, EPOLL_CTL_MOD, EPOLLIN);
@@ -227,7 +239,7 @@ on_connected(struct client *c)
 void
 client_subscribe(struct client *c, const char *const *filters, unsigned count, unsigned qos)
 {
-	size_t len = 2 + (opt.version == MQTT_5);
+	size_t len = 2 + (net.options.version == MQTT_5);
 	struct wr w;
 	uint8_t *buf;
 
@@ -238,7 +250,7 @@ client_subscribe(struct client *c, const char *const *filters, unsigned count, u
 	wr_u8(&w, PKT_SUBSCRIBE << 4 | 2);
 	wr_varint(&w, (uint32_t)len);
 	wr_u16(&w, 1);
-	if (opt.version == MQTT_5)
+	if (net.options.version == MQTT_5)
 		wr_varint(&w, 0);
 	for (unsigned i = 0; i < count; i++) {
 		wr_str(&w, span_str(filters[i]));
@@ -272,17 +284,18 @@ on_connack(struct client *c, struct rd *r)
 {
 	struct props props = { 0 };
 	const char *why = NULL;
-	uint8_t code;
+	uint8_t present, code;
 
-	rd_u8(r);
+	present = rd_u8(r);
 	code = rd_u8(r);
 	if (r->bad || c->state != CLIENT_ASKING)
 		return "bad CONNACK";
 	if (code != 0)
 		return "CONNECT was refused";
-	if (opt.version == MQTT_5 && props_decode(r, IN_CONNACK, &props, &why) != MQTT_OK)
+	if (net.options.version == MQTT_5 && props_decode(r, IN_CONNACK, &props, &why) != MQTT_OK)
 		return "bad properties in CONNACK";
 	c->receive_max = props_has(&props, PROP_RECEIVE_MAX) ? props.receive_max : UINT16_MAX;
+	c->present = present & 1;
 	c->state = CLIENT_UP;
 	clients.up++;
 	if (c->hooks->on_up != NULL)
@@ -293,19 +306,19 @@ on_connack(struct client *c, struct rd *r)
 static const char *
 on_publish(struct client *c, unsigned flags, struct rd *r)
 {
-	unsigned qos = flags >> 1 & 3;
-	uint16_t id = 0;
+	struct publish m = { .qos = flags >> 1 & 3, .dup = flags & 8, .retain = flags & 1 };
 
-	rd_bin(r); /* the payload says whose it is */
-	if (qos > 0)
-		id = rd_u16(r);
-	if (opt.version == MQTT_5)
+	m.topic = rd_bin(r);
+	if (m.qos > 0)
+		m.id = rd_u16(r);
+	if (net.options.version == MQTT_5)
 		rd_bytes(r, rd_varint(r));
-	if (r->bad || qos == 3 || (qos > 0 && id == 0) || c->hooks->on_message == NULL)
+	if (r->bad || m.qos == 3 || (m.qos > 0 && m.id == 0) || c->hooks->on_message == NULL)
 		return "bad PUBLISH";
-	if (qos > 0)
-		ack(c, qos == 1 ? PKT_PUBACK : PKT_PUBREC, id);
-	c->hooks->on_message(c, rd_rest(r), qos);
+	m.payload = rd_rest(r);
+	if (m.qos > 0)
+		ack(c, m.qos == 1 ? PKT_PUBACK : PKT_PUBREC, m.id);
+	c->hooks->on_message(c, &m);
 	return NULL;
 }
 
@@ -319,6 +332,8 @@ on_ack(struct client *c, unsigned type, struct rd *r)
 		return "bad acknowledgement";
 	if (type == PKT_PUBREL) {
 		ack(c, PKT_PUBCOMP, id);
+		if (c->hooks->on_release != NULL)
+			c->hooks->on_release(c, id);
 		return NULL;
 	}
 	if (c->hooks->on_ack == NULL)
@@ -334,7 +349,7 @@ static const char *
 on_suback(struct client *c, struct rd *r)
 {
 	rd_u16(r);
-	if (opt.version == MQTT_5)
+	if (net.options.version == MQTT_5)
 		rd_bytes(r, rd_varint(r));
 	if (r->bad || rd_left(r) == 0 || c->hooks->on_suback == NULL)
 		return "bad SUBACK";
@@ -472,7 +487,8 @@ clients_open(struct client *first, uint32_t count, bool (*more)(void))
 			client_open(&first[opened++]);
 		clients_turn(100000000);
 		if (clients.dropped > 0)
-			fail("%s port %u: %s", opt.host, (unsigned)opt.port, clients.why);
+			fail("%s port %u: %s", net.options.host, (unsigned)net.options.port,
+			    clients.why);
 		done = more();
 		if (clients.reads != seen) {
 			seen = clients.reads;

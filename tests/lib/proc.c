@@ -1,4 +1,4 @@
-#include "tests/bench/proc.h"
+#include "tests/lib/proc.h"
 
 #include <ctype.h>
 #include <dirent.h>
@@ -9,13 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "tests/bench/bench.h"
-
-struct proc {
-	pid_t pid, parent;
-	uint64_t reaped_ns; /* CPU time of children it waited for */
-	bool is_ours;
-};
+#include "tests/lib/tool.h"
 
 typedef uint64_t measure_fn(const struct proc *p);
 
@@ -40,60 +34,84 @@ static bool
 proc_read(pid_t pid, struct proc *out)
 {
 	unsigned long user, sys;
-	char buf[1024], *p;
+	char buf[1024], *name, *p, state;
 	int parent;
 
 	/* The name is in brackets and may hold anything, brackets too. */
-	if (!slurp(pid, "stat", buf, sizeof(buf)) || (p = strrchr(buf, ')')) == NULL)
+	if (!slurp(pid, "stat", buf, sizeof(buf)) || (name = strchr(buf, '(')) == NULL ||
+	    (p = strrchr(buf, ')')) == NULL)
 		return false;
-	if (sscanf(p + 1, " %*c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %lu %lu", &parent,
-		&user, &sys) != 3)
+	if (sscanf(p + 1, " %c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %lu %lu", &state,
+		&parent, &user, &sys) != 4)
 		return false;
-	*out = (struct proc){ .pid = pid, .parent = parent };
+	*out = (struct proc){ .pid = pid, .parent = parent, .is_ended = state == 'Z' };
 	out->reaped_ns = (user + sys) * (1000000000 / (uint64_t)sysconf(_SC_CLK_TCK));
+	*p = '\0';
+	snprintf(out->name, sizeof(out->name), "%s", name + 1);
 	return true;
+}
+
+static void
+swap(struct proc *a, struct proc *b)
+{
+	struct proc t = *a;
+
+	*a = *b;
+	*b = t;
+}
+
+static struct proc *
+proc_all(size_t *n_out)
+{
+	struct proc *all = NULL;
+	size_t n = 0, cap = 0;
+	DIR *dir = opendir("/proc");
+	struct dirent *e;
+
+	while (dir != NULL && (e = readdir(dir)) != NULL) {
+		if (n == cap)
+			all = grab_more(all, &cap, sizeof(*all));
+		if (isdigit((unsigned char)e->d_name[0]) && proc_read(atoi(e->d_name), &all[n]))
+			n++;
+	}
+	if (dir != NULL)
+		closedir(dir);
+	*n_out = n;
+	return all;
+}
+
+/* What is known to belong gathers at the front: each one there is asked for its children once. */
+size_t
+proc_tree(pid_t root, struct proc **out)
+{
+	size_t n, ours = 0;
+	struct proc *all = proc_all(&n);
+
+	for (size_t i = 0; i < n && ours == 0; i++)
+		if (all[i].pid == root)
+			swap(&all[ours++], &all[i]);
+	for (size_t k = 0; k < ours; k++)
+		for (size_t i = ours; i < n; i++)
+			if (all[i].parent == all[k].pid)
+				swap(&all[ours++], &all[i]);
+	*out = all;
+	return ours;
 }
 
 /* Adds up what fn says of root and its descendants. */
 static bool
 tree_sum(pid_t root, measure_fn *fn, uint64_t *out)
 {
-	size_t n = 0, cap = 256;
-	struct proc *all = grab(cap, sizeof(*all));
-	DIR *dir = opendir("/proc");
-	bool found = false, grew = true;
+	struct proc *tree;
+	size_t n = proc_tree(root, &tree);
 	uint64_t sum = 0;
-	struct dirent *e;
 
-	while (dir != NULL && (e = readdir(dir)) != NULL) {
-		if (!isdigit((unsigned char)e->d_name[0]) || !proc_read(atoi(e->d_name), &all[n]))
-			continue;
-		all[n].is_ours = all[n].pid == root;
-		found |= all[n].is_ours;
-		if (++n == cap) {
-			cap *= 2;
-			all = realloc(all, cap * sizeof(*all));
-			if (all == NULL)
-				fail("no memory");
-		}
-	}
-	if (dir != NULL)
-		closedir(dir);
-	while (grew) { /* a child may stand before its parent: identifiers wrap */
-		grew = false;
-		for (size_t i = 0; i < n; i++) {
-			for (size_t k = 0; k < n && !all[i].is_ours; k++) {
-				if (all[k].is_ours && all[k].pid == all[i].parent)
-					grew = all[i].is_ours = true;
-			}
-		}
-	}
 	for (size_t i = 0; i < n; i++)
-		sum += all[i].is_ours ? fn(&all[i]) : 0;
-	free(all);
-	if (found)
+		sum += fn(&tree[i]);
+	free(tree);
+	if (n > 0)
 		*out = sum;
-	return found;
+	return n > 0;
 }
 
 static uint64_t
