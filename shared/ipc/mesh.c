@@ -32,6 +32,9 @@ struct peer {
 	uint64_t released;
 	const struct segment *seg;
 	struct segment_shape shape;
+	const struct segment
+	    *left; /* of a kept peer that died, until its successor's link is open */
+	uint64_t left_size;
 	int bell;
 	uint64_t rang; /* its sleep that we have ended already */
 	struct ring_tx tx;
@@ -176,6 +179,7 @@ mesh_free(struct mesh *m)
 		return;
 	for (unsigned i = 0; i < SLOTS; i++) {
 		peer_unmap(m, &m->peer[i]);
+		segment_detach(&m->peer[i].left, m->peer[i].left_size);
 		waiting_drop(&m->peer[i]);
 		pieces_drop(&m->peer[i], UINT64_MAX);
 	}
@@ -202,13 +206,18 @@ mesh_interest(struct mesh *m)
 const struct segment *
 mesh_peer(struct mesh *m, unsigned slot)
 {
-	return slot < SLOTS ? m->peer[slot].seg : NULL;
+	const struct peer *p;
+
+	if (slot >= SLOTS)
+		return NULL;
+	p = &m->peer[slot];
+	return p->left != NULL ? p->left : p->seg;
 }
 
 const void *
 mesh_tables(struct mesh *m, unsigned slot)
 {
-	return segment_tables(slot == m->slot ? m->seg : m->peer[slot].seg);
+	return segment_tables(slot == m->slot ? m->seg : mesh_peer(m, slot));
 }
 
 void
@@ -289,6 +298,7 @@ peer_open(struct mesh *m, struct peer *p)
 	p->released = p->rx.read;
 	p->is_broken = false;
 	p->is_open = true;
+	segment_detach(&p->left, p->left_size);
 	bit_set(&m->sent, p->slot); /* what waited for this, or was written for its successor */
 	m->ops->on_up(m->arg, p->slot);
 }
@@ -306,6 +316,11 @@ peer_unmap(struct mesh *m, struct peer *p)
 	m->nlive = n;
 	atomic_store_explicit(&p->frozen, p->tx.tail, memory_order_relaxed);
 	p->tx.peer_tail = &p->frozen;
+	if (p->is_kept && p->is_open) {
+		p->left = p->seg;
+		p->left_size = p->shape.size;
+		p->seg = NULL;
+	}
 	segment_detach(&p->seg, p->shape.size);
 	close(p->bell);
 	p->bell = -1;

@@ -60,8 +60,11 @@ int mesh_new(unsigned slot, uint32_t gen, const struct hash_key *key, uint32_t r
 void mesh_free(struct mesh *m);
 struct segment *mesh_segment(struct mesh *m); /* ours */
 struct interest *mesh_interest(struct mesh *m);
-const struct segment *
-mesh_peer(struct mesh *m, unsigned slot);               /* its segment, or NULL if not mapped */
+/*
+ * Its segment, or NULL if not mapped. Of a persist that died it is the one that it left, until the link to its
+ * successor is open: what it was interested in is so still.
+ */
+const struct segment *mesh_peer(struct mesh *m, unsigned slot);
 const void *mesh_tables(struct mesh *m, unsigned slot); /* interest tables of it (mapped) or ours */
 void mesh_set_overflow(struct mesh *m, uint64_t overflow_max);
 

@@ -181,9 +181,10 @@ void
 peer_down(void *arg, unsigned slot)
 {
 	(void)arg;
-	route_peer(slot, false);
 	if (slot == SLOT_PERSIST)
-		gone_persist_down();
+		gone_persist_down(); /* what it wants is still to be sent: its successor reads it */
+	else
+		route_peer(slot, false);
 	publish_room(slot); /* nothing waits for it any more */
 }
 
