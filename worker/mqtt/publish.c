@@ -593,6 +593,8 @@ publish_deliver_pubrel(const struct rec_deliver *r)
 	if (c->last_seq < r->seq)
 		c->last_seq = r->seq;
 	e = inflight_find(&c->tx, r->packet_id);
+	if (e != NULL && e->state == INFLIGHT_PUBCOMP)
+		return; /* by persist's predecessor already */
 	if (e == NULL)
 		e = inflight_add(&c->tx, r->packet_id);
 	if (e == NULL) {

@@ -32,9 +32,9 @@ static struct {
 	struct peer {
 		uint32_t gen, ups;
 		bool up, registers; /* registers: it has not sent REGISTERED */
-		bool stored;        /* STOREs have been applied since the last batch */
-		uint64_t
-		    stored_before; /* STOREs up to this position are our predecessor's; 0: none */
+		bool stored;        /* STOREs or RELEASEs have been applied since the last batch */
+		/* Of those, what is up to this position our predecessor has brought to the disk; 0: none. */
+		uint64_t stored_before;
 		/* Positions in its ring: applied; with the batch that is on its way; safe; given back. */
 		uint64_t read, writing, safe, released;
 	} peer[SLOTS];
@@ -47,6 +47,7 @@ static struct {
 typedef int record_fn(unsigned slot, struct span body);
 static void arrived(unsigned slot);
 static int on_store(unsigned slot, struct span body);
+static int on_release(unsigned slot, struct span body);
 static int on_registered(unsigned slot, struct span body);
 static bool all_registered(void);
 static void recovered(void);
@@ -60,7 +61,7 @@ static bool write_batch(void);
 
 static record_fn *const on_record[REC_TYPES] = {
 	[REC_STORE] = on_store,
-	[REC_RELEASE] = publish_release,
+	[REC_RELEASE] = on_release,
 	[REC_CONNECT] = session_connect,
 	[REC_GONE] = session_gone,
 	[REC_REGISTER] = session_register,
@@ -126,6 +127,12 @@ peer_ups(unsigned slot)
 }
 
 bool
+peer_registers(unsigned slot)
+{
+	return the.peer[slot].registers;
+}
+
+bool
 peer_is_recovered(void)
 {
 	return the.recovered;
@@ -151,6 +158,18 @@ on_store(unsigned slot, struct span body)
 		return publish_stored_before(slot, body);
 	p->stored = true;
 	return publish_store(slot, body);
+}
+
+/* Its identifier may stand for the next message by now. */
+static int
+on_release(unsigned slot, struct span body)
+{
+	struct peer *p = &the.peer[slot];
+
+	if (p->stored_before > 0 && mesh_position(self.mesh, slot) <= p->stored_before)
+		return publish_released_before(slot, body);
+	p->stored = true;
+	return publish_release(slot, body);
 }
 
 static void

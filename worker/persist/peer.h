@@ -24,6 +24,7 @@ bool peer_after_flush(void);
 bool peer_is_up(unsigned slot);
 uint32_t peer_ups(
     unsigned slot); /* counts the processes that have held the slot: tells one from its successor */
+bool peer_registers(unsigned slot); /* it has not told yet all that it held under our predecessor */
 bool peer_is_recovered(void);
 int peer_init(void);
 void peer_fini(void);

@@ -7,6 +7,7 @@
 #include "worker/persist/out.h"
 #include "worker/persist/peer.h"
 #include "worker/persist/retained.h"
+#include "worker/persist/session.h"
 #include "worker/persist/share.h"
 #include "worker/persist/store.h"
 
@@ -51,17 +52,6 @@ answer(unsigned slot, unsigned type, uint64_t token, uint8_t reason, uint8_t fla
 	out_answer(slot, type, &(struct iovec){ &rec, sizeof(rec) }, 1);
 }
 
-/* The session a record is about, if it still is that. */
-static struct session *
-session_of(unsigned slot, uint32_t number, uint64_t epoch)
-{
-	struct session *s = directory_at(number);
-
-	return s != NULL && s->epoch == epoch && s->slot == slot && s->state != SESSION_OFFLINE
-	    ? s
-	    : NULL;
-}
-
 int
 publish_store(unsigned slot, struct span body)
 {
@@ -76,7 +66,7 @@ publish_store(unsigned slot, struct span body)
 
 	if (!rec_take(&body, &rec, sizeof(rec)) || !rec_msg_parse(&rec.m, body, &v, &groups))
 		return -EPROTO;
-	from = session_of(slot, rec.session, rec.epoch);
+	from = session_about(slot, rec.session, rec.epoch);
 	if (rec.want & STORE_QOS2) {
 		if (rec.packet_id == 0)
 			return -EPROTO;
@@ -164,6 +154,17 @@ publish_stored_before(unsigned slot, struct span body)
 }
 
 int
+publish_released_before(unsigned slot, struct span body)
+{
+	struct rec_release rec;
+
+	if (!rec_take(&body, &rec, sizeof(rec)) || body.len != 0)
+		return -EPROTO;
+	answer(slot, REC_RELEASED, rec.token, MQTT_SUCCESS, STORED_FOUND);
+	return 0;
+}
+
+int
 publish_release(unsigned slot, struct span body)
 {
 	struct rec_release rec;
@@ -171,7 +172,7 @@ publish_release(unsigned slot, struct span body)
 
 	if (!rec_take(&body, &rec, sizeof(rec)) || body.len != 0)
 		return -EPROTO;
-	from = session_of(slot, rec.session, rec.epoch);
+	from = session_about(slot, rec.session, rec.epoch);
 	answer(slot, REC_RELEASED, rec.token, MQTT_SUCCESS,
 	    from != NULL && store_rxid_del(from->number, rec.packet_id) ? STORED_FOUND : 0);
 	return 0;

@@ -9,10 +9,11 @@
 #include "shared/child/child.h"
 #include "worker/persist/directory.h"
 
-int publish_store(unsigned slot, struct span body); /* REC_STORE; -EPROTO */
-/* The same, when our predecessor had stored it and died before it could say so. */
-int publish_stored_before(unsigned slot, struct span body);
+int publish_store(unsigned slot, struct span body);   /* REC_STORE; -EPROTO */
 int publish_release(unsigned slot, struct span body); /* REC_RELEASE; -EPROTO */
+/* The same, when our predecessor had stored it and died before it could say so: only the answer. */
+int publish_stored_before(unsigned slot, struct span body);
+int publish_released_before(unsigned slot, struct span body);
 /*
  * A message of ours, a will or $SYS: to durable sessions, the retained store, and all workers
  * that want it. publisher may be NULL.

@@ -8,6 +8,7 @@
 #include "shared/base/log.h"
 #include "shared/base/must.h"
 #include "worker/persist/out.h"
+#include "worker/persist/peer.h"
 #include "worker/persist/share.h"
 
 #define SEND_MAX 256  /* deliveries of one session in a turn, then others have theirs */
@@ -15,6 +16,7 @@
 #define HEAD_MAX 1000 /* expired entries dropped in a turn of the timer */
 #define LOAD_MS 1000
 #define IDS UINT64_C(65535)
+#define JUMP (IDS / 2 + 1) /* to identifiers that none under way has */
 
 struct grave {
 	struct grave *next;
@@ -133,8 +135,16 @@ queue_add(struct durable *d, const struct queue_item *item)
 		}
 		count(CNT_dropped__queue_full);
 	}
-	/* An identifier that is under way is passed over. */
 	e.seq = d->queue->next_seq;
+	/*
+	 * What our predecessor delivered before it was on the disk has numbers that the client's
+	 * acknowledgements name. They must not come to mean another message.
+	 */
+	if (!d->has_jumped && d->session->state == SESSION_OFFLINE && !peer_is_recovered()) {
+		e.seq += JUMP;
+		d->has_jumped = true;
+	}
+	/* An identifier that is under way is passed over. */
 	while (id_is_taken(d, e.seq))
 		e.seq++;
 	if (store_entry_add(d->queue, &e, item->msg) != 0)
@@ -159,6 +169,20 @@ queue_begin(struct durable *d)
 	queue_ready(d);
 }
 
+static void
+release(const struct durable *d, uint64_t seq)
+{
+	struct rec_deliver rec = {
+		.epoch = d->session->epoch,
+		.seq = seq,
+		.handle = d->session->handle,
+		.packet_id = packet_id(seq),
+		.what = DELIVER_PUBREL,
+	};
+
+	out_answer(d->session->slot, REC_DELIVER, &(struct iovec){ &rec, sizeof(rec) }, 1);
+}
+
 void
 queue_go_on(struct durable *d, uint64_t seq)
 {
@@ -168,8 +192,11 @@ queue_go_on(struct durable *d, uint64_t seq)
 		count(CNT_dropped__no_memory);
 		return;
 	}
-	while (d->used < d->window && store_entry_next(d->queue, e.seq, &e) && e.seq <= seq)
+	while (d->used < d->window && store_entry_next(d->queue, e.seq, &e) && e.seq <= seq) {
 		d->used++;
+		if (e.state == ENTRY_RELEASED) /* which it may not have been told */
+			release(d, e.seq);
+	}
 	d->cursor = seq;
 	store_queue_sent(d->queue, seq);
 	queue_ready(d);
@@ -202,6 +229,16 @@ queue_acked(struct durable *d, const struct rec_acked *r)
 {
 	struct store_entry e;
 
+	if (d->session->state == SESSION_OFFLINE && r->seq > d->cursor) {
+		if (d->queue == NULL && store_queue_open(d->queue_id, &d->queue) != 0) {
+			count(CNT_dropped__no_memory);
+			return 0;
+		}
+		if (r->seq >= d->queue->next_seq) /* nothing of it was on the disk */
+			return 0;
+		d->cursor = r->seq;
+		store_queue_sent(d->queue, r->seq);
+	}
 	/* Acknowledged twice, or dropped meanwhile. */
 	if (d->queue == NULL || r->seq > d->cursor ||
 	    (!unackeds_get(&d->unacked, r->seq, &e) && !store_entry_get(d->queue, r->seq, &e)) ||
@@ -222,21 +259,10 @@ queue_acked(struct durable *d, const struct rec_acked *r)
 			entry_del(d, &e);
 			break;
 		}
-		if (e.state == ENTRY_SENT)
-			if (store_entry_release(d->queue, &e) == 0)
-				unackeds_released(&d->unacked, e.seq);
-		{
-			struct rec_deliver rec = {
-				.epoch = d->session->epoch,
-				.seq = e.seq,
-				.handle = d->session->handle,
-				.packet_id = r->packet_id,
-				.what = DELIVER_PUBREL,
-			};
-
-			out_answer(
-			    d->session->slot, REC_DELIVER, &(struct iovec){ &rec, sizeof(rec) }, 1);
-		}
+		if (e.state == ENTRY_SENT && store_entry_release(d->queue, &e) == 0)
+			unackeds_released(&d->unacked, e.seq);
+		if (d->session->state != SESSION_OFFLINE)
+			release(d, e.seq);
 		break;
 	case PKT_PUBCOMP:
 		if (e.qos == 2 && e.state == ENTRY_RELEASED)

@@ -34,6 +34,7 @@ struct durable { /* what only a session that outlives its connection has */
 	uint32_t mark_at;
 	uint16_t window;
 	bool is_ready;    /* in the list of those to go on with */
+	bool has_jumped;  /* behind the numbers that our predecessor may have used */
 	struct list subs; /* struct sub */
 	struct list ready;
 	struct timer ends; /* session expiry */
@@ -63,9 +64,10 @@ uint64_t queue_waiting(const struct durable *d);
 void queue_begin(struct durable *d); /* granted in this batch: from the first entry again */
 /* The connection outlived our predecessor, from whom it has had all up to seq: behind that. */
 void queue_go_on(struct durable *d, uint64_t seq);
-void queue_pause(struct durable *d);                           /* not connected any more */
-void queue_ready(struct durable *d);                           /* may have something to send */
-int queue_acked(struct durable *d, const struct rec_acked *r); /* -EPROTO: can't be */
+void queue_pause(struct durable *d); /* not connected any more */
+void queue_ready(struct durable *d); /* may have something to send */
+/* -EPROTO: can't be. Without a connection: it is from the time of our predecessor, queue_go_on() comes. */
+int queue_acked(struct durable *d, const struct rec_acked *r);
 
 /*
  * The queue of a session, or group, that has ended: its entries go in slices, those of shared

@@ -170,15 +170,16 @@ session_numbers(void)
 	return the.numbers;
 }
 
-/* The session a record of this worker is about, if it is still that. */
-static struct session *
-session_of(unsigned slot, uint32_t number, uint64_t epoch)
+struct session *
+session_about(unsigned slot, uint32_t number, uint64_t epoch)
 {
 	struct session *s = directory_at(number);
 
-	return s != NULL && s->epoch == epoch && s->slot == slot && s->state != SESSION_OFFLINE
-	    ? s
-	    : NULL;
+	if (s == NULL)
+		return NULL;
+	if (s->state == SESSION_OFFLINE)
+		return peer_registers(slot) ? s : NULL;
+	return s->epoch == epoch && s->slot == slot ? s : NULL;
 }
 
 /* --- records ----------------------------------------------------------------------------- */
@@ -330,8 +331,8 @@ session_gone(unsigned slot, struct span body)
 		}
 	}
 	memcpy(&rec, body.p, sizeof(rec));
-	s = session_of(slot, rec.session, rec.epoch);
-	if (s != NULL)
+	s = session_about(slot, rec.session, rec.epoch);
+	if (s != NULL && s->state != SESSION_OFFLINE)
 		owner_left(s, rec.flags & GONE_WILL, rec.flags & GONE_EXPIRY ? &rec.expiry : NULL);
 	return 0;
 }
@@ -416,7 +417,7 @@ subscription(unsigned slot, struct span body, bool remove)
 	    !utf8_is_valid(body) || !filter_is_valid(body) || (rec.options & 3) == 3 ||
 	    rec.subid > MQTT_SUBID_MAX)
 		return -EPROTO;
-	s = session_of(slot, rec.session, rec.epoch);
+	s = session_about(slot, rec.session, rec.epoch);
 	if (s == NULL || s->durable == NULL)
 		answer.reason = MQTT_UNSPECIFIED_ERROR; /* it has moved on */
 	else if (remove)
@@ -452,7 +453,7 @@ session_acked(unsigned slot, struct span body)
 
 	if (!rec_take(&body, &rec, sizeof(rec)) || body.len != 0)
 		return -EPROTO;
-	s = session_of(slot, rec.session, rec.epoch);
+	s = session_about(slot, rec.session, rec.epoch);
 	return s != NULL && s->durable != NULL ? queue_acked(s->durable, &rec) : 0;
 }
 

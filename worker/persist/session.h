@@ -25,6 +25,14 @@ int session_subscribe(unsigned slot, struct span body);
 int session_unsubscribe(unsigned slot, struct span body);
 int session_acked(unsigned slot, struct span body);
 
+/*
+ * Whom a record of this worker is about, if it still is that. Before it has registered, what it says was
+ * written under our predecessor; then it is the session from the store that has this number. That is no other
+ * one: nobody is granted anything before what was said of who was there before is on the disk, and that is
+ * not read again (publish_stored_before()).
+ */
+struct session *session_about(unsigned slot, uint32_t number, uint64_t epoch);
+
 void session_lost(
     struct session *s); /* its worker died, and everybody has seen all that it had published */
 void session_recovered(void); /* everybody has registered: CONNECTs that waited are served */
