@@ -76,8 +76,11 @@ void
 conn_fini(void)
 {
 	for (uint32_t h = 0; h < the.cap; h++)
-		if (the.at[h] != NULL)
+		if (the.at[h] != NULL) {
+			subscribe_drop(
+			    the.at[h]); /* it may have ended in the last turn, or not at all */
 			conn_free(the.at[h]);
+		}
 	free(the.at);
 	free(the.spare);
 	out_fini();
