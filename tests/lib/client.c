@@ -23,6 +23,13 @@
 
 struct clients clients;
 
+const char *const client_state_name[] = {
+	[CLIENT_CLOSED] = "closed",
+	[CLIENT_CONNECTING] = "connecting",
+	[CLIENT_ASKING] = "without a CONNACK",
+	[CLIENT_UP] = "up",
+};
+
 static struct {
 	int epoll;
 	struct sockaddr_storage to;

@@ -18,6 +18,8 @@
 
 enum client_state { CLIENT_CLOSED, CLIENT_CONNECTING, CLIENT_ASKING, CLIENT_UP };
 
+extern const char *const client_state_name[];
+
 struct client;
 
 struct client_hooks {

@@ -92,6 +92,12 @@ void clock_move(int64_t ms);           /* before broker_start(): creates the clo
 enum machine { MACHINE_NONE, MACHINE_OF_ROOT, MACHINE_WITH_USERS };
 enum machine machine_own(void);
 
+/*
+ * tbmq-torture with a broker of its own in broker.dir, which has these settings ("--set key=value …"); its exit
+ * code. What it prints goes to DIR/torture and is shown.
+ */
+int torture(const char *settings, const char *options);
+
 /* --- client ------------------------------------------------------------------------------ */
 
 struct mq {
