@@ -32,7 +32,8 @@ enum {
 	PAUSE_PEER = 2,   /* a ring it publishes to is full */
 	PAUSE_RATE = 4,   /* message_rate, byte_rate */
 	PAUSE_OUTPUT = 8, /* it does not read our answers */
-	PAUSE_STORE = 16, /* too many of its messages wait for persist */
+	PAUSE_STORE =
+	    16, /* too many of its messages wait for persist, or one for room on the disk */
 };
 
 struct conn_input {              /* an incomplete packet */
@@ -77,7 +78,8 @@ struct conn {
 	uint16_t listener;      /* index in the snapshot; CONN_NO_LISTENER: it was removed */
 	uint16_t window;        /* QoS 1/2 we may have under way */
 	uint16_t alias_max;     /* as announced: topic aliases of the client's */
-	uint16_t stores;        /* its QoS 1/2 publishes not yet acknowledged */
+	uint16_t stores;        /* its QoS 1 publishes that persist has not answered */
+	uint16_t storing;       /* likewise QoS 2; they are in rx too */
 	uint32_t max_packet;    /* client's; UINT32_MAX: none */
 	uint32_t expiry;        /* session expiry interval in force */
 	uint32_t mark, mark_at; /* deliver.c: merging overlapping subscriptions */

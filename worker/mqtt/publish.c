@@ -77,6 +77,9 @@ static void store_first(struct conn *c, const struct route *r, const struct msg_
 static bool store(
     struct conn *c, const struct msg_view *v, const struct persist_part *part, struct routed *out);
 static void publish_route(struct conn *c, const struct publish *p, const struct msg_view *v);
+static bool store_is_full(void);
+static bool is_refused(
+    const struct conn *c, const struct route *r, const struct publish *p, const struct msg_view *v);
 static void route_message(const struct route *r, const struct msg_view *v, struct conn *from,
     bool persist_too, struct routed *out);
 static void route_groups(const struct route *r, const struct msg_view *v, struct conn *from,
@@ -372,9 +375,14 @@ store(struct conn *c, const struct msg_view *v, const struct persist_part *part,
 		slots_add(&out->waits, SLOT_PERSIST);
 		conn_pause(c, PAUSE_PEER);
 	}
-	if (a != NULL)
-		out->asked = true;
-	if (a != NULL && v->qos == 1 && ++c->stores >= c->terms->receive_max)
+	if (a == NULL)
+		return true;
+	out->asked = true;
+	if (v->qos == 1)
+		c->stores++;
+	else
+		c->storing++;
+	if (c->stores >= c->terms->receive_max || store_is_full())
 		conn_pause(c, PAUSE_STORE);
 	return true;
 }
@@ -393,6 +401,9 @@ publish_route(struct conn *c, const struct publish *p, const struct msg_view *v)
 	if (r == NULL || (p->qos == 2 && e == NULL)) {
 		count(CNT_dropped__no_memory);
 		reason = MQTT_QUOTA_EXCEEDED;
+	} else if (is_refused(c, r, p, v)) {
+		count(CNT_refused_full__publish);
+		reason = MQTT_QUOTA_EXCEEDED;
 	} else if (p->qos == 2 && c->durable) {
 		store_first(c, r, v, p->id, &out);
 		reason = out.lost ? MQTT_QUOTA_EXCEEDED : MQTT_SUCCESS;
@@ -410,6 +421,33 @@ publish_route(struct conn *c, const struct publish *p, const struct msg_view *v)
 	if (reason >= 0x80 && (e = inflight_find(&c->rx, p->id)) != NULL && p->qos == 2)
 		inflight_del(&c->rx, e); /* [MQTT-4.3.3-9] */
 	acknowledge(c, type, p->id, reason, &out.waits);
+}
+
+static bool
+store_is_full(void)
+{
+	const struct segment *s = mesh_peer(self.mesh, SLOT_PERSIST);
+
+	return s != NULL &&
+	    atomic_load_explicit(&s->counter[CNT_store_full], memory_order_relaxed) != 0;
+}
+
+/*
+ * The store's disk is full and the message would have to be kept: refused before anybody gets it. Not
+ * where an answer can't refuse, nor before one that is still due, nor what may be known already: that
+ * goes to persist, which is silent until there is room, and the client is not read.
+ */
+static bool
+is_refused(
+    const struct conn *c, const struct route *r, const struct publish *p, const struct msg_view *v)
+{
+	bool kept = v->retain || r->persist || (v->qos == 2 && c->durable);
+
+	if (v->qos == 0 || c->version != MQTT_5 || p->dup || c->stores + c->storing > 0)
+		return false;
+	for (uint32_t i = 0; i < r->ngroups && !kept; i++)
+		kept = is_persists(&r->group[i], v);
+	return kept && store_is_full();
 }
 
 /*
@@ -472,10 +510,11 @@ publish_stored(const struct rec_stored *r)
 	msg_unref(&held);
 	if (c == NULL)
 		return;
-	if (qos == 1) {
+	if (qos == 1)
 		c->stores--;
-		conn_resume(c, PAUSE_STORE);
-	}
+	else
+		c->storing--;
+	conn_resume(c, PAUSE_STORE);
 	if (qos == 2 && (e = inflight_find(&c->rx, id)) != NULL) {
 		if (reason >= 0x80)
 			inflight_del(&c->rx, e);
@@ -830,8 +869,12 @@ route_persist(
 		part.want |= STORE_RETAIN;
 	if (part.want == 0)
 		return;
-	if (v->qos > 0)
+	if (v->qos > 0) {
 		part.want |= STORE_ANSWER;
+	} else if (store_is_full()) {
+		count(CNT_dropped__store_full);
+		return;
+	}
 	part.id = out->id;
 	store(from, v, &part, out);
 }

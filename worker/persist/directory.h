@@ -32,6 +32,7 @@ struct session {
 	uint16_t keep_alive, id_len;
 	uint8_t slot, state, version, listener; /* listener: its index in the snapshot */
 	bool has_will : 1, will_waits : 1;      /* will_waits: for its delay */
+	bool is_kept : 1;                       /* its grant stands for something on the disk */
 	bool clear : 1; /* an administrator ends it, when its connection has let go */
 	char id[];
 };

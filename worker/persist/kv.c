@@ -118,8 +118,7 @@ kv_open(const struct kv_options *o, struct kv_found *found_out)
 	must(!kv.is_open);
 	must(o->log_file_size >= LOG_FILE_MIN && o->log_file_size <= UINT32_MAX);
 	kv.o = *o;
-	if (kv.o.reserve == 0)
-		kv.o.reserve = 2 * o->log_file_size;
+	kv_set_reserve(o->reserve);
 	kv.is_failed = false;
 	pending_init();
 	err = lock_dir();
@@ -290,6 +289,18 @@ kv_prev(enum kv_table t, struct span key, struct span *key_out, struct span *val
 }
 
 /* --- batches ------------------------------------------------------------------------------ */
+
+void
+kv_set_reserve(uint64_t bytes)
+{
+	kv.o.reserve = bytes != 0 ? bytes : 2 * kv.o.log_file_size;
+}
+
+bool
+kv_is_full(void)
+{
+	return free_bytes() < kv.o.reserve + pending_bytes();
+}
 
 uint64_t
 kv_batch(void)
@@ -624,7 +635,7 @@ make_batch(void)
 	 * Berkeley DB must not meet a full disk: a log it can't write is its end. What is pending wants
 	 * room in the log now, and later in the trees.
 	 */
-	if (free_bytes() < kv.o.reserve + pending_bytes())
+	if (free_bytes() < kv.o.reserve / 2 + pending_bytes())
 		return -ENOSPC;
 	err = journal_write(&kv.state, &first, &bytes);
 	if (err != 0) {

@@ -53,9 +53,8 @@ struct kv_options {
 	uint64_t cache_size;   /* bytes of Berkeley DB's page cache */
 	uint64_t journal_size; /* bytes of log between two moves to the trees */
 	uint64_t log_file_size;
-	/* Bytes of the disk left free: below, no batch is made. 0: as much as two log files. */
-	uint64_t reserve;
-	bool salvage; /* damaged files are set aside and the rest opens; else kv_open() fails */
+	uint64_t reserve; /* as kv_set_reserve() has it */
+	bool salvage;     /* damaged files are set aside and the rest opens; else kv_open() fails */
 	/* Told of long work: what, and how far it is. May be NULL. */
 	void (*progress)(void *arg, const char *what, uint64_t done, uint64_t all);
 	void *arg;
@@ -100,6 +99,12 @@ int kv_prev(enum kv_table t, struct span key, struct span *key_out, struct span 
 
 /* --- batches ------------------------------------------------------------------------------ */
 
+/*
+ * Bytes of the disk to be left free; 0: as much as two log files. Below it kv_is_full(), which is for
+ * the caller to heed; what is pending may still use half of it, so that what was taken can be kept.
+ */
+void kv_set_reserve(uint64_t bytes);
+bool kv_is_full(void);
 uint64_t kv_batch(void); /* number of the batch that what is written now will be in; from 1 */
 uint64_t kv_safe(enum kv_sync how); /* the last batch that is safe in this sense */
 bool kv_is_changed(void);           /* it has something in it */

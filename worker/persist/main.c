@@ -46,6 +46,7 @@ static void
 conf_commit(const struct conf *was)
 {
 	sub_show_all();
+	peer_conf();
 	if (was->sys_interval != self.conf.sys_interval)
 		sys_start();
 }

@@ -14,12 +14,17 @@ struct answer { /* before each in the buffer; aligned to 8 */
 };
 
 static struct {
-	struct owed {
-		uint8_t *p;
-		size_t len, cap, sent;
+	struct to {
+		struct owed {
+			uint8_t *p;
+			size_t len, cap, sent;
+		} owed[OUT_KINDS];
 		bool is_stuck; /* one that is due found no room */
 	} to[SLOTS];
 } the;
+
+static void make_room(struct owed *o);
+static bool send_due(unsigned slot, struct owed *o, uint64_t safe);
 
 static size_t
 padded(size_t len)
@@ -28,9 +33,9 @@ padded(size_t len)
 }
 
 void
-out_answer(unsigned slot, unsigned type, const struct iovec *iov, int n)
+out_answer(unsigned slot, enum out_kind kind, unsigned type, const struct iovec *iov, int n)
 {
-	struct owed *o = &the.to[slot];
+	struct owed *o = &the.to[slot].owed[kind];
 	size_t body = 0, need;
 	struct answer a;
 	uint8_t *p;
@@ -65,50 +70,63 @@ out_answer(unsigned slot, unsigned type, const struct iovec *iov, int n)
 	o->len += need;
 }
 
+void
+out_commit(void)
+{
+	const uint64_t safe[OUT_KINDS] = {
+		[OUT_NOTHING] = UINT64_MAX,
+		[OUT_KEPT] = store_safe(),
+	};
+
+	for (unsigned slot = 0; slot < SLOTS; slot++) {
+		struct to *t = &the.to[slot];
+		bool has_room = mesh_is_open(self.mesh, slot);
+
+		for (unsigned kind = 0; kind < OUT_KINDS && has_room; kind++)
+			if (t->owed[kind].len > 0)
+				has_room = send_due(slot, &t->owed[kind], safe[kind]);
+		t->is_stuck = !has_room;
+	}
+}
+
+/* False: there was no room for one that is due. */
+static bool
+send_due(unsigned slot, struct owed *o, uint64_t safe)
+{
+	bool has_room = true;
+	struct answer a;
+
+	while (o->sent < o->len) {
+		struct iovec iov;
+
+		memcpy(&a, o->p + o->sent, sizeof(a));
+		if (a.batch > safe)
+			break;
+		iov = (struct iovec){ o->p + o->sent + sizeof(a), a.len };
+		has_room = mesh_send(self.mesh, slot, a.type, &iov, 1) != MESH_FULL;
+		if (!has_room)
+			break; /* next turn */
+		o->sent += sizeof(a) + padded(a.len);
+	}
+	make_room(o);
+	return has_room;
+}
+
 /* What has been sent goes from the front of the buffer, seldom enough to cost little. */
 static void
 make_room(struct owed *o)
 {
-	if (o->sent < o->len / 2 || o->sent < KEEP)
-		return;
-	memmove(o->p, o->p + o->sent, o->len - o->sent);
-	o->len -= o->sent;
-	o->sent = 0;
-}
-
-void
-out_commit(void)
-{
-	uint64_t safe = store_safe();
-
-	for (unsigned slot = 0; slot < SLOTS; slot++) {
-		struct owed *o = &the.to[slot];
-		struct answer a;
-
-		if (o->len == 0 || !mesh_is_open(self.mesh, slot))
-			continue;
-		while (o->sent < o->len) {
-			struct iovec iov;
-
-			memcpy(&a, o->p + o->sent, sizeof(a));
-			if (a.batch > safe)
-				break;
-			iov = (struct iovec){ o->p + o->sent + sizeof(a), a.len };
-			o->is_stuck = mesh_send(self.mesh, slot, a.type, &iov, 1) == MESH_FULL;
-			if (o->is_stuck)
-				break; /* next turn */
-			o->sent += sizeof(a) + padded(a.len);
-		}
-		if (o->sent < o->len) {
-			make_room(o);
-			continue;
-		}
+	if (o->sent == o->len) {
 		o->len = o->sent = 0;
 		if (o->cap > KEEP) {
 			free(o->p);
 			o->p = NULL;
 			o->cap = 0;
 		}
+	} else if (o->sent >= o->len / 2 && o->sent >= KEEP) {
+		memmove(o->p, o->p + o->sent, o->len - o->sent);
+		o->len -= o->sent;
+		o->sent = 0;
 	}
 }
 
@@ -122,8 +140,9 @@ out_is_clear(unsigned slot)
 void
 out_down(unsigned slot)
 {
-	free(the.to[slot].p);
-	the.to[slot] = (struct owed){ 0 };
+	for (unsigned kind = 0; kind < OUT_KINDS; kind++)
+		free(the.to[slot].owed[kind].p);
+	the.to[slot] = (struct to){ 0 };
 }
 
 void

@@ -2,7 +2,9 @@
  * out.h - records to workers: answers, which stand for something stored, and the rest
  *
  * An answer waits until the batch is safe that it stands for, and for room: it is never dropped
- * while its worker lives, and overtakes no other. What a worker can have unanswered bounds them.
+ * while its worker lives, and overtakes none of its kind. One that stands for nothing that is kept,
+ * such as a refusal, does not wait for a disk that may be full. What a worker can have unanswered
+ * bounds them.
  * Everything else is sent at once by out_send(), which the caller does only while out_is_clear().
  *
  * Runs in: persist's loop.
@@ -12,7 +14,9 @@
 
 #include "shared/child/child.h"
 
-void out_answer(unsigned slot, unsigned type, const struct iovec *iov, int n);
+enum out_kind { OUT_NOTHING, OUT_KEPT, OUT_KINDS }; /* what an answer stands for */
+
+void out_answer(unsigned slot, enum out_kind kind, unsigned type, const struct iovec *iov, int n);
 void out_commit(void);            /* answers whose batch is safe leave */
 bool out_is_clear(unsigned slot); /* no answer that is due, nor anything else, waits for room */
 void out_down(unsigned slot);     /* it died: nothing is owed any more */

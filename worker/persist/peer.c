@@ -18,6 +18,7 @@
 #define LOST_MAX 20000 /* sessions looked at in a turn for those of a dead worker */
 #define POLL_NS 1000000
 #define AGAIN_MS 1000
+#define TELL_S 60
 
 /* A worker that died: its sessions are let go when every peer has seen what they had published. */
 struct lost {
@@ -41,7 +42,7 @@ static struct {
 	struct lost *lost;
 	struct watch poll, disk;
 	struct timer again; /* the disk was full */
-	bool recovered, going, room;
+	bool recovered, going, room, full;
 } the = { .poll.fd = -1, .disk.fd = -1 };
 
 typedef int record_fn(unsigned slot, struct span body);
@@ -58,6 +59,7 @@ static void on_poll(struct watch *w, uint32_t events);
 static void on_disk(struct watch *w, uint32_t events);
 static void on_again(struct timer *t);
 static bool write_batch(void);
+static void look_at_disk(void);
 
 static record_fn *const on_record[REC_TYPES] = {
 	[REC_STORE] = on_store,
@@ -136,6 +138,19 @@ bool
 peer_is_recovered(void)
 {
 	return the.recovered;
+}
+
+bool
+peer_is_full(void)
+{
+	return the.full;
+}
+
+void
+peer_conf(void)
+{
+	store_conf();
+	look_at_disk();
 }
 
 int
@@ -261,6 +276,7 @@ recovered(void)
 		log_notice("persist: workers have registered sessions=%zu", directory_count());
 	}
 	the.recovered = true;
+	look_at_disk();
 	session_recovered();
 }
 
@@ -370,6 +386,8 @@ write_batch(void)
 		err = retained_save();
 	if (err == 0)
 		err = store_write();
+	if (err == 1 || err == -ENOSPC || the.full)
+		look_at_disk();
 	if (err == -EIO) {
 		log_err("persist: the store is broken, and ends");
 		child_exit(1);
@@ -396,6 +414,29 @@ write_batch(void)
 	if (err == 1 && is_safe)
 		queue_synced();
 	return err == 1 && is_safe;
+}
+
+/*
+ * Before the disk is full for good, workers stop taking what would have to be kept: they look at the
+ * counter. What is here already waits, in memory, and nothing is said about it before it is written.
+ */
+static void
+look_at_disk(void)
+{
+	bool full = store_is_full();
+
+	if (full) {
+		log_every(TELL_S, LOG_ERR,
+		    "persist: the disk is full, what would have to be kept is refused. Make room "
+		    "in "
+		    "%s, or set store_reserve lower",
+		    self.birth.data_dir);
+		timer_set(loop_timers(self.loop), &the.again, clock_ms() + AGAIN_MS);
+	} else if (the.full) {
+		log_notice("persist: the disk has room again");
+	}
+	the.full = full;
+	count_set(CNT_store_full, full);
 }
 
 static void

@@ -26,6 +26,8 @@ uint32_t peer_ups(
     unsigned slot); /* counts the processes that have held the slot: tells one from its successor */
 bool peer_registers(unsigned slot); /* it has not told yet all that it held under our predecessor */
 bool peer_is_recovered(void);
+bool peer_is_full(void); /* the disk: what would have to be kept is refused */
+void peer_conf(void);    /* the configuration is another */
 int peer_init(void);
 void peer_fini(void);
 

@@ -49,7 +49,7 @@ answer(unsigned slot, unsigned type, uint64_t token, uint8_t reason, uint8_t fla
 {
 	struct rec_stored rec = { .token = token, .reason = reason, .flags = flags };
 
-	out_answer(slot, type, &(struct iovec){ &rec, sizeof(rec) }, 1);
+	out_answer(slot, OUT_KEPT, type, &(struct iovec){ &rec, sizeof(rec) }, 1);
 }
 
 int

@@ -180,7 +180,7 @@ release(const struct durable *d, uint64_t seq)
 		.what = DELIVER_PUBREL,
 	};
 
-	out_answer(d->session->slot, REC_DELIVER, &(struct iovec){ &rec, sizeof(rec) }, 1);
+	out_answer(d->session->slot, OUT_KEPT, REC_DELIVER, &(struct iovec){ &rec, sizeof(rec) }, 1);
 }
 
 void

@@ -452,7 +452,7 @@ page_end(struct get *g, bool more)
 		rec.cursor_len = (uint16_t)(sizeof(g->limit) + g->at_len);
 	if (!out_is_clear(g->slot) ||
 	    out_send(g->slot, REC_RETAIN_END, iov, more ? 3 : 1) == MESH_FULL)
-		out_answer(g->slot, REC_RETAIN_END, iov, more ? 3 : 1);
+		out_answer(g->slot, OUT_NOTHING, REC_RETAIN_END, iov, more ? 3 : 1);
 }
 
 bool

@@ -272,6 +272,13 @@ session_recovered(void)
 	}
 }
 
+/* Something of it is on the disk. */
+static bool
+has_kept(const struct session *s)
+{
+	return s->durable != NULL || s->has_will;
+}
+
 static void
 connect_begin(unsigned slot, const struct connect *c, struct span body)
 {
@@ -279,6 +286,12 @@ connect_begin(unsigned slot, const struct connect *c, struct span body)
 	struct pending *p;
 	struct connect old;
 
+	if (peer_is_full() &&
+	    (c->rec.expiry > 0 || (c->rec.flags & CONNECT_WILL) || (s != NULL && has_kept(s)))) {
+		count(CNT_refused_full__connect);
+		deny(slot, c, MQTT_QUOTA_EXCEEDED);
+		return;
+	}
 	if (s == NULL) {
 		s = directory_add(c->id, SESSION_NO_NUMBER);
 		if (s == NULL) {
@@ -386,7 +399,7 @@ session_register(unsigned slot, struct span body)
 			.reason = MQTT_SESSION_TAKEN_OVER,
 		};
 
-		out_answer(slot, REC_LET_GO, &(struct iovec){ &rec, sizeof(rec) }, 1);
+		out_answer(slot, OUT_NOTHING, REC_LET_GO, &(struct iovec){ &rec, sizeof(rec) }, 1);
 		return 0;
 	}
 	if ((c.rec.flags & CONNECT_QUEUE) && s->durable == NULL)
@@ -422,14 +435,17 @@ subscription(unsigned slot, struct span body, bool remove)
 		answer.reason = MQTT_UNSPECIFIED_ERROR; /* it has moved on */
 	else if (remove)
 		existed = sub_remove(s->durable, body);
+	else if (rec.token != 0 && peer_is_full())
+		answer.reason = MQTT_QUOTA_EXCEEDED;
 	else
 		answer.reason =
 		    (uint8_t)sub_put(s->durable, body, rec.options, rec.subid, &existed);
 	answer.token = rec.token;
 	answer.flags = existed ? SUBBED_EXISTED : 0;
 	if (rec.token != 0)
-		out_answer(slot, remove ? REC_UNSUBBED : REC_SUBBED,
-		    &(struct iovec){ &answer, sizeof(answer) }, 1);
+		out_answer(slot, answer.reason < 0x80 ? OUT_KEPT : OUT_NOTHING,
+		    remove ? REC_UNSUBBED : REC_SUBBED, &(struct iovec){ &answer, sizeof(answer) },
+		    1);
 	return 0;
 }
 
@@ -505,7 +521,7 @@ deny(unsigned slot, const struct connect *c, enum mqtt_reason reason)
 {
 	struct rec_grant rec = { .token = c->rec.token, .reason = (uint8_t)reason };
 
-	out_answer(slot, REC_GRANT, &(struct iovec){ &rec, sizeof(rec) }, 1);
+	out_answer(slot, OUT_NOTHING, REC_GRANT, &(struct iovec){ &rec, sizeof(rec) }, 1);
 }
 
 /* --- grants ------------------------------------------------------------------------------ */
@@ -587,8 +603,15 @@ send_resume(const struct session *s, const struct connect *c, unsigned slot)
 		};
 		struct iovec iov[2] = { { &rec, sizeof(rec) }, { text, filter.len } };
 
-		out_answer(slot, REC_RESUME, iov, 2);
+		out_answer(slot, OUT_KEPT, REC_RESUME, iov, 2);
 	}
+}
+
+/* What it is granted with, it is also let go with: LET_GO must not come first. */
+static enum out_kind
+kind_of(const struct session *s)
+{
+	return s->is_kept ? OUT_KEPT : OUT_NOTHING;
 }
 
 /* The session is OFFLINE, perhaps new. */
@@ -601,6 +624,7 @@ grant(struct session *s, const struct connect *c, unsigned slot)
 
 	rec.expiry = c->rec.expiry < self.conf.session_expiry_max ? c->rec.expiry
 								  : self.conf.session_expiry_max;
+	s->is_kept = has_kept(s);
 	if (s->durable != NULL) {
 		offline(s, false);
 		timer_del(&s->durable->ends);
@@ -630,6 +654,7 @@ grant(struct session *s, const struct connect *c, unsigned slot)
 		return;
 	}
 	own(s, c, slot, ++the.epoch);
+	s->is_kept |= has_kept(s);
 	if (s->durable != NULL) {
 		s->durable->expiry = rec.expiry;
 		s->durable->window = c->rec.window;
@@ -643,7 +668,7 @@ grant(struct session *s, const struct connect *c, unsigned slot)
 	}
 	rec.epoch = s->epoch;
 	rec.session = s->number;
-	out_answer(slot, REC_GRANT, &(struct iovec){ &rec, sizeof(rec) }, 1);
+	out_answer(slot, kind_of(s), REC_GRANT, &(struct iovec){ &rec, sizeof(rec) }, 1);
 	if (s->durable != NULL)
 		queue_begin(s->durable);
 }
@@ -658,7 +683,7 @@ let_go(struct session *s, enum mqtt_reason reason)
 	s->state = SESSION_LEAVING;
 	if (s->durable != NULL)
 		queue_pause(s->durable);
-	out_answer(s->slot, REC_LET_GO, &(struct iovec){ &rec, sizeof(rec) }, 1);
+	out_answer(s->slot, kind_of(s), REC_LET_GO, &(struct iovec){ &rec, sizeof(rec) }, 1);
 }
 
 void

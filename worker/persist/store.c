@@ -60,6 +60,7 @@ store_open(const char *dir)
 		.cache_size = self.conf.store_cache,
 		.journal_size = self.conf.store_journal,
 		.log_file_size = self.conf.store_journal / 4,
+		.reserve = self.conf.store_reserve,
 		.salvage = self.conf.on_damage == DAMAGE_salvage,
 		.progress = on_progress,
 	};
@@ -141,6 +142,18 @@ store_write(void)
 	if (err == 0)
 		err = kv_write();
 	return err != 0 ? err : kv_batch() != before;
+}
+
+bool
+store_is_full(void)
+{
+	return kv_is_full();
+}
+
+void
+store_conf(void)
+{
+	kv_set_reserve(self.conf.store_reserve);
 }
 
 int

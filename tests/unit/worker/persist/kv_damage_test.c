@@ -398,6 +398,30 @@ with_a_full_disk_nothing_is_written_and_later_it_is(void)
 }
 
 static void
+of_the_reserve_half_is_for_what_is_pending(void)
+{
+	const uint64_t free_bytes = UINT64_C(4096) << 20;
+
+	store_start();
+	store_open();
+	CU_ASSERT_FALSE(kv_is_full());
+	kv_set_reserve(free_bytes / 2 * 3);
+	CU_ASSERT_TRUE(kv_is_full());
+	CU_ASSERT_TRUE(do_batch(true) && write_safe());
+	kv_set_reserve(free_bytes * 2);
+	CU_ASSERT_TRUE(do_batch(true));
+	CU_ASSERT_EQUAL(kv_write(), -ENOSPC);
+	kv_set_reserve(0);
+	CU_ASSERT_FALSE(kv_is_full());
+	CU_ASSERT_TRUE(write_safe());
+	kv_close();
+	store_open();
+	CU_ASSERT_TRUE(is_as_model());
+	kv_close();
+	store_stop();
+}
+
+static void
 the_ballast_makes_room_for_recovery(void)
 {
 	char path[PATH_MAX];
@@ -567,6 +591,7 @@ UNIT_MAIN("worker/persist/kv_damage",
     TEST(a_flipped_bit_in_a_table_costs_what_was_on_its_page),
     TEST(tables_that_are_no_tables_are_set_aside),
     TEST(with_a_full_disk_nothing_is_written_and_later_it_is),
-    TEST(the_ballast_makes_room_for_recovery), TEST(a_full_disk_is_not_taken_for_damage),
-    TEST(a_sync_that_failed_is_the_end), TEST(a_batch_in_a_new_log_file_is_safe_when_its_name_is),
-    TEST(half_a_batch_is_none), TEST(whichever_write_or_sync_fails_what_was_safe_is_there))
+    TEST(of_the_reserve_half_is_for_what_is_pending), TEST(the_ballast_makes_room_for_recovery),
+    TEST(a_full_disk_is_not_taken_for_damage), TEST(a_sync_that_failed_is_the_end),
+    TEST(a_batch_in_a_new_log_file_is_safe_when_its_name_is), TEST(half_a_batch_is_none),
+    TEST(whichever_write_or_sync_fails_what_was_safe_is_there))
