@@ -1,0 +1,96 @@
+#include <sys/syscall.h>
+
+#include "tests/unit/worker/persist/fake.h"
+
+/* --- a disk that fails --------------------------------------------------------------------- */
+
+static _Atomic bool fails;
+
+static int
+sync_of(long call, int fd)
+{
+	if (!fails)
+		return (int)syscall(call, fd);
+	errno = EIO;
+	return -1;
+}
+
+int
+fdatasync(int fd)
+{
+	return sync_of(SYS_fdatasync, fd);
+}
+
+int
+fsync(int fd)
+{
+	return sync_of(SYS_fsync, fd);
+}
+
+static void
+send_store(const char *payload)
+{
+	struct msg_view v = { .topic = span_str("t"),
+		.payload = span_str(payload),
+		.qos = 1,
+		.publish_ms = clock_wall_ms() };
+	struct rec_store rec = {
+		.token = 5,
+		.session = UINT32_MAX,
+		.want = STORE_DURABLE | STORE_ANSWER,
+		.m = rec_msg_of(&v, 0, true),
+	};
+
+	fake.position += 100;
+	CU_ASSERT_EQUAL(tell_parts(1, REC_STORE, &rec, sizeof(rec), v.topic, span_str(payload)), 0);
+}
+
+/* Until it has ended, or the worker is answered. */
+static bool
+is_stored(void)
+{
+	struct rec_stored r;
+
+	for (int i = 0; i < 100 && fake.exit == 0 && !has(1, REC_STORED); i++) {
+		turn_once();
+		loop_turn(self.loop, 100);
+	}
+	return TAKE(&r, 1, REC_STORED) && r.reason == MQTT_SUCCESS;
+}
+
+static void
+a_sync_that_fails_acknowledges_nothing_and_is_the_end(void)
+{
+	struct client c = { .id = "d", .handle = 1, .expiry = 100 };
+	uint64_t before;
+
+	fake_start();
+	join(&c);
+	subscribe(&c, "t", 1, 0);
+	leave(&c, 0, 0);
+	send_store("kept");
+	CU_ASSERT_TRUE(is_stored());
+	turn();
+	before = fake.position;
+	CU_ASSERT_EQUAL(fake.released, before);
+
+	fails = true;
+	send_store("not");
+	CU_ASSERT_FALSE(is_stored());
+	CU_ASSERT_EQUAL(fake.exit, 1);
+	CU_ASSERT_EQUAL(fake.released, before);
+	fake_end();
+	CU_ASSERT_FALSE(has(1, REC_STORED));
+
+	/* Its successor finds what was acknowledged, and in the ring what was not. */
+	fails = false;
+	fake.exit = 0;
+	fake_restart(2, 1);
+	CU_ASSERT_TRUE(counted(CNT_queued) >= 1);
+	fake.position = before;
+	send_store("not");
+	CU_ASSERT_TRUE(is_stored());
+	fake_stop();
+}
+
+UNIT_MAIN("worker/persist/peer", TEST(a_sync_that_fails_acknowledges_nothing_and_is_the_end))
