@@ -56,6 +56,10 @@ static struct {
 };
 
 /* Lines that log_every() held back before the one this thread is about to write. */
+static struct {
+	char *text;
+	size_t room;
+} err_sink;
 static __thread unsigned held_before;
 
 static size_t put_head(char *line, size_t room, enum log_target target, int level);
@@ -250,6 +254,13 @@ log_due(struct log_site *site, unsigned every_s)
 }
 
 void
+log_err_sink(char *text, size_t room)
+{
+	err_sink.text = text;
+	err_sink.room = room;
+}
+
+void
 log_write(int level, const char *fmt, ...)
 {
 	enum log_target target = __atomic_load_n(&out.target, __ATOMIC_ACQUIRE);
@@ -276,6 +287,8 @@ log_write(int level, const char *fmt, ...)
 	for (size_t i = head; i < len; i++)
 		if ((uint8_t)line[i] < ' ' || line[i] == 0x7f)
 			line[i] = ' '; /* one event is one line */
+	if (level == LOG_ERR && err_sink.text != NULL)
+		snprintf(err_sink.text, err_sink.room, "%.*s", (int)(len - head), line + head);
 	line[len++] = '\n';
 	if (!send_line(target, line, len))
 		__atomic_add_fetch(&out.lost, 1, __ATOMIC_RELAXED);

@@ -79,6 +79,12 @@ bool log_due(struct log_site *site, unsigned every_s);
 	} while (0)
 
 /*
+ * The text of each line at LOG_ERR goes there too, cut, NUL terminated, in place of the one before;
+ * NULL: no more. Borrowed until then. For last words: only while one thread logs.
+ */
+void log_err_sink(char *text, size_t room);
+
+/*
  * Client text made safe to print: control characters, quotes, backslashes and bytes that aren't UTF-8
  * as \xNN, cut with … at LOG_ESC_MAX. The answer lives in one of eight rotating buffers of the thread.
  */

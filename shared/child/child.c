@@ -28,6 +28,7 @@ static struct {
 	int code;
 } me;
 
+static int start(void);
 static int on_start(struct chan *ch, const void *body, size_t len, const int *fd);
 static int on_peer_up(struct chan *ch, const void *body, size_t len, const int *fd);
 static int on_peer_down(struct chan *ch, const void *body, size_t len, const int *fd);
@@ -102,15 +103,14 @@ on_turn(void *arg)
 	bool more = false;
 
 	(void)arg;
-	if (self.mesh == NULL)
+	if (!me.started)
 		return false;
 	count_set(CNT_log_lost, log_lost());
 	mesh_drain(self.mesh);
 	try_go();
-	if (me.started)
-		more = me.kind->on_turn();
+	more = me.kind->on_turn();
 	mesh_flush(self.mesh);
-	if (me.started && me.kind->after_flush != NULL)
+	if (me.kind->after_flush != NULL)
 		more |= me.kind->after_flush();
 	return more;
 }
@@ -217,7 +217,7 @@ on_start(struct chan *ch, const void *body, size_t len, const int *fd)
 		    ch, IPC_SEGMENT, &(struct msg_none){ 0 }, sizeof(struct msg_none), fds, 2);
 	close(fds[0]);
 	if (err == 0)
-		err = me.kind->start();
+		err = start();
 	if (err != 0) {
 		log_err("child: cannot start: %s", strerror(-err));
 		child_exit(1);
@@ -225,6 +225,21 @@ on_start(struct chan *ch, const void *body, size_t len, const int *fd)
 	}
 	me.started = true;
 	return 0;
+}
+
+/* What it says of a failure is for who has started the broker, so the master has to know. */
+static int
+start(void)
+{
+	struct flight *f = &mesh_segment(self.mesh)->flight;
+	int err;
+
+	log_err_sink(f->must, sizeof(f->must));
+	err = me.kind->start();
+	log_err_sink(NULL, 0);
+	if (err == 0)
+		f->must[0] = '\0';
+	return err;
 }
 
 static int
@@ -235,10 +250,10 @@ on_peer_up(struct chan *ch, const void *body, size_t len, const int *fd)
 
 	(void)ch;
 	(void)len;
-	if (self.mesh == NULL) {
+	if (!me.started) {
 		close(fd[0]);
 		close(fd[1]);
-		return -EPROTO;
+		return self.mesh == NULL ? -EPROTO : 0; /* it could not start, and ends */
 	}
 	err = mesh_peer_up(self.mesh, m->slot, m->gen, fd[0], fd[1]);
 	if (err != 0)
@@ -255,7 +270,7 @@ on_peer_down(struct chan *ch, const void *body, size_t len, const int *fd)
 	(void)ch;
 	(void)len;
 	(void)fd;
-	if (self.mesh != NULL)
+	if (me.started)
 		mesh_peer_down(self.mesh, m->slot, m->gen);
 	return 0;
 }
@@ -330,7 +345,8 @@ on_conf_commit(struct chan *ch, const void *body, size_t len, const int *fd)
 	(void)ch;
 	(void)len;
 	(void)fd;
-	if (!me.has_offer || me.offer.number != ((const struct msg_conf *)body)->number)
+	if (!me.started || !me.has_offer ||
+	    me.offer.number != ((const struct msg_conf *)body)->number)
 		return 0;
 	me.was = self.conf;
 	self.conf = me.offer;

@@ -455,14 +455,15 @@ lock_dir(void)
 	snprintf(path, sizeof(path), "%s/lock", kv.o.dir);
 	if (mkdir(kv.o.dir, 0700) != 0 && errno != EEXIST) {
 		err = errno;
-		log_err("store: can't make the directory %s: %s", kv.o.dir, strerror(err));
+		log_err("store: cannot make the directory %s: %s. Set data_dir to one", kv.o.dir,
+		    strerror(err));
 		return -err;
 	}
 	kv.lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (kv.lock < 0) {
 		err = errno;
-		log_err(
-		    "store: can't write to %s: %s. It has to be a directory of the broker's own",
+		log_err("store: cannot write to %s: %s. Set data_dir to a directory for the broker "
+			"alone",
 		    kv.o.dir, strerror(err));
 		return -err;
 	}
@@ -473,7 +474,8 @@ lock_dir(void)
 	}
 	if (fcntl(kv.lock, F_GETLK, &lock) != 0 || lock.l_type == F_UNLCK)
 		lock.l_pid = 0;
-	log_err("store: %s is in use by another broker, pid=%d", kv.o.dir, (int)lock.l_pid);
+	log_err("store: %s is in use by another broker, pid=%d. Stop that one, or set data_dir",
+	    kv.o.dir, (int)lock.l_pid);
 	return -EBUSY;
 }
 
@@ -500,9 +502,11 @@ open_store(struct kv_found *found_out)
 			"open what can be read",
 		    kv.o.dir);
 	else if (err == -EPROTO)
-		log_err("store: %s was written by a newer version", kv.o.dir);
+		log_err("store: %s was written by a newer version of the broker. Start that, or "
+			"set data_dir",
+		    kv.o.dir);
 	else if (err != 0)
-		log_err("store: can't open %s: %s", kv.o.dir, strerror(-err));
+		log_err("store: cannot open %s: %s", kv.o.dir, strerror(-err));
 	if (err != 0)
 		return err;
 	if (found.damaged > 0)

@@ -76,8 +76,9 @@ store_open(const char *dir)
 	the.opened = found;
 	the.next_id = the.ids_end = 0;
 	if (store_meta_get("version", &version) && version > STORE_VERSION) {
-		log_err("store: %s is of a newer version=%" PRIu64
-			" of the broker, this one knows %d",
+		log_err(
+		    "store: %s was written by a newer version of the broker, its format is %" PRIu64
+		    " and this one knows %d. Start that, or set data_dir",
 		    dir, version, STORE_VERSION);
 		kv_close();
 		return -EPROTO;

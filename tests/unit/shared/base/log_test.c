@@ -106,6 +106,24 @@ eight_escaped_texts_live_side_by_side(void)
 }
 
 static void
+the_last_error_is_left_where_it_is_wanted(void)
+{
+	char last[12] = "";
+
+	start();
+	log_err_sink(last, sizeof(last));
+	log_warning("conn: no error");
+	CU_ASSERT_STRING_EQUAL(last, "");
+	log_err("conn: first");
+	log_err("conn: %s", "what is too long");
+	CU_ASSERT_STRING_EQUAL(last, "conn: what ");
+	log_err_sink(NULL, 0);
+	log_err("conn: third");
+	CU_ASSERT_STRING_EQUAL(last, "conn: what ");
+	CU_ASSERT_EQUAL(lines(), 4);
+}
+
+static void
 control_characters_in_a_message_become_blanks(void)
 {
 	start();
@@ -397,7 +415,7 @@ list_of_modules_replaces_all_levels(void)
 UNIT_MAIN("shared/base/log", TEST(stderr_is_the_default),
     TEST(journal_gets_the_priority_and_no_time), TEST(client_text_cannot_forge_a_line),
     TEST(bytes_that_are_not_utf8_are_escaped), TEST(long_client_text_is_cut_at_a_whole_character),
-    TEST(eight_escaped_texts_live_side_by_side),
+    TEST(eight_escaped_texts_live_side_by_side), TEST(the_last_error_is_left_where_it_is_wanted),
     TEST(control_characters_in_a_message_become_blanks),
     TEST(line_too_long_is_cut_and_still_a_line), TEST(full_pipe_is_counted_and_not_waited_for),
     TEST(bad_levels_are_refused), TEST(list_of_modules_that_is_none_is_refused),

@@ -368,15 +368,22 @@ fake_remove(const char *dir)
 	CU_ASSERT_EQUAL(rmdir(dir), 0);
 }
 
+/* The modules have ended. */
 static inline void
-fake_stop(void)
+fake_clean(void)
 {
-	fake_end();
 	fake_remove(fake.dir);
 	free(fake.sent);
 	loop_free(self.loop);
 	for (unsigned slot = 0; slot < SLOTS; slot++)
 		free(fake.seg[slot]);
+}
+
+static inline void
+fake_stop(void)
+{
+	fake_end();
+	fake_clean();
 }
 
 static inline uint64_t

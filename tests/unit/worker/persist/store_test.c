@@ -456,8 +456,20 @@ a_group_keeps_its_number(void)
 	fake_stop();
 }
 
-UNIT_MAIN("worker/persist/store", TEST(an_entry_that_is_not_there_is_not_found),
-    TEST(a_queue_is_what_was_added_and_not_deleted),
+static void
+a_store_of_a_newer_version_is_refused_and_left_as_it_is(void)
+{
+	fake_start();
+	CU_ASSERT_EQUAL(store_meta_put("version", 1000), 0);
+	turn();
+	fake_end();
+	for (int i = 0; i < 2; i++)
+		CU_ASSERT_EQUAL(store_open(fake.dir), -EPROTO);
+	fake_clean();
+}
+
+UNIT_MAIN("worker/persist/store", TEST(a_store_of_a_newer_version_is_refused_and_left_as_it_is),
+    TEST(an_entry_that_is_not_there_is_not_found), TEST(a_queue_is_what_was_added_and_not_deleted),
     TEST(queues_on_disk_are_read_in_order_while_they_shrink),
     TEST(a_shared_message_lives_as_long_as_its_last_entry), TEST(states_outlive_a_kill),
     TEST(retained_topics_are_in_byte_order), TEST(long_topics_are_told_apart),
