@@ -1,5 +1,7 @@
 #include "tests/lib/scenario.h"
 
+#define SECOND "$BIN/tbmqctl --dir $DIR/second"
+
 /* A second broker, in a directory of its own, says what is wrong with its data directory, and what to do. */
 static void
 refused(const char *data_dir, const char *text)
@@ -7,13 +9,12 @@ refused(const char *data_dir, const char *text)
 	char cmd[600];
 
 	snprintf(cmd, sizeof(cmd),
-	    "S=\"$BIN/tbmqctl --dir $DIR/second\"\n"
-	    "$S start --port 0 --set data_dir=%s >$DIR/out 2>&1; test $? = 1 || exit 1\n"
-	    "cat $DIR/out; tr '\\n' ' ' <$DIR/out | grep -q '%s' || exit 2\n"
-	    "$S status; test $? = 3",
+	    SECOND " start --port 0 --set data_dir=%s >$DIR/out 2>&1; test $? = 1 || exit 1\n"
+		   "cat $DIR/out; tr '\\n' ' ' <$DIR/out | grep -q '%s'",
 	    data_dir, text);
 	if (broker_sh(cmd) != 0)
 		fail("data_dir=%s: not refused with \"%s\"", data_dir, text);
+	wait_for(broker_sh(SECOND " status; test $? = 3") == 0); /* it ends */
 }
 
 SCENARIO(1)
