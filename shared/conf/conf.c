@@ -387,6 +387,24 @@ conf_load(int fd, struct conf *out)
 	return 0;
 }
 
+enum conf_durability
+conf_durability_of(const struct conf_listener *l, enum conf_durability broker)
+{
+	static const enum conf_durability of[] = {
+		[LISTENER_DURABILITY_power] = DURABILITY_power,
+		[LISTENER_DURABILITY_process] = DURABILITY_process,
+		[LISTENER_DURABILITY_memory] = DURABILITY_memory,
+	};
+
+	return l->durability == LISTENER_DURABILITY_default ? broker : of[l->durability];
+}
+
+const char *
+conf_durability_name(enum conf_durability d)
+{
+	return conf_choice(CONF_DURABILITY, d);
+}
+
 int
 conf_log_level_of(uint8_t level)
 {

@@ -39,6 +39,12 @@ enum conf_share {
 };
 enum conf_transport { TRANSPORT_tcp };
 enum conf_durability { DURABILITY_power, DURABILITY_process, DURABILITY_memory };
+enum conf_listener_durability {
+	LISTENER_DURABILITY_default,
+	LISTENER_DURABILITY_power,
+	LISTENER_DURABILITY_process,
+	LISTENER_DURABILITY_memory
+};
 enum conf_damage { DAMAGE_salvage, DAMAGE_stop };
 
 #define CONF_T_BOOL bool
@@ -51,6 +57,7 @@ enum conf_damage { DAMAGE_salvage, DAMAGE_stop };
 #define CONF_T_SHARE uint8_t
 #define CONF_T_TRANSPORT uint8_t
 #define CONF_T_DURABILITY uint8_t
+#define CONF_T_LISTENER_DURABILITY uint8_t
 #define CONF_T_DAMAGE uint8_t
 struct conf_string {
 	char s[CONF_STRING_MAX];
@@ -106,6 +113,9 @@ int conf_write(const struct conf *c, FILE *to);
 int conf_snapshot(const struct conf *c); /* sealed memfd, or -errno; the caller's */
 int conf_load(int fd,
     struct conf *out); /* checks seals, size, abi and bounds; -EPROTO, -errno; fd stays open */
+/* The class of a listener's clients, where the broker's is `broker`; as in the file. */
+enum conf_durability conf_durability_of(const struct conf_listener *l, enum conf_durability broker);
+const char *conf_durability_name(enum conf_durability d);
 int conf_log_level_of(uint8_t level); /* LOG_LEVEL_info to LOG_INFO */
 
 #endif

@@ -21,6 +21,7 @@
 #define NUM_SHARE(d) (d), ""
 #define NUM_TRANSPORT(d) (d), ""
 #define NUM_DURABILITY(d) (d), ""
+#define NUM_LISTENER_DURABILITY(d) (d), ""
 #define NUM_DAMAGE(d) (d), ""
 
 const struct conf_key conf_keys[] = {

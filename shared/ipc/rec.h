@@ -104,7 +104,9 @@ struct rec_connect {
 	uint8_t peer_len, listener_len, flags, version;
 	uint32_t will_delay;   /* seconds */
 	uint64_t connected_ms; /* wall clock */
-	struct rec_msg will;   /* lengths of the will; ngroups 0 */
+	uint8_t durability;    /* enum conf_durability: what its answers wait for */
+	uint8_t spare[7];
+	struct rec_msg will; /* lengths of the will; ngroups 0 */
 };
 
 /* Followed by: the filter, with $share/NAME/ if it was. */

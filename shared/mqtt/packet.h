@@ -230,6 +230,7 @@ unsigned varint_len(uint32_t v);          /* 1 to 4 */
 void
 wr_prop_num(struct wr *w, enum prop_id id, uint32_t v); /* byte, u16, u32 or varint: by the id */
 void wr_prop_str(struct wr *w, enum prop_id id, struct span s);
+void wr_prop_user(struct wr *w, struct span name, struct span value);
 
 /*
  * A PUBLISH to be sent. props is what props_forward() left; the others are added here, in MQTT 5 only. 3.x gets none.

@@ -214,3 +214,15 @@ wr_prop_str(struct wr *w, enum prop_id id, struct span s)
 	if (w->over)
 		w->p = start;
 }
+
+void
+wr_prop_user(struct wr *w, struct span name, struct span value)
+{
+	uint8_t *start = w->p;
+
+	wr_u8(w, PROP_USER_PROPERTY);
+	wr_str(w, name);
+	wr_str(w, value);
+	if (w->over)
+		w->p = start;
+}

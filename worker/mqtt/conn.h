@@ -68,6 +68,7 @@ struct conn {
 	uint64_t seen_ms;
 	uint32_t handle, session;
 	uint8_t state, version, pause;
+	uint8_t durability; /* enum conf_durability: what answers to it wait for */
 	bool durable : 1, clean_start : 1, problem_info : 1, half_open : 1, dirty : 1;
 	bool published : 1; /* something of it may be under way to others */
 	bool answered : 1;  /* persist has said yes or no */

@@ -68,6 +68,8 @@ on_connect(struct conn *c, struct span body, uint8_t flags)
 		refuse(c, reason, why);
 		return;
 	}
+	c->durability =
+	    (uint8_t)conf_durability_of(&self.conf.listener[c->listener], c->terms->durability);
 	c->clean_start = p.clean_start;
 	c->keep_alive = p.keep_alive;
 	c->window = (uint16_t)c->terms->inflight_max;
@@ -212,6 +214,7 @@ connect_record(const struct conn *c, unsigned type, unsigned flags, uint64_t tok
 		.version = c->version,
 		.will_delay = c->will_delay,
 		.connected_ms = clock_wall_ms(),
+		.durability = c->durability,
 	};
 	struct iovec iov[8] = {
 		{ &rec, sizeof(rec) },
@@ -526,6 +529,9 @@ connack_props(const struct conn *c, struct wr *w)
 		wr_prop_num(w, PROP_SUBSCRIPTION_ID_AVAILABLE, 0);
 	if (!c->terms->shared_available)
 		wr_prop_num(w, PROP_SHARED_AVAILABLE, 0);
+	if (c->terms->announce_durability)
+		wr_prop_user(
+		    w, span_str("durability"), span_str(conf_durability_name(c->durability)));
 }
 
 static void

@@ -31,8 +31,9 @@ struct session {
 	uint32_t connected_s; /* wall clock */
 	uint16_t keep_alive, id_len;
 	uint8_t slot, state, version, listener; /* listener: its index in the snapshot */
-	bool has_will : 1, will_waits : 1;      /* will_waits: for its delay */
-	bool is_kept : 1;                       /* its grant stands for something on the disk */
+	uint8_t durability; /* enum conf_durability: what answers to its client wait for */
+	bool has_will : 1, will_waits : 1; /* will_waits: for its delay */
+	bool is_kept : 1;                  /* its grant stands for something on the disk */
 	bool clear : 1; /* an administrator ends it, when its connection has let go */
 	char id[];
 };

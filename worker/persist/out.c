@@ -75,7 +75,9 @@ out_commit(void)
 {
 	const uint64_t safe[OUT_KINDS] = {
 		[OUT_NOTHING] = UINT64_MAX,
-		[OUT_KEPT] = store_safe(),
+		[OUT_POWER] = store_safe(DURABILITY_power),
+		[OUT_PROCESS] = store_safe(DURABILITY_process),
+		[OUT_MEMORY] = store_safe(DURABILITY_memory),
 	};
 
 	for (unsigned slot = 0; slot < SLOTS; slot++) {

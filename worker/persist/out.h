@@ -14,7 +14,14 @@
 
 #include "shared/child/child.h"
 
-enum out_kind { OUT_NOTHING, OUT_KEPT, OUT_KINDS }; /* what an answer stands for */
+/* What an answer stands for: nothing, or something kept, and how safe that has to be. */
+enum out_kind { OUT_NOTHING, OUT_POWER, OUT_PROCESS, OUT_MEMORY, OUT_KINDS };
+
+static inline enum out_kind
+out_kept(enum conf_durability how)
+{
+	return OUT_POWER + how;
+}
 
 void out_answer(unsigned slot, enum out_kind kind, unsigned type, const struct iovec *iov, int n);
 void out_commit(void);            /* answers whose batch is safe leave */

@@ -373,7 +373,7 @@ peer_turn(void)
 static bool
 write_batch(void)
 {
-	bool is_safe; /* at once: `durability` is less than power */
+	bool is_safe; /* at once: nobody asks for power */
 	int err = 0;
 
 	for (unsigned slot = 0; slot < SLOTS && err == 0; slot++) {
@@ -402,7 +402,7 @@ write_batch(void)
 		timer_set(loop_timers(self.loop), &the.again, clock_ms() + AGAIN_MS);
 		return false;
 	}
-	is_safe = store_safe() + 1 >= store_batch();
+	is_safe = store_safe(store_strictest()) + 1 >= store_batch();
 	for (unsigned slot = 0; slot < SLOTS; slot++) {
 		struct peer *p = &the.peer[slot];
 

@@ -44,12 +44,15 @@ static enum queued give_targets(struct store_msg *m, bool *matched);
 static void
 own_to_workers(struct store_msg *m, const struct topic_hash *t, const struct session *publisher);
 
+/* Of whom nothing is known, be it as his worker has yet to register, may have been promised all. */
 static void
-answer(unsigned slot, unsigned type, uint64_t token, uint8_t reason, uint8_t flags)
+answer(unsigned slot, const struct session *to, unsigned type, uint64_t token, uint8_t reason,
+    uint8_t flags)
 {
 	struct rec_stored rec = { .token = token, .reason = reason, .flags = flags };
 
-	out_answer(slot, OUT_KEPT, type, &(struct iovec){ &rec, sizeof(rec) }, 1);
+	out_answer(slot, out_kept(to != NULL ? to->durability : DURABILITY_power), type,
+	    &(struct iovec){ &rec, sizeof(rec) }, 1);
 }
 
 int
@@ -71,11 +74,11 @@ publish_store(unsigned slot, struct span body)
 		if (rec.packet_id == 0)
 			return -EPROTO;
 		if (from == NULL) { /* it has moved on, and will send the message again */
-			answer(slot, REC_STORED, rec.token, MQTT_UNSPECIFIED_ERROR, 0);
+			answer(slot, NULL, REC_STORED, rec.token, MQTT_UNSPECIFIED_ERROR, 0);
 			return 0;
 		}
 		if (store_rxid_has(from->number, rec.packet_id)) {
-			answer(slot, REC_STORED, rec.token, MQTT_SUCCESS, STORED_DUPLICATE);
+			answer(slot, from, REC_STORED, rec.token, MQTT_SUCCESS, STORED_DUPLICATE);
 			return 0;
 		}
 	}
@@ -137,7 +140,7 @@ out:
 	store_msg_fini(&m);
 	flags |= matched ? STORED_MATCHED : 0;
 	if (rec.want & STORE_ANSWER)
-		answer(slot, REC_STORED, rec.token, reason, flags);
+		answer(slot, from, REC_STORED, rec.token, reason, flags);
 	return 0;
 }
 
@@ -149,7 +152,7 @@ publish_stored_before(unsigned slot, struct span body)
 	if (!rec_take(&body, &rec, sizeof(rec)))
 		return -EPROTO;
 	if (rec.want & STORE_ANSWER)
-		answer(slot, REC_STORED, rec.token, MQTT_SUCCESS, STORED_MATCHED);
+		answer(slot, NULL, REC_STORED, rec.token, MQTT_SUCCESS, STORED_MATCHED);
 	return 0;
 }
 
@@ -160,7 +163,7 @@ publish_released_before(unsigned slot, struct span body)
 
 	if (!rec_take(&body, &rec, sizeof(rec)) || body.len != 0)
 		return -EPROTO;
-	answer(slot, REC_RELEASED, rec.token, MQTT_SUCCESS, STORED_FOUND);
+	answer(slot, NULL, REC_RELEASED, rec.token, MQTT_SUCCESS, STORED_FOUND);
 	return 0;
 }
 
@@ -173,7 +176,7 @@ publish_release(unsigned slot, struct span body)
 	if (!rec_take(&body, &rec, sizeof(rec)) || body.len != 0)
 		return -EPROTO;
 	from = session_about(slot, rec.session, rec.epoch);
-	answer(slot, REC_RELEASED, rec.token, MQTT_SUCCESS,
+	answer(slot, from, REC_RELEASED, rec.token, MQTT_SUCCESS,
 	    from != NULL && store_rxid_del(from->number, rec.packet_id) ? STORED_FOUND : 0);
 	return 0;
 }

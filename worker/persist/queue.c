@@ -180,7 +180,8 @@ release(const struct durable *d, uint64_t seq)
 		.what = DELIVER_PUBREL,
 	};
 
-	out_answer(d->session->slot, OUT_KEPT, REC_DELIVER, &(struct iovec){ &rec, sizeof(rec) }, 1);
+	out_answer(d->session->slot, out_kept(d->session->durability), REC_DELIVER,
+	    &(struct iovec){ &rec, sizeof(rec) }, 1);
 }
 
 void
@@ -469,7 +470,7 @@ send_some(struct durable *d)
 {
 	struct store_entry e;
 
-	if (d->since > store_safe())
+	if (d->since > store_safe(d->session->durability))
 		return SENDING_WAITS;
 	for (unsigned n = 0; n < SEND_MAX; n++) {
 		if (d->session->state != SESSION_ONLINE || d->used >= d->window)

@@ -197,7 +197,8 @@ connect_parse(struct span body, struct connect *out)
 		return false;
 	if (c.id.len == 0 || !utf8_is_valid(c.id) || !utf8_is_valid(c.user) || c.rec.window == 0)
 		return false;
-	if (c.rec.version < MQTT_3_1 || c.rec.version > MQTT_5)
+	if (c.rec.version < MQTT_3_1 || c.rec.version > MQTT_5 ||
+	    c.rec.durability > DURABILITY_memory)
 		return false;
 	if (!(c.rec.flags & CONNECT_WILL)
 		? body.len != 0
@@ -443,7 +444,7 @@ subscription(unsigned slot, struct span body, bool remove)
 	answer.token = rec.token;
 	answer.flags = existed ? SUBBED_EXISTED : 0;
 	if (rec.token != 0)
-		out_answer(slot, answer.reason < 0x80 ? OUT_KEPT : OUT_NOTHING,
+		out_answer(slot, answer.reason < 0x80 ? out_kept(s->durability) : OUT_NOTHING,
 		    remove ? REC_UNSUBBED : REC_SUBBED, &(struct iovec){ &answer, sizeof(answer) },
 		    1);
 	return 0;
@@ -542,6 +543,7 @@ own(struct session *s, const struct connect *c, unsigned slot, uint64_t epoch)
 	s->slot = (uint8_t)slot;
 	s->handle = c->rec.handle;
 	s->version = c->rec.version;
+	s->durability = c->rec.durability;
 	s->keep_alive = c->rec.keep_alive;
 	s->connected_s = (uint32_t)(c->rec.connected_ms / 1000);
 	s->listener = listener_index(c->listener);
@@ -603,7 +605,7 @@ send_resume(const struct session *s, const struct connect *c, unsigned slot)
 		};
 		struct iovec iov[2] = { { &rec, sizeof(rec) }, { text, filter.len } };
 
-		out_answer(slot, OUT_KEPT, REC_RESUME, iov, 2);
+		out_answer(slot, out_kept(s->durability), REC_RESUME, iov, 2);
 	}
 }
 
@@ -611,7 +613,7 @@ send_resume(const struct session *s, const struct connect *c, unsigned slot)
 static enum out_kind
 kind_of(const struct session *s)
 {
-	return s->is_kept ? OUT_KEPT : OUT_NOTHING;
+	return s->is_kept ? out_kept(s->durability) : OUT_NOTHING;
 }
 
 /* The session is OFFLINE, perhaps new. */

@@ -117,17 +117,30 @@ store_batch(void)
 }
 
 uint64_t
-store_safe(void)
+store_safe(enum conf_durability how)
 {
-	static const enum kv_sync how[] = {
+	static const enum kv_sync sync[] = {
 		[DURABILITY_power] = KV_SYNC_POWER,
 		[DURABILITY_process] = KV_SYNC_PROCESS,
 		[DURABILITY_memory] = KV_SYNC_MEMORY,
 	};
-	uint64_t safe = kv_safe(how[self.conf.durability]);
+	uint64_t safe = kv_safe(sync[how]);
 
 	/* One that is empty, be it because what was written went again, has nothing to wait for. */
 	return safe + 1 == kv_batch() && !kv_is_changed() ? safe + 1 : safe;
+}
+
+enum conf_durability
+store_strictest(void)
+{
+	enum conf_durability all = self.conf.durability, one;
+
+	for (uint32_t i = 0; i < self.conf.nlisteners; i++) {
+		one = conf_durability_of(&self.conf.listener[i], self.conf.durability);
+		if (one < all)
+			all = one;
+	}
+	return all;
 }
 
 int

@@ -15,6 +15,7 @@
 #define PERSIST_STORE_H
 
 #include "shared/base/list.h"
+#include "shared/conf/conf.h"
 #include "shared/mqtt/msg.h"
 #include "worker/persist/kv.h"
 
@@ -23,8 +24,10 @@ void store_close(void);
 
 /* --- batches ------------------------------------------------------------------------------ */
 
-uint64_t store_batch(void); /* what is written now belongs to it */
-uint64_t store_safe(void);  /* the last that is safe, as `durability` wants */
+uint64_t store_batch(void);                    /* what is written now belongs to it */
+uint64_t store_safe(enum conf_durability how); /* the last that is safe in this sense */
+enum conf_durability
+store_strictest(void); /* that anybody asks for: of the broker and its listeners */
 /* End of a turn. 1: the batch has gone to the disk, 0: there was nothing; -EAGAIN: the last is not done; -ENOSPC: no room, try again; -EIO: broken. */
 int store_write(void);
 bool store_is_full(void); /* little room is left: what comes now should not be taken */

@@ -344,7 +344,7 @@ store_entry_add(struct store_queue *q, const struct store_entry *e, struct store
 		q->first = e->seq;
 	q->bytes += e->size;
 	q->next_seq = e->seq + 1;
-	if (q->batch <= the.safe || q->batch <= (the.safe = store_safe()))
+	if (q->batch <= the.safe || q->batch <= (the.safe = store_safe(store_strictest())))
 		q->fresh = e->seq;
 	q->batch = store_batch();
 	queue_touch(q);
@@ -545,7 +545,7 @@ store_entry_is_safe(const struct store_queue *q, uint64_t seq)
 {
 	if (seq < q->fresh || q->batch <= the.safe)
 		return true;
-	the.safe = store_safe();
+	the.safe = store_safe(store_strictest());
 	return q->batch <= the.safe;
 }
 

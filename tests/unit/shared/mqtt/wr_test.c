@@ -76,6 +76,12 @@ write_prop_str(struct wr *w)
 	wr_prop_str(w, PROP_REASON_STRING, span_str("why"));
 }
 
+static void
+write_prop_user(struct wr *w)
+{
+	wr_prop_user(w, span_str("n"), span_str("v"));
+}
+
 static const struct {
 	void (*write)(struct wr *w);
 	const char *bytes;
@@ -95,6 +101,7 @@ static const struct {
 	{ write_prop_u32, "\x11\x12\x34\x56\x78", 5 },
 	{ write_prop_varint, "\x0b\xac\x02", 3 },
 	{ write_prop_str, "\x1f\x00\x03why", 6 },
+	{ write_prop_user, "\x26\x00\x01n\x00\x01v", 7 },
 };
 #define ITEMS (sizeof(item) / sizeof(item[0]))
 

@@ -409,7 +409,7 @@ turn(void)
 		for (int i = 0; i < 1000 && peer_turn(); i++)
 			fake.position += fake.moves;
 		peer_after_flush();
-		if (store_safe() >= store_batch())
+		if (store_safe(DURABILITY_power) >= store_batch())
 			break;
 		loop_turn(self.loop, 1000);
 	}
@@ -484,6 +484,7 @@ struct client { /* a connection at a worker, as the worker knows it */
 	/* what it asks for */
 	bool clean;
 	uint16_t window;
+	uint8_t durability;
 	const char *will_topic;
 	uint32_t will_delay;
 };
@@ -500,6 +501,7 @@ ask_connect(struct client *c)
 		.flags = (uint8_t)((c->clean ? CONNECT_CLEAN : 0) |
 		    (c->will_topic != NULL ? CONNECT_WILL : 0)),
 		.version = MQTT_5,
+		.durability = c->durability,
 		.will_delay = c->will_delay,
 	};
 	struct msg_view v = { .topic = span_str(c->will_topic ? c->will_topic : ""),

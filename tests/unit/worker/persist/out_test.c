@@ -5,7 +5,7 @@ answer(unsigned slot, uint64_t token)
 {
 	struct rec_stored r = { .token = token };
 
-	out_answer(slot, OUT_KEPT, REC_STORED, &(struct iovec){ &r, sizeof(r) }, 1);
+	out_answer(slot, OUT_POWER, REC_STORED, &(struct iovec){ &r, sizeof(r) }, 1);
 }
 
 static void
@@ -32,6 +32,29 @@ answers_wait_for_the_disk(void)
 	CU_ASSERT_EQUAL(r.token, 2);
 	CU_ASSERT_TRUE(TAKE(&r, 0, REC_STORED));
 	CU_ASSERT_EQUAL(r.token, 3);
+	fake_stop();
+}
+
+static void
+each_waits_for_its_own_class(void)
+{
+	struct rec_stored r = { .token = 2 };
+
+	fake_start();
+	turn();
+	store_meta_put("x", 1);
+	answer(0, 1);
+	out_answer(0, out_kept(DURABILITY_memory), REC_STORED, &(struct iovec){ &r, sizeof(r) }, 1);
+	out_commit();
+	CU_ASSERT_FALSE(has(0, REC_STORED));
+	CU_ASSERT_EQUAL(store_write(), 1);
+	out_commit();
+	CU_ASSERT_TRUE(TAKE(&r, 0, REC_STORED));
+	CU_ASSERT_EQUAL(r.token, 2);
+	CU_ASSERT_FALSE(has(0, REC_STORED));
+	turn();
+	CU_ASSERT_TRUE(TAKE(&r, 0, REC_STORED));
+	CU_ASSERT_EQUAL(r.token, 1);
 	fake_stop();
 }
 
@@ -124,6 +147,6 @@ a_delivery_does_not_overtake_an_answer(void)
 	fake_stop();
 }
 
-UNIT_MAIN("worker/persist/out", TEST(answers_wait_for_the_disk), TEST(a_refusal_does_not_wait),
-    TEST(answers_wait_for_room_and_keep_their_order), TEST(a_dead_worker_is_owed_nothing),
-    TEST(a_delivery_does_not_overtake_an_answer))
+UNIT_MAIN("worker/persist/out", TEST(answers_wait_for_the_disk), TEST(each_waits_for_its_own_class),
+    TEST(a_refusal_does_not_wait), TEST(answers_wait_for_room_and_keep_their_order),
+    TEST(a_dead_worker_is_owed_nothing), TEST(a_delivery_does_not_overtake_an_answer))

@@ -4,11 +4,13 @@
 
 /* --- a disk that fails --------------------------------------------------------------------- */
 
-static _Atomic bool fails;
+static _Atomic bool fails, stands_still;
 
 static int
 sync_of(long call, int fd)
 {
+	while (stands_still)
+		usleep(1000);
 	if (!fails)
 		return (int)syscall(call, fd);
 	errno = EIO;
@@ -28,7 +30,7 @@ fsync(int fd)
 }
 
 static void
-send_store(const char *payload)
+send_store(const struct client *from, const char *payload)
 {
 	struct msg_view v = { .topic = span_str("t"),
 		.payload = span_str(payload),
@@ -36,7 +38,8 @@ send_store(const char *payload)
 		.publish_ms = clock_wall_ms() };
 	struct rec_store rec = {
 		.token = 5,
-		.session = UINT32_MAX,
+		.epoch = from != NULL ? from->epoch : 0,
+		.session = from != NULL ? from->session : UINT32_MAX,
 		.want = STORE_DURABLE | STORE_ANSWER,
 		.m = rec_msg_of(&v, 0, true),
 	};
@@ -68,14 +71,14 @@ a_sync_that_fails_acknowledges_nothing_and_is_the_end(void)
 	join(&c);
 	subscribe(&c, "t", 1, 0);
 	leave(&c, 0, 0);
-	send_store("kept");
+	send_store(NULL, "kept");
 	CU_ASSERT_TRUE(is_stored());
 	turn();
 	before = fake.position;
 	CU_ASSERT_EQUAL(fake.released, before);
 
 	fails = true;
-	send_store("not");
+	send_store(NULL, "not");
 	CU_ASSERT_FALSE(is_stored());
 	CU_ASSERT_EQUAL(fake.exit, 1);
 	CU_ASSERT_EQUAL(fake.released, before);
@@ -88,9 +91,42 @@ a_sync_that_fails_acknowledges_nothing_and_is_the_end(void)
 	fake_restart(2, 1);
 	CU_ASSERT_TRUE(counted(CNT_queued) >= 1);
 	fake.position = before;
-	send_store("not");
+	send_store(NULL, "not");
 	CU_ASSERT_TRUE(is_stored());
 	fake_stop();
 }
 
-UNIT_MAIN("worker/persist/peer", TEST(a_sync_that_fails_acknowledges_nothing_and_is_the_end))
+static void
+a_publisher_is_answered_by_the_class_of_its_listener(void)
+{
+	struct client fast = { .id = "f", .slot = 1, .handle = 1, .durability = DURABILITY_memory },
+		      sound = { .id = "s", .slot = 1, .handle = 2 },
+		      d = { .id = "d", .handle = 1, .expiry = 100 };
+	struct rec_stored r;
+
+	fake_start();
+	join(&fast);
+	join(&sound);
+	join(&d);
+	subscribe(&d, "t", 1, 0);
+	turn();
+	stands_still = true;
+	send_store(&fast, "1");
+	send_store(&sound, "2");
+	turn_once();
+	CU_ASSERT_TRUE(TAKE(&r, 1, REC_STORED));
+	CU_ASSERT_FALSE(has(1, REC_STORED));
+	/* The disk is busy: there is no batch yet that this could be in. */
+	send_store(&fast, "3");
+	turn_once();
+	CU_ASSERT_FALSE(has(1, REC_STORED));
+	stands_still = false;
+	turn();
+	CU_ASSERT_TRUE(TAKE(&r, 1, REC_STORED));
+	CU_ASSERT_TRUE(TAKE(&r, 1, REC_STORED));
+	CU_ASSERT_FALSE(has(1, REC_STORED));
+	fake_stop();
+}
+
+UNIT_MAIN("worker/persist/peer", TEST(a_publisher_is_answered_by_the_class_of_its_listener),
+    TEST(a_sync_that_fails_acknowledges_nothing_and_is_the_end))

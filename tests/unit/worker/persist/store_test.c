@@ -29,7 +29,7 @@ killed_after(void (*fn)(void))
 	if (pid == 0) {
 		CU_ASSERT_EQUAL_FATAL(store_open(fake.dir), 0);
 		fn();
-		while (store_safe() < store_batch()) {
+		while (store_safe(DURABILITY_power) < store_batch()) {
 			if (store_write() == -EAGAIN)
 				usleep(1000);
 			(void)store_synced();
