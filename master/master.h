@@ -123,7 +123,7 @@ void listen_discard(struct listener next[LISTENERS_MAX]);
 uint32_t listen_id(unsigned listener, unsigned worker);
 void
 listen_close_worker(unsigned worker); /* it drains: it accepts what waits, nobody new may come */
-void listen_tell(void); /* into the log: where clients can come */
+void listen_tell(void);               /* into the log: where clients can come */
 void listen_close_all(void);
 
 /* reload.c */

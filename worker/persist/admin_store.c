@@ -34,9 +34,9 @@ admin_store_status(const struct request *r, const char **why)
 	    "log_bytes", (json_int_t)s.now.log_bytes, "journal_bytes",
 	    (json_int_t)s.now.journal_bytes, "pending_keys", (json_int_t)s.now.pending_keys,
 	    "pending_bytes", (json_int_t)s.now.pending_bytes, "batches", (json_int_t)s.now.batches,
-	    "safe_batch", (json_int_t)store_safe(), "syncs", (json_int_t)s.now.syncs, "moves",
-	    (json_int_t)s.now.moves, "moving", (int)s.now.is_moving, "free_bytes",
-	    (json_int_t)s.now.free_bytes);
+	    "safe_batch", (json_int_t)store_safe(store_strictest()), "syncs",
+	    (json_int_t)s.now.syncs, "moves", (json_int_t)s.now.moves, "moving",
+	    (int)s.now.is_moving, "free_bytes", (json_int_t)s.now.free_bytes);
 }
 
 json_t *
