@@ -3,8 +3,8 @@
 /* The tool that finds no loss elsewhere finds it where there has to be some. */
 SCENARIO(1)
 {
-	check(torture("--set queue_max_messages=200",
-		  "--rounds 3 --kill all --tolerate-undupped all --publishers 2 --inflight 5 "
+	check(torture("--set queue_max_messages=20",
+		  "--rounds 8 --kill all --tolerate-undupped all --publishers 2 --inflight 5 "
 		  "--backlog 100000000") == 1);
 	check(broker_sh("grep -q '^lost: .* it had been acknowledged' $DIR/torture") == 0);
 }

@@ -71,6 +71,36 @@ a_qos_2_message_is_taken_once_until_released(void)
 	fake_stop();
 }
 
+/* They are in the ring before its worker has registered the publisher. */
+static void
+what_a_dead_persist_had_not_given_back_is_read_again(void)
+{
+	struct client p = { .id = "p", .handle = 1, .expiry = 100 };
+	struct rec_release rel = { .token = 3, .packet_id = 7 };
+	struct rec_stored answer;
+	uint8_t flags;
+
+	fake_start();
+	join(&p);
+	subscribe(&p, "t", 2, 0);
+	qos2(&p, 7, &flags);
+	fake_end();
+	fake_restart(2, 1);
+	CU_ASSERT_EQUAL(peer_go(), -EAGAIN);
+	rel.session = p.session;
+	rel.epoch = p.epoch;
+	CU_ASSERT_EQUAL(tell_parts(0, REC_RELEASE, &rel, sizeof(rel), NOTHING, NOTHING), 0);
+	turn();
+	CU_ASSERT_TRUE(TAKE(&answer, 0, REC_RELEASED));
+	CU_ASSERT_EQUAL(answer.flags, STORED_FOUND);
+	CU_ASSERT_EQUAL(qos2(&p, 8, &flags), 0);
+	CU_ASSERT_EQUAL(flags, STORED_MATCHED);
+	CU_ASSERT_EQUAL(qos2(&p, 8, &flags), 0);
+	CU_ASSERT_EQUAL(flags, STORED_DUPLICATE);
+	CU_ASSERT_EQUAL(subscribe(&p, "t", 1, 0), SUBBED_EXISTED);
+	fake_stop();
+}
+
 static void
 a_refused_qos_2_message_leaves_its_id_free(void)
 {
@@ -251,6 +281,7 @@ our_own_messages_go_to_workers_that_want_them(void)
 
 UNIT_MAIN("worker/persist/publish", TEST(records_that_cannot_be_are_refused),
     TEST(a_qos_2_message_is_taken_once_until_released),
+    TEST(what_a_dead_persist_had_not_given_back_is_read_again),
     TEST(a_refused_qos_2_message_leaves_its_id_free),
     TEST(a_qos_2_message_of_an_old_epoch_is_not_taken),
     TEST(overlapping_subscriptions_bring_one_copy), TEST(subscribing_again_replaces_the_options),
