@@ -18,6 +18,7 @@
 #include "shared/base/clock.h"
 #include "shared/child/child.h"
 #include "tests/unit/unit.h"
+#include "tests/unit/worker/persist/bdb_sanitized.h"
 #include "worker/persist/directory.h"
 #include "worker/persist/out.h"
 #include "worker/persist/peer.h"

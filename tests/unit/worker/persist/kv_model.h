@@ -22,6 +22,7 @@
 #include "shared/base/hash.h"
 #include "shared/base/log.h"
 #include "tests/unit/unit.h"
+#include "tests/unit/worker/persist/bdb_sanitized.h"
 #include "worker/persist/kv.h"
 
 #define KEYS 300 /* of a table */
@@ -46,23 +47,6 @@ static struct {
 	struct kv_options o;
 	struct kv_found found;
 } store;
-
-/* Berkeley DB lets go of an environment that has panicked, but not of its memory. */
-const char *__lsan_default_suppressions(void);
-/* It latches pages in the order of its trees, which differ. */
-const char *__tsan_default_options(void);
-
-const char *
-__lsan_default_suppressions(void)
-{
-	return "leak:libdb-5.3";
-}
-
-const char *
-__tsan_default_options(void)
-{
-	return "detect_deadlocks=0";
-}
 
 static inline int
 test_scale(void)
