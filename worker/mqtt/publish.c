@@ -969,8 +969,13 @@ publish_room(unsigned slot)
 	for (unsigned s = 0; s < SLOTS; s++)
 		if (mesh_waits(self.mesh, s))
 			return; /* whoever waits for that one is resumed with it */
-	while ((c = conn_next(&handle)) != NULL)
+	while ((c = conn_next(&handle)) != NULL) {
+		if (!(c->pause & PAUSE_PEER))
+			continue;
 		conn_resume(c, PAUSE_PEER);
+		if (!deliver_is_behind(c))
+			subscribe_more(c);
+	}
 }
 
 void

@@ -30,7 +30,7 @@ struct suback {
 struct retain_get {
 	struct list link, all; /* of the connection; of the worker */
 	struct conn *conn;
-	uint64_t token; /* 0: between two pages; GET_HELD */
+	uint64_t token; /* 0: the next page is to be asked for; GET_HELD */
 	uint64_t *seen; /* hashes of topics that went out live */
 	uint32_t nseen, cap;
 	uint32_t subid;
@@ -281,9 +281,12 @@ subscribe_more(struct conn *c)
 {
 	struct retain_get *g, *tmp;
 
-	LIST_FOREACH(g, tmp, &c->gets, struct retain_get, link)
+	LIST_FOREACH(g, tmp, &c->gets, struct retain_get, link) {
+		if (c->pause & PAUSE_PEER)
+			return;
 		if (g->token == 0)
 			get_page(g);
+	}
 }
 
 void
@@ -466,6 +469,17 @@ filter_stored(struct conn *c, struct suback_filter *bf, const struct rec_subbed 
 	}
 }
 
+/* Who asks more than persist answers is not read until there is room. */
+static enum mesh_sent
+to_persist(struct conn *c, unsigned type, const struct iovec *iov, int n)
+{
+	enum mesh_sent sent = mesh_send(self.mesh, SLOT_PERSIST, type, iov, n);
+
+	if (sent == MESH_WAITS || sent == MESH_FULL)
+		conn_pause(c, PAUSE_PEER);
+	return sent;
+}
+
 static bool
 ask_persist(struct conn *c, struct suback *b, uint32_t nth, unsigned type, const struct sub *s)
 {
@@ -494,7 +508,7 @@ ask_persist(struct conn *c, struct suback *b, uint32_t nth, unsigned type, const
 		return false;
 	a->suback = b;
 	a->nth = nth;
-	if (mesh_send(self.mesh, SLOT_PERSIST, type, iov, 2) >= MESH_FULL) {
+	if (to_persist(c, type, iov, 2) >= MESH_FULL) {
 		ask_del(a);
 		return false;
 	}
@@ -569,11 +583,13 @@ get_new(struct conn *c, struct span filter, uint8_t options, uint32_t id)
 	return g;
 }
 
+/* Without room for the question it is asked when there is: publish_room(). */
 static void
 get_page(struct retain_get *g)
 {
 	struct conn *c = g->conn;
 	struct span filter, group;
+	enum mesh_sent sent;
 	struct rec_retain_get rec = {
 		.epoch = c->epoch,
 		.session = c->session,
@@ -594,11 +610,19 @@ get_page(struct retain_get *g)
 	iov[1] = (struct iovec){ (void *)filter.p, filter.len };
 	iov[2] = (struct iovec){ g->cursor, g->cursor_len };
 	a = ask_new(ASK_RETAINED, c, &rec.token);
-	if (a == NULL || mesh_send(self.mesh, SLOT_PERSIST, REC_RETAIN_GET, iov, 3) >= MESH_FULL) {
-		if (a != NULL)
-			ask_del(a);
-		count(CNT_dropped__overflow);
+	if (a == NULL) {
+		count(CNT_dropped__no_memory);
 		get_free(g);
+		return;
+	}
+	sent = to_persist(c, REC_RETAIN_GET, iov, 3);
+	if (sent >= MESH_FULL) {
+		ask_del(a);
+		g->token = 0;
+		if (sent == MESH_NO_PEER) {
+			count(CNT_dropped__peer_gone);
+			get_free(g);
+		}
 		return;
 	}
 	a->get = g;

@@ -26,8 +26,8 @@ size_t subscribe_stored_text(const struct sub *s, char *buf);
 void subscribe_answer(const struct rec_subbed *r, bool unsub);
 void subscribe_retained(uint64_t token, const struct msg_view *v);
 void subscribe_retained_end(uint64_t token, struct span cursor);
-void subscribe_more(struct conn *c);            /* it has caught up: fetch the next page */
-void subscribe_saw(struct span topic);          /* a message with RETAIN went out live */
+void subscribe_more(struct conn *c);   /* it has caught up, or there is room: fetch the next page */
+void subscribe_saw(struct span topic); /* a message with RETAIN went out live */
 uint8_t subscribe_options(const struct sub *s); /* as in SUBSCRIBE, 3.8.3.1 */
 /* The filter as the client wrote it, with $share/ and without mount point; buf has 65,536 bytes. */
 size_t subscribe_filter_text(const struct sub *s, char *buf);
