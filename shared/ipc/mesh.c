@@ -856,6 +856,14 @@ mesh_position(struct mesh *m, unsigned from)
 	return m->peer[from].rx.read;
 }
 
+uint64_t
+mesh_published(struct mesh *m, unsigned from)
+{
+	const struct peer *p = &m->peer[from];
+
+	return p->is_open ? atomic_load_explicit(&p->rx.ring->head, memory_order_acquire) : 0;
+}
+
 void
 mesh_release(struct mesh *m, unsigned from, uint64_t upto)
 {

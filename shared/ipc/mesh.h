@@ -102,6 +102,8 @@ void mesh_sleep_end(struct mesh *m);
  */
 void mesh_hold(struct mesh *m);
 uint64_t mesh_position(struct mesh *m, unsigned from); /* of what was read from the peer */
+uint64_t mesh_published(
+    struct mesh *m, unsigned from); /* of what the peer says it has published: not checked */
 void mesh_release(struct mesh *m, unsigned from, uint64_t upto);
 
 void mesh_mark(struct mesh *m, struct mesh_mark *out);

@@ -36,6 +36,8 @@ static struct {
 		bool stored;        /* STOREs or RELEASEs have been applied since the last batch */
 		/* Of those, what is up to this position our predecessor has brought to the disk; 0: none. */
 		uint64_t stored_before;
+		uint64_t
+		    read_before; /* up to here it may have read, and delivered; 0: there was none */
 		/* Positions in its ring: applied; with the batch that is on its way; safe; given back. */
 		uint64_t read, writing, safe, released;
 	} peer[SLOTS];
@@ -172,7 +174,8 @@ on_store(unsigned slot, struct span body)
 	if (p->stored_before > 0 && mesh_position(self.mesh, slot) <= p->stored_before)
 		return publish_stored_before(slot, body);
 	p->stored = true;
-	return publish_store(slot, body);
+	return publish_store(
+	    slot, body, p->read_before > 0 && mesh_position(self.mesh, slot) <= p->read_before);
 }
 
 /* Its identifier may stand for the next message by now. */
@@ -201,6 +204,8 @@ arrived(unsigned slot)
 		.registers = !the.going,
 	};
 	p->stored_before = store_position(slot, p->gen);
+	if (self.birth.restarts > 0)
+		p->read_before = mesh_published(self.mesh, slot);
 }
 
 void

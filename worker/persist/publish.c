@@ -56,7 +56,7 @@ answer(unsigned slot, const struct session *to, unsigned type, uint64_t token, u
 }
 
 int
-publish_store(unsigned slot, struct span body)
+publish_store(unsigned slot, struct span body, bool again)
 {
 	struct session *from;
 	struct rec_store rec;
@@ -91,6 +91,7 @@ publish_store(unsigned slot, struct span body)
 	if (((rec.want & STORE_DURABLE) && rec.m.plain) || (rec.want & STORE_RETAIN))
 		find_targets(&v, &t, from);
 	store_msg_init(&m, &v, the.ntargets + rec.m.ngroups);
+	m.again = again;
 	if (self.conf.queue_drop == DROP_reject && would_reject(&v)) {
 		reason = MQTT_QUOTA_EXCEEDED;
 		count(CNT_dropped__queue_full);

@@ -9,7 +9,8 @@
 #include "shared/child/child.h"
 #include "worker/persist/directory.h"
 
-int publish_store(unsigned slot, struct span body);   /* REC_STORE; -EPROTO */
+int publish_store(unsigned slot, struct span body,
+    bool again); /* REC_STORE; again: our predecessor may have delivered it; -EPROTO */
 int publish_release(unsigned slot, struct span body); /* REC_RELEASE; -EPROTO */
 /* The same, when our predecessor had stored it and died before it could say so: only the answer. */
 int publish_stored_before(unsigned slot, struct span body);

@@ -17,6 +17,8 @@
 #define LOAD_MS 1000
 #define IDS UINT64_C(65535)
 #define JUMP (IDS / 2 + 1) /* to identifiers that none under way has */
+#define LEASE                                                                                      \
+	1024 /* entries that are on disk as handed out before they are: after a crash they go with DUP */
 
 struct grave {
 	struct grave *next;
@@ -147,6 +149,8 @@ queue_add(struct durable *d, const struct queue_item *item)
 	/* An identifier that is under way is passed over. */
 	while (id_is_taken(d, e.seq))
 		e.seq++;
+	if (e.seq > d->queue->lease && d->session->state != SESSION_OFFLINE)
+		store_queue_lease(d->queue, e.seq + LEASE);
 	if (store_entry_add(d->queue, &e, item->msg) != 0)
 		goto no_memory;
 	count_add(CNT_queued, 1);
@@ -166,6 +170,8 @@ queue_begin(struct durable *d)
 	d->cursor = 0;
 	d->used = 0;
 	d->since = store_batch();
+	if (d->queue != NULL)
+		store_queue_lease(d->queue, d->queue->sent + LEASE);
 	queue_ready(d);
 }
 
@@ -487,9 +493,18 @@ send_some(struct durable *d)
 		}
 		if (e.state == ENTRY_QUEUED && e.qos > 0 && id_is_taken(d, e.seq))
 			return SENDING_DONE; /* an acknowledgement goes on with it */
-		/* A QoS 2 message that might be forgotten and come again must not have been seen. */
-		if (e.qos == 2 && !store_entry_is_safe(d->queue, e.seq))
+		/*
+		 * A QoS 2 message that might be forgotten and come again must not have been seen, nor one of a
+		 * group, which might go to another member then.
+		 */
+		if ((e.qos == 2 || e.group != 0) && !store_entry_is_safe(d->queue, e.seq))
 			return SENDING_WAITS;
+		if (e.state == ENTRY_QUEUED && e.qos > 0) {
+			if (e.seq + LEASE / 2 > d->queue->lease)
+				store_queue_lease(d->queue, e.seq + LEASE);
+			if (!store_queue_may_send(d->queue, e.seq))
+				return SENDING_WAITS;
+		}
 		if (!out_is_clear(d->session->slot) || !send_entry(d, &e))
 			return SENDING_MORE;
 	}
@@ -527,7 +542,7 @@ send_entry(struct durable *d, const struct store_entry *e)
 		v.expiry = (uint32_t)((clock_wall_ms() - v.publish_ms) / 1000 + 1);
 	rec.nsubids = (uint16_t)(e->subids.len / sizeof(uint32_t));
 	rec.m = rec_msg_of(&v, 0, true);
-	if (e->state == ENTRY_SENT)
+	if (e->qos > 0 && (e->state == ENTRY_SENT || e->msg.again))
 		rec.m.flags |= REC_DUP;
 	if (out_message(d->session->slot, REC_DELIVER, span_of(&rec, sizeof(rec)), e->subids, &v) >=
 	    MESH_FULL)

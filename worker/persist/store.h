@@ -97,6 +97,7 @@ struct store_msg {
 	uint64_t id;   /* of the shared copy; 0: none (yet) */
 	uint32_t refs; /* given to entries since store_msg_init() */
 	bool is_shared, is_new;
+	bool again; /* may have been delivered already, before a crash: it goes with DUP */
 };
 
 void store_msg_init(struct store_msg *m, const struct msg_view *v, size_t receivers);
@@ -121,12 +122,15 @@ struct store_queue { /* others only read it */
 	uint64_t id;
 	uint64_t next_seq; /* above all that were ever there */
 	uint64_t sent;     /* up to here entries have been handed out at least once */
+	uint64_t doubtful; /* up to here some may have been, before a crash */
 	uint64_t bytes;
 	uint64_t entries;
 	uint64_t first;        /* no entry is below */
 	uint64_t batch, fresh; /* entries from `fresh` on were added in batches up to `batch` */
 	uint64_t given;        /* the last that was asked for by store_entry_next() */
-	struct ahead *ahead;   /* entries read before they are asked for; mostly NULL */
+	/* Up to `lease` entries may be handed out; it was raised in batch `leased`, before entries from lease_fresh on. */
+	uint64_t lease, leased, lease_fresh, lease_safe;
+	struct ahead *ahead; /* entries read before they are asked for; mostly NULL */
 	bool is_dirty;
 	struct list dirty; /* what is above goes with the batch */
 };
@@ -141,7 +145,13 @@ bool store_entry_get(struct store_queue *q, uint64_t seq, struct store_entry *ou
 bool store_entry_next(
     struct store_queue *q, uint64_t after, struct store_entry *out); /* the first above */
 void store_queue_sent(struct store_queue *q, uint64_t seq);
-void store_queue_rest(struct store_queue *q); /* nobody asks for its entries any more, for now */
+/*
+ * What has been handed out must go with DUP after a crash. So it is written ahead, for many entries at once, up to where they may be
+ * handed out. May this one? If not, it may when the batch is safe.
+ */
+void store_queue_lease(struct store_queue *q, uint64_t upto);
+bool store_queue_may_send(struct store_queue *q, uint64_t seq);
+void store_queue_rest(struct store_queue *q); /* nobody is handed its entries any more, for now */
 int store_entry_release(
     struct store_queue *q, const struct store_entry *e); /* RELEASED: its message goes */
 int store_entry_del(struct store_queue *q, const struct store_entry *e);

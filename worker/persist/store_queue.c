@@ -25,8 +25,10 @@
 #define ENTRY_EXPIRES 8u
 #define ENTRY_GROUP 16u
 #define ENTRY_SUBIDS 32u
+#define ENTRY_AGAIN 64u
 
 static int queue_save(struct store_queue *q);
+static void ahead_drop(struct store_queue *q);
 
 struct ahead {
 	uint32_t n, at; /* at: the first that was not asked for */
@@ -41,13 +43,14 @@ struct ahead {
 static struct {
 	struct list dirty;
 	uint64_t ahead_bytes;
-	uint64_t safe; /* as it was when last asked */
+	uint64_t safe; /* all batches up to it were when last asked */
 } the;
 
 int
 queues_open(void)
 {
 	list_init(&the.dirty);
+	the.safe = 0;
 	return 0;
 }
 
@@ -58,6 +61,19 @@ queues_close(void)
 		return;
 	while (!list_is_empty(&the.dirty))
 		list_del(the.dirty.next);
+}
+
+static bool
+is_safe(uint64_t batch)
+{
+	uint64_t safe;
+
+	if (batch <= the.safe)
+		return true;
+	safe = store_safe(store_strictest());
+	/* The one that is open counts as safe as long as nothing is in it: not to be remembered. */
+	the.safe = safe < store_batch() ? safe : safe - 1;
+	return batch <= safe;
 }
 
 static struct key
@@ -209,6 +225,10 @@ store_queue_open(uint64_t id, struct store_queue **out)
 		q->sent = rd_u64(&r);
 		q->entries = rd_u64(&r);
 		q->bytes = rd_u64(&r);
+		q->doubtful = rd_left(&r) > 0 ? rd_u64(&r) : q->sent; /* younger than the others */
+		if (q->doubtful >= q->next_seq)                       /* what comes now is new */
+			q->doubtful = q->next_seq - 1;
+		q->lease = q->lease_safe = q->sent;
 		if (r.bad || q->next_seq == 0) {
 			record_bad(KV_STATE);
 			*q = was;
@@ -228,7 +248,7 @@ store_queue_close(struct store_queue **q)
 		(void)queue_save(*q);
 		list_del(&(*q)->dirty);
 	}
-	store_queue_rest(*q);
+	ahead_drop(*q);
 	free(*q);
 	*q = NULL;
 }
@@ -253,12 +273,13 @@ queue_save(struct store_queue *q)
 	struct key k = queue_key(q->id);
 	struct wr w;
 
-	if (!record_put(KV_STATE, &k, 32, false, &w))
+	if (!record_put(KV_STATE, &k, 40, false, &w))
 		return -ENOMEM;
 	wr_u64(&w, q->next_seq);
 	wr_u64(&w, q->sent);
 	wr_u64(&w, q->entries);
 	wr_u64(&w, q->bytes);
+	wr_u64(&w, q->lease > q->doubtful ? q->lease : q->doubtful);
 	return 0;
 }
 
@@ -306,6 +327,7 @@ store_entry_add(struct store_queue *q, const struct store_entry *e, struct store
 		return -ENOMEM;
 	flags |= e->retain ? ENTRY_RETAIN : 0;
 	flags |= m->is_shared ? ENTRY_SHARED : 0;
+	flags |= m->again ? ENTRY_AGAIN : 0;
 	if (e->expires_ms != 0) {
 		flags |= ENTRY_EXPIRES;
 		len += 8;
@@ -344,7 +366,7 @@ store_entry_add(struct store_queue *q, const struct store_entry *e, struct store
 		q->first = e->seq;
 	q->bytes += e->size;
 	q->next_seq = e->seq + 1;
-	if (q->batch <= the.safe || q->batch <= (the.safe = store_safe(store_strictest())))
+	if (is_safe(q->batch))
 		q->fresh = e->seq;
 	q->batch = store_batch();
 	queue_touch(q);
@@ -399,6 +421,7 @@ entry_read(const struct store_queue *q, uint64_t seq, struct rd *r, struct store
 		record_bad(KV_QUEUE);
 		return false;
 	}
+	e.msg.again = (flags & ENTRY_AGAIN) || (seq > q->sent && seq <= q->doubtful);
 	*out = e;
 	return true;
 }
@@ -413,8 +436,8 @@ store_entry_get(struct store_queue *q, uint64_t seq, struct store_entry *out)
 	    entry_read(q, seq, &r, out);
 }
 
-void
-store_queue_rest(struct store_queue *q)
+static void
+ahead_drop(struct store_queue *q)
 {
 	if (q->ahead == NULL)
 		return;
@@ -433,7 +456,7 @@ ahead_next(struct store_queue *q, uint64_t after, uint64_t *seq_out, struct span
 		return false;
 	/* It is a run without gaps; what has been deleted of it had been given out. */
 	if (after != q->given || a->at == a->n) {
-		store_queue_rest(q);
+		ahead_drop(q);
 		return false;
 	}
 	*seq_out = a->entry[a->at].seq;
@@ -535,18 +558,63 @@ store_queue_sent(struct store_queue *q, uint64_t seq)
 	if (seq <= q->sent)
 		return;
 	q->sent = seq;
+	if (q->lease < seq)
+		q->lease = seq;
 	if (q->next_seq <= seq)
 		q->next_seq = seq + 1;
+	queue_touch(q);
+}
+
+void
+store_queue_lease(struct store_queue *q, uint64_t upto)
+{
+	uint64_t was = q->lease;
+
+	if (upto <= was)
+		return;
+	q->lease = upto;
+	if (queue_save(q) != 0) { /* at once: a batch without changes counts as safe */
+		q->lease = was;
+		return;
+	}
+	if (is_safe(q->leased))
+		q->lease_safe = was;
+	q->leased = store_batch();
+	q->lease_fresh = q->next_seq;
+}
+
+bool
+store_queue_may_send(struct store_queue *q, uint64_t seq)
+{
+	if (seq <= q->lease_safe)
+		return true;
+	if (seq > q->lease)
+		return false;
+	/* No batch brings this one to the disk that doesn't bring the lease there. */
+	if (seq >= q->lease_fresh)
+		return true;
+	if (!is_safe(q->leased))
+		return false;
+	q->lease_safe = q->lease;
+	return true;
+}
+
+void
+store_queue_rest(struct store_queue *q)
+{
+	ahead_drop(q);
+	if (q->lease == q->sent)
+		return;
+	q->lease = q->sent;
+	if (q->lease_safe > q->lease)
+		q->lease_safe = q->lease;
 	queue_touch(q);
 }
 
 bool
 store_entry_is_safe(const struct store_queue *q, uint64_t seq)
 {
-	if (seq < q->fresh || q->batch <= the.safe)
-		return true;
-	the.safe = store_safe(store_strictest());
-	return q->batch <= the.safe;
+	return seq < q->fresh || is_safe(q->batch);
 }
 
 int

@@ -5,13 +5,7 @@ SCENARIO(2)
 {
 	char options[200];
 
-	/*
-	 * That a message was handed out is on disk only with the batch after: a persist that comes behind may
-	 * send it again without DUP.
-	 */
-	snprintf(options, sizeof(options),
-	    "--rounds %d --kill tbmq-persist,tbmq-mqtt,master,all "
-	    "--tolerate-undupped tbmq-persist,master,all",
+	snprintf(options, sizeof(options), "--rounds %d --kill tbmq-persist,tbmq-mqtt,master,all",
 	    20 * scale());
 	check(torture("--set queue_max_messages=0 --set queue_max_bytes=0", options) == 0);
 	/* What is there can be opened, and no process has complained. */

@@ -54,6 +54,7 @@ static struct {
 	struct segment *seg[SLOTS];
 	uint64_t position, moves; /* of all rings, and how far they are read in a turn */
 	uint64_t released;        /* of the ring that was given back to last */
+	uint64_t published;       /* in each ring when we come to it */
 	int64_t *clock;
 	char dir[64]; /* of the store */
 } fake;
@@ -157,6 +158,14 @@ mesh_position(struct mesh *m, unsigned from)
 	(void)m;
 	(void)from;
 	return fake.position;
+}
+
+uint64_t
+mesh_published(struct mesh *m, unsigned from)
+{
+	(void)m;
+	(void)from;
+	return fake.published;
 }
 
 void
@@ -306,6 +315,17 @@ fake_clock(void)
 	return map;
 }
 
+/* Both workers have said who is connected to them. */
+static inline void
+registered(void)
+{
+	struct rec_none none = { 0 };
+
+	for (unsigned slot = 0; slot < 2; slot++)
+		peer_record(NULL, slot, REC_REGISTERED, span_of(&none, sizeof(none)));
+	CU_ASSERT_EQUAL(peer_go(), 0);
+}
+
 static inline void
 fake_start(void)
 {
@@ -325,12 +345,7 @@ fake_start(void)
 	counters = fake.seg[SLOT_PERSIST]->counter;
 	CU_ASSERT_EQUAL_FATAL(loop_new(&self.loop), 0);
 	fake_restart(1, 0);
-	for (unsigned slot = 0; slot < 2; slot++) {
-		struct rec_none none = { 0 };
-
-		peer_record(NULL, slot, REC_REGISTERED, span_of(&none, sizeof(none)));
-	}
-	CU_ASSERT_EQUAL(peer_go(), 0);
+	registered();
 }
 
 static inline void

@@ -128,5 +128,35 @@ a_publisher_is_answered_by_the_class_of_its_listener(void)
 	fake_stop();
 }
 
+static void
+what_a_dead_persist_may_have_delivered_comes_with_dup(void)
+{
+	struct client c = { .id = "d", .handle = 1, .expiry = 100 };
+	struct delivery d;
+
+	fake_start();
+	join(&c);
+	subscribe(&c, "t", 1, 0);
+	leave(&c, 0, 0);
+	turn();
+	fake_end();
+	fake.published = fake.position + 100;
+	fake_restart(2, 1);
+	send_store(NULL, "read before");
+	send_store(NULL, "not read before");
+	registered();
+	CU_ASSERT_TRUE(is_stored());
+	join(&c);
+	turn();
+	CU_ASSERT_TRUE_FATAL(take_delivery(&c, &d));
+	CU_ASSERT_STRING_EQUAL(d.payload, "read before");
+	CU_ASSERT_TRUE(d.rec.m.flags & REC_DUP);
+	CU_ASSERT_TRUE_FATAL(take_delivery(&c, &d));
+	CU_ASSERT_STRING_EQUAL(d.payload, "not read before");
+	CU_ASSERT_FALSE(d.rec.m.flags & REC_DUP);
+	fake_stop();
+}
+
 UNIT_MAIN("worker/persist/peer", TEST(a_publisher_is_answered_by_the_class_of_its_listener),
+    TEST(what_a_dead_persist_may_have_delivered_comes_with_dup),
     TEST(a_sync_that_fails_acknowledges_nothing_and_is_the_end))

@@ -17,6 +17,16 @@ add(struct store_queue *q, uint64_t seq, struct store_msg *m, struct span subids
 	CU_ASSERT_EQUAL_FATAL(store_entry_add(q, &e, m), 0);
 }
 
+static void
+until_safe(void)
+{
+	while (store_safe(DURABILITY_power) < store_batch()) {
+		if (store_write() == -EAGAIN)
+			usleep(1000);
+		(void)store_synced();
+	}
+}
+
 /* What fn writes is safe, and then the process is killed. */
 static void
 killed_after(void (*fn)(void))
@@ -29,11 +39,7 @@ killed_after(void (*fn)(void))
 	if (pid == 0) {
 		CU_ASSERT_EQUAL_FATAL(store_open(fake.dir), 0);
 		fn();
-		while (store_safe(DURABILITY_power) < store_batch()) {
-			if (store_write() == -EAGAIN)
-				usleep(1000);
-			(void)store_synced();
-		}
+		until_safe();
 		_exit(CU_get_number_of_failures() != 0);
 	}
 	CU_ASSERT_EQUAL(waitpid(pid, &status, 0), pid);
@@ -283,6 +289,104 @@ states_outlive_a_kill(void)
 	fake_stop();
 }
 
+/* Number seq of the queue, as it comes to be handed out. */
+static bool
+is_again(struct store_queue *q, uint64_t seq)
+{
+	struct store_entry e;
+
+	CU_ASSERT_TRUE_FATAL(store_entry_get(q, seq, &e));
+	CU_ASSERT_EQUAL(e.state, ENTRY_QUEUED);
+	return e.msg.again;
+}
+
+static void
+leased(void)
+{
+	struct msg_view v = message("a/b", "hello");
+	struct store_queue *q;
+	struct store_msg m;
+
+	CU_ASSERT_EQUAL_FATAL(store_queue_open(shared_queue[0], &q), 0);
+	store_msg_init(&m, &v, 1);
+	for (uint64_t s = 1; s <= 4; s++)
+		CU_ASSERT_EQUAL_FATAL(
+		    store_entry_add(q, &(struct store_entry){ .seq = s, .qos = 1 }, &m), 0);
+	CU_ASSERT_FALSE(store_queue_may_send(q, 1));
+	until_safe();
+	store_queue_lease(q, 2);
+	CU_ASSERT_FALSE(
+	    store_queue_may_send(q, 1)); /* it is on disk, that it may be sent not yet */
+	until_safe();
+	CU_ASSERT_TRUE(store_queue_may_send(q, 2));
+	CU_ASSERT_FALSE(store_queue_may_send(q, 3));
+	store_queue_lease(q, 6);
+	CU_ASSERT_TRUE(store_queue_may_send(q, 2));
+	CU_ASSERT_FALSE(store_queue_may_send(q, 3));
+	m.again = true;
+	CU_ASSERT_EQUAL_FATAL(
+	    store_entry_add(q, &(struct store_entry){ .seq = 5, .qos = 1 }, &m), 0);
+	CU_ASSERT_TRUE(store_queue_may_send(q, 5)); /* they come to the disk together */
+	until_safe();
+	CU_ASSERT_TRUE(store_entry_is_safe(q, 5)); /* asked while nothing is in the batch */
+	CU_ASSERT_EQUAL_FATAL(
+	    store_entry_add(q, &(struct store_entry){ .seq = 6, .qos = 2 }, &m), 0);
+	CU_ASSERT_FALSE(store_entry_is_safe(q, 6));
+	store_msg_fini(&m);
+	until_safe();
+}
+
+static void
+rested(void)
+{
+	struct store_queue *q;
+
+	CU_ASSERT_EQUAL_FATAL(store_queue_open(shared_queue[1], &q), 0);
+	store_queue_lease(q, 100);
+	until_safe();
+	store_queue_rest(q);
+	CU_ASSERT_EQUAL_FATAL(store_queue_open(shared_queue[2], &q), 0);
+	store_queue_lease(q, 100);
+}
+
+static void
+what_may_have_been_handed_out_is_known_after_a_kill(void)
+{
+	struct msg_view v = message("a/b", "later");
+	struct store_queue *q;
+	struct store_msg m;
+
+	fake_start();
+	shared_queue[0] = store_queue_id();
+	shared_queue[1] = store_queue_id();
+	shared_queue[2] = store_queue_id();
+	killed_after(leased);
+	CU_ASSERT_EQUAL_FATAL(store_queue_open(shared_queue[0], &q), 0);
+	for (uint64_t s = 1; s <= 5; s++)
+		CU_ASSERT_TRUE(is_again(q, s));
+	store_msg_init(&m, &v, 1);
+	CU_ASSERT_EQUAL_FATAL(
+	    store_entry_add(q, &(struct store_entry){ .seq = 7, .qos = 1 }, &m), 0);
+	CU_ASSERT_FALSE(is_again(q, 7));
+	store_queue_close(&q);
+	/* Kept for who opens it again: nobody has been handed anything meanwhile. */
+	CU_ASSERT_EQUAL_FATAL(store_queue_open(shared_queue[0], &q), 0);
+	CU_ASSERT_TRUE(is_again(q, 4));
+	CU_ASSERT_TRUE(is_again(q, 5)); /* by itself */
+	store_queue_close(&q);
+
+	killed_after(rested);
+	for (int i = 1; i <= 2; i++) { /* the other lease was for nothing that there was */
+		CU_ASSERT_EQUAL_FATAL(store_queue_open(shared_queue[i], &q), 0);
+		CU_ASSERT_EQUAL_FATAL(
+		    store_entry_add(q, &(struct store_entry){ .seq = 1, .qos = 1 }, &m), 0);
+		CU_ASSERT_FALSE(is_again(q, 1));
+		store_queue_close(&q);
+	}
+	store_msg_fini(&m);
+	fake_stop();
+}
+
 static void
 retained_topics_are_in_byte_order(void)
 {
@@ -472,6 +576,7 @@ UNIT_MAIN("worker/persist/store", TEST(a_store_of_a_newer_version_is_refused_and
     TEST(an_entry_that_is_not_there_is_not_found), TEST(a_queue_is_what_was_added_and_not_deleted),
     TEST(queues_on_disk_are_read_in_order_while_they_shrink),
     TEST(a_shared_message_lives_as_long_as_its_last_entry), TEST(states_outlive_a_kill),
+    TEST(what_may_have_been_handed_out_is_known_after_a_kill),
     TEST(retained_topics_are_in_byte_order), TEST(long_topics_are_told_apart),
     TEST(wills_and_ids_belong_to_their_session), TEST(sessions_come_back_with_their_subscriptions),
     TEST(a_group_keeps_its_number))
