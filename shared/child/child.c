@@ -14,6 +14,9 @@
 
 #include "shared/base/clock.h"
 #include "shared/base/log.h"
+#include "shared/mem/heap.h"
+
+#define HEAP_MS 1000 /* how old the counter may be */
 
 struct self self;
 
@@ -26,6 +29,7 @@ static struct {
 	struct conf was;   /* before the last commit */
 	bool has_offer, started, gone, ready, stopping;
 	int code;
+	uint64_t heap_due_ms;
 } me;
 
 static int start(void);
@@ -106,6 +110,10 @@ on_turn(void *arg)
 	if (!me.started)
 		return false;
 	count_set(CNT_log_lost, log_lost());
+	if (clock_ms() >= me.heap_due_ms) {
+		count_set(CNT_heap, heap_bytes());
+		me.heap_due_ms = clock_ms() + HEAP_MS;
+	}
 	mesh_drain(self.mesh);
 	try_go();
 	more = me.kind->on_turn();

@@ -51,6 +51,7 @@ static struct {
 	uint64_t base[COUNTERS]; /* of processes that are no more */
 	uint64_t total[COUNTERS];
 	uint64_t last_ms;
+	uint64_t heap_most; /* of all processes together, when looked */
 	struct {
 		uint64_t last;
 		double load[SPANS];
@@ -244,6 +245,10 @@ broker(void)
 	tell_num("$SYS/broker/subscriptions/count", total[CNT_subscriptions] + n.offline_subs);
 	tell_num("$SYS/broker/shared_subscriptions/count", total[CNT_subscriptions_shared]);
 	tell_num("$SYS/broker/retained messages/count", total[CNT_retained]);
+	if (total[CNT_heap] > the.heap_most)
+		the.heap_most = total[CNT_heap];
+	tell_num("$SYS/broker/heap/current", total[CNT_heap]);
+	tell_num("$SYS/broker/heap/maximum", the.heap_most);
 }
 
 /* e to the power of -x, for small x: as (1 - x/1024) to the power of 1024. */

@@ -45,6 +45,8 @@ sums_and_counters_are_retained_and_go_out_when_they_change(void)
 	fake.wants[1] = true;
 	atomic_store(&fake.seg[0]->counter[CNT_publish_received], 5);
 	atomic_store(&fake.seg[1]->counter[CNT_publish_received], 7);
+	atomic_store(&fake.seg[0]->counter[CNT_heap], 1000);
+	atomic_store(&fake.seg[1]->counter[CNT_heap], 500);
 	sys_init();
 	sys_start();
 	pass_ms(1000);
@@ -55,9 +57,13 @@ sums_and_counters_are_retained_and_go_out_when_they_change(void)
 	CU_ASSERT_STRING_EQUAL(value_of("$SYS/broker/processes/mqtt/1/publish_received"), "7");
 	CU_ASSERT_STRING_EQUAL(value_of("$SYS/broker/processes/persist/0/retained"), "0");
 	CU_ASSERT_EQUAL(counted(CNT_retained), 0); /* its own are not counted */
+	CU_ASSERT_STRING_EQUAL(value_of("$SYS/broker/heap/current"), "1500");
 	CU_ASSERT_TRUE(wills_seen() > COUNTERS);
+	atomic_store(&fake.seg[0]->counter[CNT_heap], 100);
 	pass_ms(10000);
 	all_processes();
+	CU_ASSERT_STRING_EQUAL(value_of("$SYS/broker/heap/current"), "600");
+	CU_ASSERT_STRING_EQUAL(value_of("$SYS/broker/heap/maximum"), "1500");
 	wills_seen();
 	atomic_store(&fake.seg[0]->counter[CNT_publish_received], 6);
 	pass_ms(10000);
