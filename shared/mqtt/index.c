@@ -238,13 +238,16 @@ struct index_node *
 index_add(struct index *x, struct span filter, struct span group, size_t size)
 {
 	struct index_node *n = calloc(1, size + filter.len + group.len);
+	char *text;
 
+	must(size <= UINT16_MAX);
 	if (n == NULL)
 		return NULL;
-	n->text = (char *)n + size;
-	memcpy(n->text, filter.p, filter.len);
+	text = (char *)n + size;
+	memcpy(text, filter.p, filter.len);
 	if (group.len > 0)
-		memcpy(n->text + filter.len, group.p, group.len);
+		memcpy(text + filter.len, group.p, group.len);
+	n->text = (uint16_t)size;
 	n->len = (uint16_t)filter.len;
 	n->group_len = (uint16_t)group.len;
 	if (place(x, n) != 0)

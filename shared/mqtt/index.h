@@ -25,20 +25,20 @@ struct index_node {
 	uint64_t hash;                  /* of the filter */
 	uint64_t group_hash;            /* of filter and group */
 	uint16_t len, group_len; /* bytes of the filter, of the group's name (0: not shared) */
-	bool in_trie;            /* not found by its shape */
-	char *text;              /* filter, then group; neither ends in NUL */
+	uint16_t text; /* where in the record it is: filter, then group; neither ends in NUL */
+	bool in_trie;  /* not found by its shape */
 };
 
 static inline struct span
 index_filter(const struct index_node *n)
 {
-	return span_of(n->text, n->len);
+	return span_of((const char *)n + n->text, n->len);
 }
 
 static inline struct span
 index_group(const struct index_node *n)
 {
-	return span_of(n->text + n->len, n->group_len);
+	return span_of((const char *)n + n->text + n->len, n->group_len);
 }
 
 struct index *index_new(const struct hash_key *key); /* key is copied */
@@ -47,7 +47,7 @@ size_t index_count(const struct index *x);
 
 struct index_node *index_find(struct index *x, struct span filter, struct span group);
 /*
- * Gives a new zeroed node of `size` bytes (>= sizeof(struct index_node)); the filter must be valid and not there yet with this group. NULL: no
+ * Gives a new zeroed node of `size` bytes (>= sizeof(struct index_node), <= UINT16_MAX); the filter must be valid and not there yet with this group. NULL: no
  * memory.
  */
 struct index_node *index_add(struct index *x, struct span filter, struct span group, size_t size);

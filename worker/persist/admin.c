@@ -223,9 +223,8 @@ subscription_json(const struct sub *s)
 	return json_pack("{s:o, s:o, s:i, s:b, s:b, s:i, s:I, s:b}", "client_id",
 	    text_of(session_id(s->durable->session)), "filter", text_of(sub_text(s, text)), "qos",
 	    (int)SUB_QOS(s), "no_local", SUB_NO_LOCAL(s) != 0, "retain_as_published",
-	    SUB_AS_PUBLISHED(s) != 0, "retain_handling", (int)(s->options >> 4 & 3),
-	    "subscription_id", (json_int_t)s->id, "connected",
-	    (int)(s->durable->session->state != SESSION_OFFLINE));
+	    SUB_AS_PUBLISHED(s) != 0, "retain_handling", (int)s->handling, "subscription_id",
+	    (json_int_t)s->id, "connected", (int)(s->durable->session->state != SESSION_OFFLINE));
 }
 
 /* The cursor is "NUMBER:NTH": the session, and how many of its subscriptions are done. */

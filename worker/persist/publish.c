@@ -264,7 +264,7 @@ find_targets(const struct msg_view *v, const struct topic_hash *t, const struct 
 		if (node[i]->group != NULL)
 			continue;
 		for (uint32_t j = 0; j < node[i]->nsubs; j++) {
-			const struct sub *s = node[i]->sub[j];
+			const struct sub *s = subnode_subs(node[i])[j];
 			struct target *x;
 
 			if (SUB_NO_LOCAL(s) && s->durable->session == from)

@@ -601,7 +601,7 @@ send_resume(const struct session *s, const struct connect *c, unsigned slot)
 			.token = c->rec.token,
 			.subid = sub->id,
 			.filter_len = (uint16_t)filter.len,
-			.options = sub->options,
+			.options = SUB_OPTIONS(sub),
 		};
 		struct iovec iov[2] = { { &rec, sizeof(rec) }, { text, filter.len } };
 

@@ -186,6 +186,7 @@ share_give(struct subnode *n, struct store_msg *msg, const struct topic_hash *t,
 	struct group *g = n->group;
 	const struct member *m = pick(g, members(g, v, t, hops < REC_HOPS_MAX), v, publisher);
 	struct queue_item item;
+	uint32_t id;
 
 	if (m != NULL && m->sub == NULL) {
 		struct rec_msg rec = rec_msg_of(v, 1, false);
@@ -198,10 +199,11 @@ share_give(struct subnode *n, struct store_msg *msg, const struct topic_hash *t,
 	}
 	if (m == NULL)
 		return group_add(g, msg);
+	id = m->sub->id;
 	item = (struct queue_item){
 		.msg = msg,
 		.group = g->number,
-		.subids = span_of(&m->sub->id, m->sub->id != 0 ? sizeof(m->sub->id) : 0),
+		.subids = span_of(&id, id != 0 ? sizeof(id) : 0),
 		.qos = effective_qos(m->sub, v->qos),
 		.retain = v->retain && SUB_AS_PUBLISHED(m->sub),
 	};
@@ -231,7 +233,7 @@ members(const struct group *g, const struct msg_view *v, const struct topic_hash
 	size_t n = 0;
 
 	for (uint32_t i = 0; i < g->node->nsubs; i++) {
-		struct sub *s = g->node->sub[i];
+		struct sub *s = subnode_subs(g->node)[i];
 		const struct session *at = s->durable->session;
 
 		if (effective_qos(s, v->qos) == 0)
@@ -356,6 +358,7 @@ share_fetch(struct durable *d)
 		return false;
 	LIST_FOREACH(s, tmp, &d->subs, struct sub, link) {
 		struct group *g = s->node->group;
+		uint32_t id = s->id;
 		struct store_entry e;
 		struct queue_item item;
 		bool expired;
@@ -366,7 +369,7 @@ share_fetch(struct durable *d)
 		item = (struct queue_item){
 			.msg = &e.msg,
 			.group = g->number,
-			.subids = span_of(&s->id, s->id != 0 ? sizeof(s->id) : 0),
+			.subids = span_of(&id, id != 0 ? sizeof(id) : 0),
 			.qos = effective_qos(s, e.qos),
 			.retain = e.retain && SUB_AS_PUBLISHED(s),
 		};

@@ -121,18 +121,28 @@ node_get(struct span filter)
 static int
 node_push(struct subnode *n, struct sub *s)
 {
-	if (n->nsubs == n->cap) {
-		uint32_t cap = n->cap ? n->cap * 2 : 1;
-		struct sub **sub = realloc(n->sub, cap * sizeof(struct sub *));
+	if (n->nsubs > 0 && n->nsubs >= n->cap) {
+		uint32_t cap = n->cap ? n->cap * 2 : 4;
+		struct sub **many = realloc(n->cap ? n->many : NULL, cap * sizeof(struct sub *));
 
-		if (sub == NULL)
+		if (many == NULL)
 			return -ENOMEM;
-		n->sub = sub;
+		if (n->cap == 0)
+			many[0] = n->one;
+		n->many = many;
 		n->cap = cap;
 	}
-	s->at = n->nsubs;
-	n->sub[n->nsubs++] = s;
+	s->at = n->nsubs & (SUB_PLACES - 1);
+	subnode_subs(n)[n->nsubs++] = s;
 	return 0;
+}
+
+static void
+set_options(struct sub *s, uint8_t options, uint32_t id)
+{
+	s->options = options & 0xf;
+	s->handling = options >> 4 & 3;
+	s->id = id & MQTT_SUBID_MAX;
 }
 
 /* loaded: it comes from the store. */
@@ -150,8 +160,7 @@ sub_set(struct durable *d, struct span filter, uint8_t options, uint32_t id, boo
 	*existed_out = s != NULL;
 	if (s != NULL) {
 		was = sub_is_shown(s);
-		s->options = options;
-		s->id = id;
+		set_options(s, options, id);
 		s->since = retained_seq();
 		if (was != sub_is_shown(s))
 			node_show(s->node, was ? -1 : 1);
@@ -165,9 +174,8 @@ sub_set(struct durable *d, struct span filter, uint8_t options, uint32_t id, boo
 		.node = n,
 		.durable = d,
 		.since = retained_seq(),
-		.id = id,
-		.options = options,
 	};
+	set_options(s, options, id);
 	if (node_push(n, s) != 0)
 		goto no_memory;
 	if (htab_add(&the.subs, key_hash(n, d), s) != 0) {
@@ -244,14 +252,16 @@ sub_free(struct sub *s, bool forget)
 {
 	struct subnode *n = s->node;
 	struct durable *d = s->durable;
+	struct sub *last;
 
 	must(htab_del(&the.subs, key_hash(n, d), s));
 	list_del(&s->link);
 	d->nsubs--;
 	if (n->group != NULL)
 		d->ngroups--;
-	n->sub[s->at] = n->sub[--n->nsubs];
-	n->sub[s->at]->at = s->at;
+	last = subnode_subs(n)[--n->nsubs];
+	last->at = s->at;
+	subnode_subs(n)[s->at] = last;
 	if (sub_is_shown(s))
 		node_show(n, -1);
 	free(s);
@@ -266,7 +276,8 @@ node_free(struct subnode *n, bool forget)
 
 	if (n->group != NULL)
 		share_free(n, forget);
-	free(n->sub);
+	if (n->cap > 0)
+		free(n->many);
 	index_del(the.index, &node);
 }
 
@@ -306,7 +317,7 @@ sub_show_all(void)
 			uint32_t shown = 0;
 
 			for (uint32_t i = 0; i < n->nsubs; i++)
-				shown += sub_is_shown(n->sub[i]);
+				shown += sub_is_shown(subnode_subs(n)[i]);
 			while (n->nshown != shown)
 				node_show(n, n->nshown < shown ? 1 : -1);
 		}

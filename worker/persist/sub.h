@@ -10,6 +10,8 @@
 #ifndef PERSIST_SUB_H
 #define PERSIST_SUB_H
 
+#include <assert.h>
+
 #include "shared/mqtt/index.h"
 #include "worker/persist/queue.h"
 
@@ -20,15 +22,21 @@ struct sub {
 	struct durable *durable;
 	struct list link; /* in durable->subs */
 	uint64_t
-	    since;   /* last update of a retained message before it: later ones went to it live */
-	uint32_t at; /* place in the node */
-	uint32_t id; /* subscription identifier; 0: none */
-	uint8_t options; /* as in SUBSCRIBE, 3.8.3.1 */
+	    since; /* last update of a retained message before it: later ones went to it live */
+	uint32_t at : 30; /* place in the node */
+	uint32_t handling : 2;
+	uint32_t id : 28;     /* subscription identifier, 3.8.2.1.2; 0: none */
+	uint32_t options : 4; /* as in SUBSCRIBE, 3.8.3.1, but for retain handling */
 };
+#define SUB_PLACES (UINT32_C(1) << 30)
+static_assert(SESSION_NUMBERS <= SUB_PLACES, "a session is in a node once");
 
 struct subnode {
 	struct index_node n;
-	struct sub **sub;
+	union {
+		struct sub *one; /* cap is 0 */
+		struct sub **many;
+	};
 	uint32_t nsubs, cap;
 	uint32_t nshown;     /* subscriptions that show in the interest table */
 	struct group *group; /* share.c; NULL: plain */
@@ -37,6 +45,13 @@ struct subnode {
 #define SUB_QOS(s) ((s)->options & 3u)
 #define SUB_NO_LOCAL(s) ((s)->options & 4u)
 #define SUB_AS_PUBLISHED(s) ((s)->options & 8u)
+#define SUB_OPTIONS(s) ((uint8_t)((s)->options | (s)->handling << 4)) /* all of them */
+
+static inline struct sub **
+subnode_subs(struct subnode *n)
+{
+	return n->cap == 0 ? &n->one : n->many;
+}
 
 int sub_init(void);
 void sub_fini(void);
