@@ -166,9 +166,11 @@ struct rec_retain_get {
 	uint64_t token, epoch;
 	uint32_t
 	    session; /* durable sessions: QoS 1/2 goes to the session's queue, only QoS 0 comes as RETAINED */
-	uint32_t subid, max; /* messages of this page */
+	uint32_t subid;
+	uint32_t max,
+	    max_bytes; /* messages of this page, bytes of them: it ends with the one that reaches either */
 	uint16_t filter_len, cursor_len;
-	uint8_t options, durable, spare[2];
+	uint8_t options, durable, spare[6];
 };
 
 struct rec_retained { /* then what follows m */

@@ -28,7 +28,7 @@
 #include "shared/ipc/proc.h"
 #include "shared/ipc/ring.h"
 
-#define SEGMENT_ABI 3
+#define SEGMENT_ABI 4
 #define FLIGHT_CLIENT_MAX 64
 
 enum life_state { LIFE_STARTING, LIFE_READY, LIFE_DRAINING, LIFE_STOPPING };

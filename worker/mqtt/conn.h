@@ -81,6 +81,7 @@ struct conn {
 	uint16_t alias_max;     /* as announced: topic aliases of the client's */
 	uint16_t stores;        /* its QoS 1 publishes that persist has not answered */
 	uint16_t storing;       /* likewise QoS 2; they are in rx too */
+	uint16_t pages;         /* of retained messages that persist was asked for */
 	uint32_t max_packet;    /* client's; UINT32_MAX: none */
 	uint32_t expiry;        /* session expiry interval in force */
 	uint32_t mark, mark_at; /* deliver.c: merging overlapping subscriptions */

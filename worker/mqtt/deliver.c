@@ -20,6 +20,7 @@ struct target {
 	uint64_t group; /* 0: plain */
 	uint8_t qos;    /* effective */
 	bool retain, dup;
+	bool asked; /* for it, when there was room */
 	uint16_t nids;
 	const uint32_t *ids;
 };
@@ -169,7 +170,9 @@ void
 deliver_retained(struct conn *c, const struct sub *s, const struct msg_view *v)
 {
 	struct delivered d = { 0 };
-	struct target t = { .conn = c, .retain = true, .nids = s->id != 0, .ids = &s->id };
+	struct target t = {
+		.conn = c, .retain = true, .asked = true, .nids = s->id != 0, .ids = &s->id
+	};
 
 	t.qos = v->qos < s->qos ? v->qos : s->qos;
 	if (!pub_begin(v, false))
@@ -257,14 +260,8 @@ deliver_pump(struct conn *c)
 			return;
 		wait_pop(c);
 	}
-	if (!list_is_empty(&c->gets) && !deliver_is_behind(c))
+	if (!list_is_empty(&c->gets))
 		subscribe_more(c);
-}
-
-bool
-deliver_is_behind(const struct conn *c)
-{
-	return c->nwaiting > 0 || out_is_full(c);
 }
 
 void
@@ -433,7 +430,7 @@ offer(const struct target *t, struct delivered *d)
 		return;
 	if (t->qos == 0) {
 		d->clients++;
-		if (out_is_full(c)) {
+		if (out_is_full(c) && !t->asked) {
 			count(CNT_dropped__output_full);
 			log_every(10, LOG_WARNING,
 			    "deliver: slow reader, QoS 0 messages dropped id=%s peer=%s",

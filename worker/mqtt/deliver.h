@@ -34,7 +34,6 @@ void deliver_acked(struct conn *c); /* the window may have room: goes on with wh
 void deliver_pump(struct conn *c);
 void deliver_drop(
     struct conn *c); /* the connection ends: what waited for a group's member goes to another */
-bool deliver_is_behind(const struct conn *c); /* don't fetch more for it now */
 
 void deliver_fini(void);
 

@@ -973,8 +973,7 @@ publish_room(unsigned slot)
 		if (!(c->pause & PAUSE_PEER))
 			continue;
 		conn_resume(c, PAUSE_PEER);
-		if (!deliver_is_behind(c))
-			subscribe_more(c);
+		subscribe_more(c);
 	}
 }
 

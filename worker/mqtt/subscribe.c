@@ -8,6 +8,8 @@
 #include "worker/mqtt/deliver.h"
 
 #define PAGE 100            /* retained messages fetched at once */
+#define PAGE_BYTES 65536u   /* of them, or the one that goes beyond */
+#define PAGES_MAX 16        /* of one client at once */
 #define GET_HELD UINT64_MAX /* token of one whose SUBACK is still to come */
 #define SEEN_MAX                                                                                   \
 	4096 /* topics remembered for one subscription's retained messages; a client that gets more live ones may see an old one again */
@@ -56,6 +58,7 @@ static void filter_stored(struct conn *c, struct suback_filter *bf, const struct
 static bool
 ask_persist(struct conn *c, struct suback *b, uint32_t nth, unsigned type, const struct sub *s);
 static struct retain_get *get_new(struct conn *c, struct span filter, uint8_t options, uint32_t id);
+static bool has_page_room(const struct conn *c);
 static void get_page(struct retain_get *g);
 static void get_free(struct retain_get *g);
 
@@ -253,6 +256,7 @@ subscribe_retained_end(uint64_t token, struct span cursor)
 {
 	struct ask *a = ask_find(token, ASK_RETAINED);
 	struct retain_get *g;
+	struct conn *c;
 
 	if (a == NULL)
 		return;
@@ -260,20 +264,22 @@ subscribe_retained_end(uint64_t token, struct span cursor)
 	ask_del(a);
 	if (g == NULL)
 		return;
+	c = g->conn;
 	g->token = 0;
-	if (g->conn->state != CONN_OPEN)
+	c->pages--;
+	if (c->state != CONN_OPEN)
 		return; /* subscribe_drop() is about to come */
 	free(g->cursor);
 	g->cursor = NULL;
 	g->cursor_len = 0;
 	if (cursor.len == 0 || (g->cursor = malloc(cursor.len)) == NULL) {
 		get_free(g);
+		subscribe_more(c);
 		return;
 	}
 	memcpy(g->cursor, cursor.p, cursor.len);
 	g->cursor_len = (uint16_t)cursor.len;
-	if (!deliver_is_behind(g->conn))
-		get_page(g);
+	subscribe_more(c);
 }
 
 void
@@ -282,7 +288,7 @@ subscribe_more(struct conn *c)
 	struct retain_get *g, *tmp;
 
 	LIST_FOREACH(g, tmp, &c->gets, struct retain_get, link) {
-		if (c->pause & PAUSE_PEER)
+		if ((c->pause & PAUSE_PEER) || !has_page_room(c))
 			return;
 		if (g->token == 0)
 			get_page(g);
@@ -583,7 +589,23 @@ get_new(struct conn *c, struct span filter, uint8_t options, uint32_t id)
 	return g;
 }
 
-/* Without room for the question it is asked when there is: publish_room(). */
+static uint32_t
+page_bytes(void)
+{
+	uint64_t half = self.conf.output_max_bytes / 2;
+
+	return half < PAGE_BYTES ? (uint32_t)half : PAGE_BYTES;
+}
+
+/* What a page brings is not dropped for a slow reader: it is asked for when there is room. */
+static bool
+has_page_room(const struct conn *c)
+{
+	return c->pages < PAGES_MAX && c->nwaiting == 0 &&
+	    c->out.bytes + (c->pages + 1) * (uint64_t)page_bytes() <= self.conf.output_max_bytes;
+}
+
+/* Without room for the question, or for what it brings, it is asked when there is: publish_room(), subscribe_more(). */
 static void
 get_page(struct retain_get *g)
 {
@@ -595,6 +617,7 @@ get_page(struct retain_get *g)
 		.session = c->session,
 		.subid = g->subid,
 		.max = PAGE,
+		.max_bytes = page_bytes(),
 		.cursor_len = g->cursor_len,
 		.options = g->options,
 		.durable = c->durable,
@@ -602,6 +625,9 @@ get_page(struct retain_get *g)
 	struct iovec iov[3] = { { &rec, sizeof(rec) } };
 	struct ask *a;
 
+	g->token = 0;
+	if (!has_page_room(c))
+		return;
 	if (!filter_parts(c, span_of(g->filter, g->filter_len), &filter, &group)) {
 		get_free(g);
 		return;
@@ -618,7 +644,6 @@ get_page(struct retain_get *g)
 	sent = to_persist(c, REC_RETAIN_GET, iov, 3);
 	if (sent >= MESH_FULL) {
 		ask_del(a);
-		g->token = 0;
 		if (sent == MESH_NO_PEER) {
 			count(CNT_dropped__peer_gone);
 			get_free(g);
@@ -627,6 +652,7 @@ get_page(struct retain_get *g)
 	}
 	a->get = g;
 	g->token = rec.token;
+	c->pages++;
 }
 
 static void
@@ -634,8 +660,10 @@ get_free(struct retain_get *g)
 {
 	struct ask *a = ask_find(g->token, ASK_RETAINED);
 
-	if (a != NULL)
+	if (a != NULL) {
 		a->get = NULL; /* what still comes is ignored */
+		g->conn->pages--;
+	}
 	list_del(&g->link);
 	list_del(&g->all);
 	free(g->seen);

@@ -40,6 +40,7 @@ struct get {
 	struct fence *fence; /* NULL: passed */
 	uint64_t limit;      /* updates above it went live */
 	uint32_t ups, count;
+	uint64_t bytes; /* of these */
 	uint8_t slot;
 	uint16_t at_len;
 	uint8_t *at; /* the topic looked at last; NULL: none yet */
@@ -340,7 +341,8 @@ retained_get(unsigned slot, struct span body)
 	struct get *g;
 
 	if (!rec_take(&body, &rec, sizeof(rec)) || !rec_span(&body, rec.filter_len, &filter) ||
-	    !rec_span(&body, rec.cursor_len, &cursor) || body.len != 0 || rec.max == 0)
+	    !rec_span(&body, rec.cursor_len, &cursor) || body.len != 0 || rec.max == 0 ||
+	    rec.max_bytes == 0)
 		return -EPROTO;
 	if (!utf8_is_valid(filter) || !filter_is_valid(filter) ||
 	    filter_share(filter, &name, &inner) ||
@@ -507,6 +509,7 @@ get_give(struct get *g, const struct store_retained *r, struct durable *d, const
 		store_msg_init(&m, &v, 1);
 		queue_add(d, &item);
 		g->count++;
+		g->bytes += msg_view_size(&v);
 		return;
 	}
 	if (r->seq > g->limit)
@@ -514,8 +517,10 @@ get_give(struct get *g, const struct store_retained *r, struct durable *d, const
 	rec.m = rec_msg_of(&v, 0, true);
 	rec.m.flags |= REC_RETAIN;
 	if (out_message(g->slot, REC_RETAINED, span_of(&rec, sizeof(rec)), span_of(NULL, 0), &v) <
-	    MESH_FULL)
+	    MESH_FULL) {
 		g->count++;
+		g->bytes += msg_view_size(&v);
+	}
 }
 
 /* Goes on with a page; true: it is done, and answered. */
@@ -547,7 +552,7 @@ get_go_on(struct get *g, unsigned *looked)
 			return false;
 		if (!out_is_clear(g->slot))
 			return false;
-		if (g->count >= g->rec.max) {
+		if (g->count >= g->rec.max || g->bytes >= g->rec.max_bytes) {
 			page_end(g, true);
 			return true;
 		}

@@ -14,6 +14,8 @@ struct page {
 	bool end;
 };
 
+static uint32_t page_bytes = 1000000;
+
 static int
 get(const struct client *c, unsigned slot, const char *filter, uint8_t options, uint32_t max,
     struct span cursor)
@@ -21,6 +23,7 @@ get(const struct client *c, unsigned slot, const char *filter, uint8_t options, 
 	struct rec_retain_get rec = {
 		.token = 55,
 		.max = max,
+		.max_bytes = page_bytes,
 		.filter_len = (uint16_t)strlen(filter),
 		.cursor_len = (uint16_t)cursor.len,
 		.options = options,
@@ -81,7 +84,7 @@ all(const char *filter)
 static void
 requests_that_cannot_be_are_refused(void)
 {
-	struct rec_retain_get rec = { .max = 1, .filter_len = 5 };
+	struct rec_retain_get rec = { .max = 1, .max_bytes = 1, .filter_len = 5 };
 
 	fake_start();
 	CU_ASSERT_EQUAL(get(NULL, 0, "a#", 1, 10, NOTHING), -EPROTO);
