@@ -202,6 +202,17 @@ store_table_name(enum kv_table t)
 
 /* --- keys and records --------------------------------------------------------------------- */
 
+bool
+key_take(struct key *k, struct span key)
+{
+	if (key.len > sizeof(k->b))
+		return false;
+	if (key.len > 0)
+		memcpy(k->b, key.p, key.len);
+	k->len = key.len;
+	return true;
+}
+
 void
 key_text(struct key *k, struct span text)
 {
@@ -410,6 +421,29 @@ number_of(struct span key)
 	return rd_u32(&r);
 }
 
+/* The record of the first number at or above *number, which then is one above it. Keys that are none are passed over. */
+static bool
+number_next(enum kv_table t, uint32_t *number, uint32_t *at_out, struct rd *out)
+{
+	struct key k = number_key(*number);
+	struct span key, value;
+	bool above = false;
+
+	while (*number != UINT32_MAX && kv_next(t, key_span(&k), above, &key, &value) == 0) {
+		if (key.len == 4 && number_of(key) != UINT32_MAX) {
+			*at_out = number_of(key);
+			*number = *at_out + 1;
+			*out = rd_of(value);
+			return true;
+		}
+		record_bad(t);
+		if (!key_take(&k, key))
+			return false;
+		above = true;
+	}
+	return false;
+}
+
 int
 store_session_put(const struct store_session *s)
 {
@@ -439,19 +473,10 @@ store_session_del(uint32_t number)
 bool
 store_session_next(uint32_t *number, struct store_session *out)
 {
-	struct span key, value;
 	struct store_session s;
+	struct rd r;
 
-	for (;;) {
-		struct key k = number_key(*number);
-		struct rd r;
-
-		if (*number == UINT32_MAX ||
-		    kv_next(KV_SESSION, key_span(&k), false, &key, &value) != 0)
-			return false;
-		s.number = number_of(key);
-		*number = s.number + 1;
-		r = rd_of(value);
+	while (number_next(KV_SESSION, number, &s.number, &r)) {
 		if (!record_is_good(KV_SESSION, &r))
 			continue;
 		s.expiry = rd_u32(&r);
@@ -459,12 +484,13 @@ store_session_next(uint32_t *number, struct store_session *out)
 		s.left_ms = rd_u64(&r);
 		s.client_id = rd_str(&r);
 		s.user_name = rd_str(&r);
-		if (key.len == 4 && !r.bad && rd_left(&r) == 0 && s.client_id.len > 0) {
+		if (!r.bad && rd_left(&r) == 0 && s.client_id.len > 0) {
 			*out = s;
 			return true;
 		}
 		record_bad(KV_SESSION);
 	}
+	return false;
 }
 
 /* --- subscriptions ------------------------------------------------------------------------ */
@@ -504,25 +530,25 @@ store_sub_del(uint32_t number, struct span filter)
 void
 store_sub_each(uint32_t number, store_sub_fn *fn, void *arg)
 {
-	struct key k = number_key(number);
+	struct key k = number_key(number), of;
 	struct span key, value;
 	struct store_sub s;
 	bool above = false;
 
 	while (kv_next(KV_SUB, key_span(&k), above, &key, &value) == 0 && key.len >= 4 &&
-	    key.len <= sizeof(k.b) && number_of(key) == number) {
+	    number_of(key) == number && key_take(&k, key)) {
 		struct rd r = rd_of(value);
 
-		memcpy(k.b, key.p, key.len);
-		k.len = key.len;
 		above = true;
 		if (!record_is_good(KV_SUB, &r))
 			continue;
 		s.options = rd_u8(&r);
 		s.id = rd_u32(&r);
 		s.filter = rd_rest(&r);
+		of = sub_key(number, s.filter);
 		if (r.bad || !filter_is_valid(s.filter) || !utf8_is_valid(s.filter) ||
-		    (s.options & 3) == 3 || s.id > MQTT_SUBID_MAX)
+		    (s.options & 3) == 3 || s.id > MQTT_SUBID_MAX ||
+		    !span_eq(key_span(&of), key_span(&k)))
 			record_bad(KV_SUB);
 		else
 			fn(arg, &s);
@@ -592,14 +618,17 @@ store_retained_put(const struct msg_view *v, uint64_t seq)
 	return 0;
 }
 
+/* Under another topic's key it would be found again and again by who goes on behind its topic. */
 static bool
-retained_read(struct rd *r, struct store_retained *out)
+retained_read(struct span key, struct rd *r, struct store_retained *out)
 {
+	struct key of = { .len = 0 };
 	struct store_retained x;
 
 	x.seq = rd_u64(r);
 	message_read(r, &x.v);
-	if (r->bad) {
+	key_text(&of, x.v.topic);
+	if (r->bad || !span_eq(key_span(&of), key)) {
 		record_bad(KV_RETAINED);
 		return false;
 	}
@@ -614,7 +643,7 @@ store_retained_get(struct span topic, struct store_retained *out)
 	struct rd r;
 
 	key_text(&k, topic);
-	return record_get(retained_table(topic), &k, &r) && retained_read(&r, out);
+	return record_get(retained_table(topic), &k, &r) && retained_read(key_span(&k), &r, out);
 }
 
 int
@@ -637,12 +666,10 @@ seek_in(enum kv_table t, struct span from, bool above, struct store_retained *ou
 	key_text(&k, above || from.len <= TEXT_MAX ? from : span_of(from.p, TEXT_MAX));
 	while (kv_next(t, key_span(&k), above, &key, &value) == 0) {
 		r = rd_of(value);
-		if (record_is_good(t, &r) && retained_read(&r, out))
+		if (record_is_good(t, &r) && retained_read(key, &r, out))
 			return true;
-		if (key.len > sizeof(k.b))
+		if (!key_take(&k, key))
 			return false;
-		memcpy(k.b, key.p, key.len);
-		k.len = key.len;
 		above = true;
 	}
 	return false;
@@ -714,19 +741,10 @@ store_will_del(uint32_t number)
 bool
 store_will_next(uint32_t *number, struct store_will *out)
 {
-	struct span key, value;
+	struct rd r;
 
-	for (;;) {
-		struct key k = number_key(*number);
-		struct rd r;
-
-		if (*number == UINT32_MAX ||
-		    kv_next(KV_WILL, key_span(&k), false, &key, &value) != 0)
-			return false;
-		out->number = number_of(key);
-		*number = out->number + 1;
-		r = rd_of(value);
+	while (number_next(KV_WILL, number, &out->number, &r))
 		if (record_is_good(KV_WILL, &r) && will_read(&r, out))
 			return true;
-	}
+	return false;
 }

@@ -39,6 +39,7 @@ key_u64(struct key *k, uint64_t v)
 }
 
 void key_text(struct key *k, struct span text);
+bool key_take(struct key *k, struct span key); /* as it was read; false: it is longer than any */
 
 /* A record of len bytes for the key, its version written; w->p NULL: no memory. */
 bool record_put(enum kv_table t, const struct key *k, size_t len, bool fresh, struct wr *w);

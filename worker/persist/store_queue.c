@@ -19,6 +19,8 @@
 #define AHEAD_BYTES 32768
 #define AHEAD_ALL (UINT64_C(32) << 20) /* of all queues; beyond it they are read one by one */
 
+#define SEQ_MAX (UINT64_C(1) << 62) /* nobody counts so far from 1 */
+
 #define ENTRY_RETAIN 1u
 #define ENTRY_SHARED 2u
 #define ENTRY_DONE 4u /* RELEASED */
@@ -229,7 +231,7 @@ store_queue_open(uint64_t id, struct store_queue **out)
 		if (q->doubtful >= q->next_seq)                       /* what comes now is new */
 			q->doubtful = q->next_seq - 1;
 		q->lease = q->lease_safe = q->sent;
-		if (r.bad || q->next_seq == 0) {
+		if (r.bad || q->next_seq == 0 || q->next_seq > SEQ_MAX || q->sent > SEQ_MAX) {
 			record_bad(KV_STATE);
 			*q = was;
 			list_init(&q->dirty);
@@ -303,13 +305,20 @@ store_queue_next(uint64_t *id)
 {
 	struct key k = queue_key(*id);
 	struct span key, value;
+	bool above = false;
 	struct rd r;
 
-	if (*id == UINT64_MAX || kv_next(KV_STATE, key_span(&k), false, &key, &value) != 0)
-		return false;
-	r = rd_of(key);
-	*id = rd_u64(&r);
-	return !r.bad;
+	while (kv_next(KV_STATE, key_span(&k), above, &key, &value) == 0) {
+		r = rd_of(key);
+		*id = rd_u64(&r);
+		if (!r.bad && rd_left(&r) == 0 && *id != UINT64_MAX)
+			return true;
+		record_bad(KV_STATE);
+		if (!key_take(&k, key))
+			return false;
+		above = true;
+	}
+	return false;
 }
 
 /* --- entries ------------------------------------------------------------------------------ */
@@ -482,7 +491,7 @@ ahead_read(struct store_queue *q, uint64_t after)
 		struct rd r = rd_of(key);
 		uint64_t seq;
 
-		if (rd_u64(&r) != q->id || value.len > a->cap - a->len)
+		if (rd_u64(&r) != q->id || key.len != last.len || value.len > a->cap - a->len)
 			break;
 		seq = rd_u64(&r);
 		memcpy(a->value + a->len, value.p, value.len);
@@ -515,13 +524,18 @@ record_next(struct store_queue *q, uint64_t after, uint64_t *seq_out, struct spa
 		if (ahead_next(q, after, seq_out, value_out))
 			return true;
 	}
-	if (kv_next(KV_QUEUE, key_span(&last), true, &key, value_out) != 0)
-		return false;
-	r = rd_of(key);
-	if (rd_u64(&r) != q->id)
-		return false;
-	*seq_out = rd_u64(&r);
-	return !r.bad;
+	while (kv_next(KV_QUEUE, key_span(&last), true, &key, value_out) == 0) {
+		r = rd_of(key);
+		if (rd_u64(&r) != q->id)
+			return false;
+		*seq_out = rd_u64(&r);
+		if (key.len == last.len)
+			return true;
+		record_bad(KV_QUEUE);
+		if (kv_del(KV_QUEUE, key) != 0)
+			return false;
+	}
+	return false;
 }
 
 bool
@@ -536,7 +550,7 @@ store_entry_next(struct store_queue *q, uint64_t after, struct store_entry *out)
 		uint64_t seq;
 		struct rd r;
 
-		if (!record_next(q, after, &seq, &value) || seq <= after)
+		if (!record_next(q, after, &seq, &value) || seq <= after || seq >= q->next_seq)
 			return false;
 		q->given = seq;
 		if (from_start)

@@ -144,10 +144,8 @@ rxids_open(void)
 		uint32_t number = rd_u32(&r);
 		uint16_t id = rd_u16(&r);
 
-		if (key.len > sizeof(k.b))
+		if (!key_take(&k, key))
 			break;
-		memcpy(k.b, key.p, key.len);
-		k.len = key.len;
 		if (r.bad || rd_left(&r) > 0 || id == 0)
 			record_bad(KV_RXID);
 		else
