@@ -91,6 +91,7 @@ static int open_files(struct journal_found *j_out, uint32_t *damaged_out);
 static int salvage_journal(const struct journal_found *j, bool *has_log_out);
 static int keep_number(void);
 static int rebase(void);
+static int has_read(int err);
 static int make_batch(void);
 static uint64_t free_bytes(void);
 static void keep_ballast(void);
@@ -221,7 +222,7 @@ kv_get(enum kv_table t, struct span key, struct span *value_out)
 	struct kv_node *n = pending_find(t, key);
 
 	if (n == NULL)
-		return t != KV_VOLATILE ? bdb_get(t, key, value_out) : -ENOENT;
+		return t != KV_VOLATILE ? has_read(bdb_get(t, key, value_out)) : -ENOENT;
 	if (n->gone)
 		return -ENOENT;
 	*value_out = span_of(kv_node_value(n), n->len);
@@ -245,7 +246,7 @@ kv_next(enum kv_table t, struct span key, bool above, struct span *key_out, stru
 	for (;;) {
 		struct kv_node *n = pending_next(t, key, above);
 		struct span k, v;
-		int err = t != KV_VOLATILE ? bdb_next(t, key, above, &k, &v) : -ENOENT;
+		int err = t != KV_VOLATILE ? has_read(bdb_next(t, key, above, &k, &v)) : -ENOENT;
 
 		if (err != 0 && (err != -ENOENT || n == NULL))
 			return err;
@@ -270,7 +271,7 @@ kv_prev(enum kv_table t, struct span key, struct span *key_out, struct span *val
 	for (;;) {
 		struct kv_node *n = pending_prev(t, key);
 		struct span k, v;
-		int err = t != KV_VOLATILE ? bdb_prev(t, key, &k, &v) : -ENOENT;
+		int err = t != KV_VOLATILE ? has_read(bdb_prev(t, key, &k, &v)) : -ENOENT;
 
 		if (err != 0 && (err != -ENOENT || n == NULL))
 			return err;
@@ -286,6 +287,21 @@ kv_prev(enum kv_table t, struct span key, struct span *key_out, struct span *val
 		}
 		key = kv_node_span(n);
 	}
+}
+
+/*
+ * What can't be read must not pass for what isn't there: a session without its record is forgotten,
+ * with its queue. So nothing is written any more, and who starts anew reads it.
+ */
+static int
+has_read(int err)
+{
+	if (err == 0 || err == -ENOENT)
+		return err;
+	if (!kv.is_failed)
+		log_err("store: cannot read %s: %s", kv.o.dir, strerror(-err));
+	kv.is_failed = true;
+	return -EIO;
 }
 
 /* --- batches ------------------------------------------------------------------------------ */

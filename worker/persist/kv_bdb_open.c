@@ -30,6 +30,7 @@ static struct {
 /* Of one attempt to open, for the next. */
 static struct {
 	_Atomic int machine;    /* -errno that Berkeley DB has mentioned */
+	bool recovers;          /* what it does then can't be undone */
 	bool failed[KV_TABLES]; /* could not be opened */
 	/* The name a table was given: what is good in it goes into its successor. */
 	char aside[KV_TABLES][NAME_MAX];
@@ -54,6 +55,8 @@ static int reader_get(
     struct kv_lsn lsn, uint32_t how, uint32_t then, struct kv_lsn *lsn_out, struct span *out);
 static int each_log(const char *dir, int (*f)(const char *dir, const char *name));
 static bool is_log_name(const char *name);
+static void *bdb_malloc(size_t n);
+static void *bdb_realloc(void *p, size_t n);
 static void on_error(const DB_ENV *env, const char *prefix, const char *text);
 static void on_message(const DB_ENV *env, const char *text);
 static void on_progress(DB_ENV *env, int what, int percent);
@@ -74,7 +77,7 @@ bdb_open(const struct kv_options *o)
 		    "store: looking at all pages: the last run ended with a failure of the store");
 		for (enum kv_table t = 0; t < KV_TABLES; t++)
 			if (!bdb_has_whole_pages(o->dir, t))
-				return -EUCLEAN;
+				return the.machine != 0 ? the.machine : -EUCLEAN;
 	}
 	err = recover(o);
 	for (enum kv_table t = 0; t < KV_TABLES && err == 0; t++) {
@@ -212,11 +215,13 @@ env_open(const struct kv_options *o)
 	    env, (uint32_t)(o->cache_size >> 30), (uint32_t)(o->cache_size & 0x3fffffff), 1);
 	env->set_lg_bsize(env, (uint32_t)buffer);
 	env->set_lg_max(env, (uint32_t)o->log_file_size);
+	the.recovers = true;
 	/* One thread touches the trees: no locks. DB_THREAD is for the log and the checkpoints. */
 	err = env->open(env, o->dir,
 	    DB_CREATE | DB_INIT_TXN | DB_INIT_LOG | DB_INIT_MPOOL | DB_PRIVATE | DB_THREAD |
 		DB_RECOVER,
 	    0600);
+	the.recovers = false;
 	if (err != 0) {
 		env->close(env, 0);
 		return open_error(err);
@@ -535,9 +540,10 @@ bdb_reader_again(const char *dir, struct kv_lsn *end_out)
 		err = reader.env->log_cursor(reader.env, &reader.cursor, 0);
 	if (err == 0)
 		err = reader.cursor->get(reader.cursor, &last, &record, DB_LAST);
-	if (err != 0 && err != DB_NOTFOUND) {
+	/* It takes a log that it can't read for one that ends there, and mentions why. */
+	if (the.machine != 0 || (err != 0 && err != DB_NOTFOUND)) {
 		bdb_reader_close();
-		return open_error(err);
+		return the.machine != 0 ? the.machine : open_error(err);
 	}
 	*end_out = (struct kv_lsn){ last.file, last.offset };
 	return 0;
@@ -588,7 +594,7 @@ reader_get(struct kv_lsn lsn, uint32_t how, uint32_t then, struct kv_lsn *lsn_ou
 			*lsn_out = lsn;
 			if (err == DB_NOTFOUND)
 				return 0;
-			return err == ENOMEM ? -ENOMEM : -EUCLEAN;
+			return the.machine != 0 ? the.machine : -EUCLEAN;
 		}
 		lsn = (struct kv_lsn){ at.file, at.offset };
 		if (record.size < sizeof(type))
@@ -637,8 +643,11 @@ int
 bdb_env_new(DB_ENV **env_out)
 {
 	DB_ENV *env;
-	int err = db_env_create(&env, 0);
+	int err;
 
+	db_env_set_func_malloc(bdb_malloc);
+	db_env_set_func_realloc(bdb_realloc);
+	err = db_env_create(&env, 0);
 	if (err != 0)
 		return err;
 	env->set_errcall(env, on_error);
@@ -647,11 +656,36 @@ bdb_env_new(DB_ENV **env_out)
 	return 0;
 }
 
+/*
+ * Berkeley DB doesn't get over it: it follows null pointers while it opens, and takes a log that it
+ * has no memory to read for one that ends there. A successor finds all as it was.
+ */
+static void *
+has_memory(void *p)
+{
+	if (p != NULL)
+		return p;
+	log_err("store: no memory for Berkeley DB, and it can't do without");
+	_exit(1);
+}
+
+static void *
+bdb_malloc(size_t n)
+{
+	return has_memory(malloc(n));
+}
+
+static void *
+bdb_realloc(void *p, size_t n)
+{
+	return has_memory(realloc(p, n));
+}
+
 /* A panic repeats itself for each call that is still to fail. */
 static void
 on_error(const DB_ENV *env, const char *prefix, const char *text)
 {
-	static const int machine[] = { ENOSPC, EDQUOT, ENOMEM, EMFILE, ENFILE, EACCES, EROFS };
+	static const int machine[] = { ENOSPC, EDQUOT, ENOMEM, EMFILE, ENFILE, EACCES, EROFS, EIO };
 
 	(void)env;
 	(void)prefix;
@@ -659,6 +693,11 @@ on_error(const DB_ENV *env, const char *prefix, const char *text)
 		if (strstr(text, strerror(machine[i])) != NULL)
 			the.machine = -machine[i];
 	log_every(10, LOG_ERR, "store: Berkeley DB says: %s", text);
+	/* The log would be cut off where it can't be read. */
+	if (the.recovers && the.machine == -EIO) {
+		log_err("store: cannot read the log, nothing is changed");
+		_exit(1);
+	}
 }
 
 static void

@@ -336,11 +336,11 @@ find_mark(struct reading *r, bool from_beginning)
 
 	if (got == 0)
 		return 0;
-	if (got < 0) {
+	if (got == -EUCLEAN) {
 		note_damage(r, at.file);
 		return bdb_reader_again(r->o->dir, &r->found->end);
 	}
-	err = head_decode(record, &h);
+	err = got < 0 ? got : head_decode(record, &h);
 	if (err != 0)
 		return err;
 	r->found->clean = h.kind == JOURNAL_CLOSED;

@@ -155,6 +155,10 @@ msg_share(struct store_msg *m)
 		return false;
 	message_write(&w, &m->v);
 	must(!w.over);
+	if (!refs_put(id, 0, true)) { /* store_msg_fini() must find room for them */
+		kv_del(KV_MSG, key_span(&k));
+		return false;
+	}
 	m->id = id;
 	m->is_new = true;
 	return true;
@@ -183,13 +187,16 @@ store_msg_fini(struct store_msg *m)
 	m->is_new = false;
 }
 
+/* Counted too high it stays for ever, which is better than to be missed. */
 static void
 message_unref(uint64_t id)
 {
 	uint32_t refs = refs_get(id);
 
-	if (refs <= 1 || !refs_put(id, refs - 1, false))
+	if (refs <= 1)
 		msg_del(id);
+	else if (!refs_put(id, refs - 1, false))
+		log_every(10, LOG_ERR, "store: no memory to count the references of a message");
 }
 
 /* --- queues ------------------------------------------------------------------------------- */
@@ -288,6 +295,8 @@ queue_save(struct store_queue *q)
 int
 queues_save(void)
 {
+	if (the.dirty.next == NULL)
+		return 0; /* not opened */
 	while (!list_is_empty(&the.dirty)) {
 		struct store_queue *q = container_of(the.dirty.next, struct store_queue, dirty);
 		int err = queue_save(q);
@@ -334,6 +343,8 @@ store_entry_add(struct store_queue *q, const struct store_entry *e, struct store
 	must(e->seq >= q->next_seq && e->subids.len / 4 <= UINT16_MAX);
 	if (m->is_shared && m->id == 0 && !msg_share(m))
 		return -ENOMEM;
+	if (m->is_shared && !m->is_new && m->refs == 0 && !refs_put(m->id, refs_get(m->id), false))
+		return -ENOMEM; /* as in msg_share() */
 	flags |= e->retain ? ENTRY_RETAIN : 0;
 	flags |= m->is_shared ? ENTRY_SHARED : 0;
 	flags |= m->again ? ENTRY_AGAIN : 0;
