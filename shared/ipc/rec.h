@@ -30,8 +30,9 @@ enum rec_type {
 /* A message of the largest packet, with its topic and properties once more beside it. */
 #define RECORD_MAX ((UINT64_C(1) << 28) + (UINT64_C(1) << 20))
 
-struct rec_none {
-	uint64_t spare;
+struct rec_registered {
+	uint32_t gen,
+	    spare; /* of the persist it is meant for: a successor that finds it is told again */
 };
 
 /*

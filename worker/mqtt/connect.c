@@ -415,6 +415,7 @@ connect_register(const struct conn *c, const struct connect_subs *subs)
 void
 connect_register_all(void)
 {
+	struct rec_registered done = { .gen = mesh_gen(self.mesh, SLOT_PERSIST) };
 	uint32_t handle = 0;
 	struct conn *c;
 
@@ -434,8 +435,8 @@ connect_register_all(void)
 		}
 	}
 	gone_register();
-	mesh_send(self.mesh, SLOT_PERSIST, REC_REGISTERED,
-	    &(struct iovec){ &(struct rec_none){ 0 }, sizeof(struct rec_none) }, 1);
+	mesh_send(
+	    self.mesh, SLOT_PERSIST, REC_REGISTERED, &(struct iovec){ &done, sizeof(done) }, 1);
 	mesh_set_overflow(self.mesh, self.conf.overflow_size);
 }
 

@@ -288,8 +288,12 @@ recovered(void)
 static int
 on_registered(unsigned slot, struct span body)
 {
-	if (body.len != sizeof(struct rec_none))
+	struct rec_registered rec;
+
+	if (!rec_take(&body, &rec, sizeof(rec)) || body.len != 0)
 		return -EPROTO;
+	if (rec.gen != self.gen) /* our predecessor died before it had read that */
+		return 0;
 	the.peer[slot].registers = false;
 	if (the.going)
 		recovered_when_all();

@@ -372,6 +372,14 @@ session_register(unsigned slot, struct span body)
 		return 0;
 	}
 	s = directory_find(c.id);
+	/* Our predecessor died before it had read all that it was told, and now we are told again. */
+	if (s != NULL && s->state == SESSION_ONLINE && s->slot == slot && s->epoch == c.rec.token) {
+		if (s->durable != NULL) {
+			queue_pause(s->durable);
+			queue_go_on(s->durable, c.rec.last_seq);
+		}
+		return 0;
+	}
 	if (s != NULL && s->state == SESSION_OFFLINE) { /* from the store */
 		offline(s, false);
 		if (!(c.rec.flags & CONNECT_QUEUE) || s->number != c.rec.session) {

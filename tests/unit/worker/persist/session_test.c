@@ -353,7 +353,6 @@ a_restarted_persist_grants_nothing_before_all_have_registered(void)
 {
 	struct client a = { .id = "a", .handle = 1, .session = 77, .expiry = 50 },
 		      n = { .id = "n", .slot = 1, .handle = 5, .clean = true };
-	struct rec_none none = { 0 };
 	struct delivery d;
 
 	fake_start();
@@ -364,11 +363,11 @@ a_restarted_persist_grants_nothing_before_all_have_registered(void)
 	subscribe(&a, "t", 1, 0);
 	ask_connect(&n);
 	CU_ASSERT_FALSE(take_grant(&n));
-	raw(0, REC_REGISTERED, &none, sizeof(none));
+	tell_registered(0);
 	turn();
 	CU_ASSERT_FALSE(take_grant(&n));
 	CU_ASSERT_EQUAL(fake.ready, 0);
-	raw(1, REC_REGISTERED, &none, sizeof(none));
+	tell_registered(1);
 	turn();
 	CU_ASSERT_EQUAL(fake.ready, 1);
 	CU_ASSERT_TRUE(take_grant(&n));
@@ -383,6 +382,35 @@ a_restarted_persist_grants_nothing_before_all_have_registered(void)
 }
 
 /* Before all have registered an end is no end yet; what is asked twice is answered once; who has it by a GRANT of the dead keeps it. */
+/* A predecessor that died young has left in the rings what it had been told. */
+static void
+who_is_registered_twice_stays_connected(void)
+{
+	struct client c = { .id = "c", .handle = 1, .session = 5, .expiry = 50 },
+		      clean = { .id = "clean", .handle = 2, .session = 6, .clean = true };
+	const struct rec_registered old = { .gen = 2 };
+
+	fake_start();
+	fake_end();
+	fake_restart(3, 2);
+	CU_ASSERT_EQUAL(peer_go(), -EAGAIN);
+	tell_registered(1);
+	for (int i = 0; i < 2; i++) {
+		enlist(&c, UINT64_C(1) << 32 | 9, CONNECT_QUEUE);
+		enlist(&clean, UINT64_C(1) << 32 | 10, 0);
+		if (i == 0)
+			raw(0, REC_REGISTERED, &old, sizeof(old));
+		CU_ASSERT_FALSE(peer_is_recovered());
+	}
+	tell_registered(0);
+	turn();
+	CU_ASSERT_TRUE(peer_is_recovered());
+	CU_ASSERT_FALSE(has(0, REC_LET_GO));
+	CU_ASSERT_EQUAL(directory_find(span_str("c"))->state, SESSION_ONLINE);
+	CU_ASSERT_EQUAL(directory_find(span_str("clean"))->state, SESSION_ONLINE);
+	fake_stop();
+}
+
 static void
 what_was_under_way_when_persist_died_happens_once(void)
 {
@@ -395,7 +423,6 @@ what_was_under_way_when_persist_died_happens_once(void)
 		.client_id_len = 1,
 		.version = MQTT_5,
 		.flags = CONNECT_AGAIN | CONNECT_CLEAN };
-	struct rec_none none = { 0 };
 
 	fake_start();
 	fake_end();
@@ -408,8 +435,8 @@ what_was_under_way_when_persist_died_happens_once(void)
 	tell_parts(0, REC_CONNECT, &rec, sizeof(rec), span_str("n"), NOTHING);
 	leave(&gone, 0, 0);
 	CU_ASSERT_EQUAL(directory_find(span_str("gone"))->state, SESSION_ONLINE);
-	raw(0, REC_REGISTERED, &none, sizeof(none));
-	raw(1, REC_REGISTERED, &none, sizeof(none));
+	tell_registered(0);
+	tell_registered(1);
 	turn();
 	CU_ASSERT_EQUAL(directory_find(span_str("gone"))->state, SESSION_OFFLINE);
 	CU_ASSERT_TRUE(take_grant(&n));
@@ -445,13 +472,11 @@ of_two_who_register_one_id_the_newer_has_it(void)
 static void
 a_worker_that_dies_is_not_waited_for(void)
 {
-	struct rec_none none = { 0 };
-
 	fake_start();
 	fake_end();
 	fake_restart(2, 1);
 	CU_ASSERT_EQUAL(peer_go(), -EAGAIN);
-	raw(0, REC_REGISTERED, &none, sizeof(none));
+	tell_registered(0);
 	CU_ASSERT_EQUAL(fake.ready, 0);
 	fake.open[1] = false;
 	peer_down(NULL, 1);
@@ -496,6 +521,7 @@ UNIT_MAIN("worker/persist/session", TEST(records_that_cannot_be_are_refused),
     TEST(a_successor_of_a_dead_worker_keeps_what_it_was_granted),
     TEST(who_waits_at_a_dead_worker_gets_nothing),
     TEST(a_restarted_persist_grants_nothing_before_all_have_registered),
+    TEST(who_is_registered_twice_stays_connected),
     TEST(what_was_under_way_when_persist_died_happens_once),
     TEST(of_two_who_register_one_id_the_newer_has_it), TEST(a_worker_that_dies_is_not_waited_for),
     TEST(an_administrator_kicks_and_clears))
