@@ -8,6 +8,7 @@
  *     listen.c   sockets of listeners              reload.c   offer, votes, switch
  *     control.c  requests of tbmqctl               status.c   what it answers about the processes
  *     logfile.c  where log lines go                notify.c   the service manager
+ *     quarantine.c  records that persist dies of
  */
 #ifndef MASTER_MASTER_H
 #define MASTER_MASTER_H
@@ -134,6 +135,11 @@ void reload_gone(void); /* someone died, perhaps in the middle of a vote */
 int reload_parse(const char *file, struct conf *out,
     struct conf_error *err); /* with the overrides of the command line */
 bool reload_is_running(void);
+
+/* quarantine.c */
+/* Persist's, which has died. True: its successor is spared what it died of. */
+bool quarantine_note(const struct segment *seg);
+void quarantine_tell(struct msg_start *m); /* its successor, what to set aside */
 
 /* control.c, status.c */
 int control_open(void);

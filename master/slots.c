@@ -204,6 +204,8 @@ slot_birth(struct slot *s)
 	int fd[2], err;
 
 	snprintf(m.data_dir, sizeof(m.data_dir), "%s", master.dirs.data);
+	if (s->n == SLOT_PERSIST)
+		quarantine_tell(&m);
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fd) != 0) {
 		log_err("slots: cannot make a control socket: %m");
 		s->quick++;
@@ -450,6 +452,7 @@ slot_death(struct slot *s, int status)
 	bool asked = s->stop_asked || s->state == SLOT_STOPPING,
 	     clean = WIFEXITED(status) && WEXITSTATUS(status) == 0;
 	uint64_t lived = clock_ms() - s->born_ms;
+	bool removed = false; /* what it has died of, so the next need not wait */
 
 	last_words(s, status);
 	if (asked && clean) {
@@ -458,6 +461,8 @@ slot_death(struct slot *s, int status)
 	} else {
 		log_err("slots: died process=%s pid=%d gen=%u after=%" PRIu64 "ms: %s",
 		    proc_title(s->n), s->pid, s->gen, lived, s->last_words);
+		if (s->n == SLOT_PERSIST && s->seg != NULL)
+			removed = quarantine_note(s->seg);
 	}
 	slot_forget(s);
 	reload_gone();
@@ -473,7 +478,7 @@ slot_death(struct slot *s, int status)
 	}
 	if (!asked)
 		s->restarts++;
-	s->quick = asked || lived > QUICK_MS ? 0 : s->quick + 1;
+	s->quick = asked || removed || lived > QUICK_MS ? 0 : s->quick + 1;
 	if (s->quick <= 1 || asked) /* the first successor comes at once */
 		slot_birth(s);
 	else

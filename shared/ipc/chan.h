@@ -17,13 +17,15 @@
 #include "shared/base/hash.h"
 #include "shared/base/list.h"
 #include "shared/ipc/proc.h"
+#include "shared/ipc/rec.h"
 #include "shared/net/loop.h"
 
-#define IPC_ABI 2
+#define IPC_ABI 3
 #define IPC_TEXT_MAX 32768 /* bytes of a msg_text */
 #define IPC_FDS 2
-#define CHILD_CHAN_FD 3 /* the child's end */
-#define CHILD_LOCK_FD 4 /* flock'd: keeps a new master out while we live */
+#define QUARANTINE_MAX 8 /* records that persist is told of */
+#define CHILD_CHAN_FD 3  /* the child's end */
+#define CHILD_LOCK_FD 4  /* flock'd: keeps a new master out while we live */
 
 enum ipc_type {
 #define M(name, from, to, payload, fds) IPC_##name,
@@ -42,6 +44,8 @@ struct msg_start {
 	uint64_t broker_id;       /* random, of this instance: in assigned client identifiers */
 	uint32_t workers, spare;
 	char data_dir[4096]; /* persist's */
+	struct rec_id
+	    quarantine[QUARANTINE_MAX]; /* persist's: it has died of each again and again */
 };
 struct msg_peer {
 	uint32_t slot, gen;

@@ -18,6 +18,30 @@ rec_may(unsigned type, uint32_t from, uint32_t to, struct span body)
 	    body.len >= rec_rule[type].fixed;
 }
 
+struct rec_id
+rec_id_of(unsigned slot, uint32_t gen, uint64_t position, unsigned type, struct span body)
+{
+	struct rec_id id = {
+		.position = position,
+		.gen = gen,
+		.len = (uint32_t)body.len,
+		.slot = (uint8_t)slot,
+		.type = (uint8_t)type,
+	};
+	size_t n = body.len < sizeof(id.start) ? body.len : sizeof(id.start);
+
+	if (n > 0)
+		memcpy(id.start, body.p, n);
+	return id;
+}
+
+bool
+rec_id_eq(const struct rec_id *a, const struct rec_id *b)
+{
+	return a->gen == b->gen && a->len == b->len && a->slot == b->slot && a->type == b->type &&
+	    memcmp(a->start, b->start, sizeof(a->start)) == 0;
+}
+
 bool
 rec_span(struct span *rest, size_t len, struct span *out)
 {

@@ -215,6 +215,21 @@ struct rec_rule {
 
 extern const struct rec_rule rec_rule[REC_TYPES];
 
+/*
+ * Which record it was. Where it ended in its ring is for people: one that came in pieces comes again somewhere else. It begins with its token, epoch and
+ * the like, of which no two are the same.
+ */
+struct rec_id {
+	uint64_t position;
+	uint32_t gen, len;            /* gen: of who sent it */
+	uint8_t slot, type, spare[6]; /* type REC_NONE: no record */
+	uint8_t start[32];
+};
+
+struct rec_id
+rec_id_of(unsigned slot, uint32_t gen, uint64_t position, unsigned type, struct span body);
+bool rec_id_eq(const struct rec_id *a, const struct rec_id *b);
+
 /* The one gate before a handler: known type, right sender and receiver, at least the fixed part. from, to: kinds' bits. */
 bool rec_may(unsigned type, uint32_t from, uint32_t to, struct span body);
 

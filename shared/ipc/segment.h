@@ -26,20 +26,22 @@
 #include "shared/ipc/counter.h"
 #include "shared/ipc/interest.h"
 #include "shared/ipc/proc.h"
+#include "shared/ipc/rec.h"
 #include "shared/ipc/ring.h"
 
-#define SEGMENT_ABI 4
+#define SEGMENT_ABI 5
 #define FLIGHT_CLIENT_MAX 64
 
 enum life_state { LIFE_STARTING, LIFE_READY, LIFE_DRAINING, LIFE_STOPPING };
 
-/* What the master can tell of a process that died. Written before each packet, so it is plain stores. */
+/* What the master can tell of a process that died. Written before each packet or record, so it is plain stores. */
 struct flight {
 	char must[MUST_TEXT_MAX];
 	char client
 	    [FLIGHT_CLIENT_MAX]; /* the current client's identifier, cut, NUL terminated; "" for none */
 	uint8_t packet;          /* the type of packet it sent; 0: none */
 	uint8_t spare[7];
+	struct rec_id record; /* persist: that it applies; REC_NONE: none */
 };
 
 /* The owner's side of its relation to one peer. */

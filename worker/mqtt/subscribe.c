@@ -224,6 +224,8 @@ subscribe_answer(const struct rec_subbed *r, bool unsub)
 	ask_del(a);
 	if (c != NULL && !unsub)
 		filter_stored(c, &b->f[nth], r);
+	else if (unsub && r->reason >= 0x80)
+		b->f[nth].reason = r->reason;
 	if (--b->left == 0)
 		suback_send(c, b);
 }

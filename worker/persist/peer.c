@@ -10,6 +10,7 @@
 #include "shared/base/log.h"
 #include "worker/persist/out.h"
 #include "worker/persist/publish.h"
+#include "worker/persist/quarantine.h"
 #include "worker/persist/queue.h"
 #include "worker/persist/retained.h"
 #include "worker/persist/session.h"
@@ -158,12 +159,18 @@ peer_conf(void)
 int
 peer_record(void *arg, unsigned from, unsigned type, struct span body)
 {
+	int err;
+
 	(void)arg;
 	if (from >= SLOTS || !rec_may(type, 1u << proc_kind_of(from), P_PERSIST, body) ||
 	    on_record[type] == NULL)
 		return -EPROTO;
 	arrived(from); /* it may be heard before it can be answered */
-	return on_record[type](from, body);
+	if (quarantine_begin(from, type, body))
+		return 0;
+	err = on_record[type](from, body);
+	quarantine_end();
+	return err;
 }
 
 static int
