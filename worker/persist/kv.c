@@ -545,6 +545,10 @@ open_files(struct journal_found *j_out, uint32_t *damaged_out)
 {
 	bool has_log = true;
 
+	/* It has its number once all tables are there. */
+	*damaged_out = kv.store != 0 ? bdb_missing(kv.o.dir, kv.o.salvage) : 0;
+	if (*damaged_out > 0 && !kv.o.salvage)
+		return -EUCLEAN;
 	for (;;) {
 		int err = 0, n;
 

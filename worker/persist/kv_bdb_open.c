@@ -15,7 +15,8 @@
 #include "shared/base/clock.h"
 #include "shared/base/log.h"
 
-#define PAGE_SIZE 4096 /* the file system's block: a torn page can't be repaired from the log */
+#define PAGE_SIZE 4096    /* the file system's block: a torn page can't be repaired from the log */
+#define META_LAST_PAGE 32 /* where the first page of a table has the number of its last */
 #define LOG_BUFFER (UINT64_C(4) << 20)
 #define CHECK_CACHE (UINT32_C(1) << 20)
 #define COPY_MAX ((size_t)1 << 30)
@@ -40,6 +41,7 @@ static int recover(const struct kv_options *o);
 static int env_open(const struct kv_options *o);
 static int tree_open(enum kv_table t);
 static int open_error(int err);
+static bool has_all_pages(enum kv_table t);
 static bool has_whole_pages(DB *db, off_t size);
 static int set_table_aside(const char *dir, enum kv_table t);
 static int rename_log_aside(const char *dir, const char *name);
@@ -90,6 +92,10 @@ bdb_open(const struct kv_options *o)
 	/* The files of new tables are on the disk then, as a later check expects. */
 	if (err == 0)
 		err = bdb_checkpoint();
+	for (enum kv_table t = 0; t < KV_TABLES && err == 0; t++) {
+		the.failed[t] = !has_all_pages(t);
+		err = the.failed[t] ? -EUCLEAN : 0;
+	}
 	if (err != 0) {
 		bdb_close();
 		return err;
@@ -115,6 +121,26 @@ bdb_set_aside(const struct kv_options *o, bool *has_log_out)
 	/* What recovery can't get over is the log then. */
 	*has_log_out = false;
 	return bdb_set_logs_aside(o->dir);
+}
+
+/* Berkeley DB makes a new one without a word, but of one that is empty it makes nothing. */
+uint32_t
+bdb_missing(const char *dir, bool remove_empty)
+{
+	char path[PATH_ROOM];
+	uint32_t n = 0;
+	struct stat st;
+
+	for (enum kv_table t = 0; t < KV_TABLES; t++) {
+		snprintf(path, sizeof(path), "%s/%s", dir, bdb_table_file[t]);
+		if (stat(path, &st) == 0 ? st.st_size > 0 : errno != ENOENT)
+			continue;
+		log_err("store: missing or empty file=%s", path);
+		if (remove_empty)
+			unlink(path);
+		n++;
+	}
+	return n;
 }
 
 int
@@ -300,6 +326,25 @@ bdb_has_whole_pages(const char *dir, enum kv_table t)
 	if (env != NULL)
 		env->close(env, 0);
 	return is_good;
+}
+
+/* Of a tree that is open and on the disk: one cut short between two pages has only whole ones. */
+static bool
+has_all_pages(enum kv_table t)
+{
+	DB_MPOOLFILE *file = bdb.tree[t]->get_mpf(bdb.tree[t]);
+	char path[PATH_ROOM];
+	db_pgno_t first = 0;
+	uint32_t last;
+	struct stat st;
+	void *page;
+
+	snprintf(path, sizeof(path), "%s/%s", bdb.dir, bdb_table_file[t]);
+	if (stat(path, &st) != 0 || file->get(file, &first, NULL, 0, &page) != 0)
+		return false;
+	memcpy(&last, (const uint8_t *)page + META_LAST_PAGE, sizeof(last));
+	return file->put(file, page, DB_PRIORITY_VERY_LOW, 0) == 0 &&
+	    st.st_size / PAGE_SIZE > (off_t)last;
 }
 
 static bool
@@ -685,13 +730,16 @@ bdb_realloc(void *p, size_t n)
 static void
 on_error(const DB_ENV *env, const char *prefix, const char *text)
 {
-	static const int machine[] = { ENOSPC, EDQUOT, ENOMEM, EMFILE, ENFILE, EACCES, EROFS, EIO };
+	static const int machine[] = { ENOSPC, EDQUOT, ENOMEM, EMFILE, ENFILE, EACCES, EROFS };
 
 	(void)env;
 	(void)prefix;
 	for (size_t i = 0; i < sizeof(machine) / sizeof(machine[0]); i++)
 		if (strstr(text, strerror(machine[i])) != NULL)
 			the.machine = -machine[i];
+	/* With a panic it says the same of what it can read but not make out. */
+	if (strstr(text, " read: ") != NULL && strstr(text, strerror(EIO)) != NULL)
+		the.machine = -EIO;
 	log_every(10, LOG_ERR, "store: Berkeley DB says: %s", text);
 	/* The log would be cut off where it can't be read. */
 	if (the.recovers && the.machine == -EIO) {
