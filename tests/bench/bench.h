@@ -26,7 +26,13 @@ struct options {
 	uint64_t seconds, warmup; /* measured, and before that */
 	uint64_t subscriptions, per_holder; /* held beside the traffic, and on one connection */
 	uint64_t subscribe;                 /* flag: idle clients have a subscription */
-	uint64_t json;                      /* flag */
+	uint64_t offline;                   /* flag: durable subscribers are away */
+	uint64_t messages, sessions; /* for each durable subscriber; others that are offline */
+	uint64_t receive_max;        /* of subscribers; 0: they don't say */
+	uint64_t leave;              /* flag: durable sessions stay on the broker */
+	const char *restart, *dir;   /* command; where the file of sync-floor is */
+	uint64_t batch;              /* records synced at once there */
+	uint64_t json;               /* flag */
 };
 
 extern struct options opt;
@@ -43,7 +49,17 @@ bool load_fan_out(void);
 bool load_fan_in(void);
 bool load_pairs(void);
 bool load_beside_subscriptions(void);
+bool load_durable(void);
+bool load_drain(void);
+bool load_restart(void);
 bool conns_cycle(void);
 bool conns_idle(void);
+bool conns_sessions(void);
+bool floor_sync(void);
+
+/* Durable sessions with a subscription each, left offline. */
+void conns_make_sessions(uint64_t n);
+/* Runs a command that kills the broker and starts it again; answers for how long it served nobody. */
+uint64_t restart_broker(const char *command);
 
 #endif

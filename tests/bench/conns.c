@@ -1,5 +1,5 @@
 /*
- * conns.c - what connections and subscriptions cost: connecting, being there, matching nothing
+ * conns.c - what connections, subscriptions and sessions cost: coming, being there, matching nothing
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +11,7 @@
 #include "tests/lib/proc.h"
 #include "tests/lib/tool.h"
 
+#define SLOTS 64u    /* durable sessions made at a time */
 #define FILTERS 100u /* in a SUBSCRIBE: the packet stays small enough for any broker */
 #define SETTLE_NS 200000000u
 #define SETTLED 3 /* looks at memory that all say the same */
@@ -22,6 +23,7 @@ static struct {
 	uint64_t *since;         /* by slot: when its cycle began */
 	uint64_t *left;          /* by holder: filters not subscribed yet */
 	uint64_t cycles, subscribed, wanted;
+	uint64_t alive_at, seen; /* when something had last come, and how much by then */
 	struct hist latency;
 } cn;
 
@@ -51,10 +53,21 @@ on_cycle_up(struct client *c)
 static const struct client_hooks cycle_hooks = { .role = "cycle", .on_up = on_cycle_up };
 
 static void
+cycle_turn(void)
+{
+	clients_turn(100000000);
+	if (clients.reads != cn.seen) {
+		cn.seen = clients.reads;
+		cn.alive_at = clients.now;
+	} else if (clients.now - cn.alive_at > TIMEOUT_NS) {
+		fail("nothing came for 10 seconds");
+	}
+}
+
+static void
 cycle_until(uint64_t t)
 {
-	uint64_t alive_at = now_ns(), seen = 0;
-
+	cn.alive_at = now_ns();
 	while (clients.now < t && !interrupted && clients.dropped == 0) {
 		while (cn.agains > 0) {
 			uint32_t i = cn.again[--cn.agains];
@@ -62,13 +75,7 @@ cycle_until(uint64_t t)
 			cn.since[i] = now_ns();
 			client_open(&cn.client[i]);
 		}
-		clients_turn(100000000);
-		if (clients.reads != seen) {
-			seen = clients.reads;
-			alive_at = clients.now;
-		} else if (clients.now - alive_at > TIMEOUT_NS) {
-			fail("no CONNACK for 10 seconds");
-		}
+		cycle_turn();
 	}
 }
 
@@ -149,14 +156,20 @@ figure_memory(uint64_t before, uint64_t after, uint64_t n, const char *key, cons
 }
 
 static void
-on_idle_up(struct client *c)
+subscribe_own(struct client *c)
 {
 	char filter[64];
 	const char *f = filter;
 
 	snprintf(filter, sizeof(filter), "bench/idle/%u", c->index);
+	client_subscribe(c, &f, 1, opt.qos);
+}
+
+static void
+on_idle_up(struct client *c)
+{
 	if (opt.subscribe)
-		client_subscribe(c, &f, 1, opt.qos);
+		subscribe_own(c);
 }
 
 static void
@@ -192,6 +205,73 @@ conns_idle(void)
 	figure_memory(before, after, opt.clients, "bytes_per_client", "broker memory per client");
 	for (uint32_t i = 0; i < opt.clients; i++)
 		client_close(&cn.client[i]);
+	return true;
+}
+
+/* --- durable sessions -------------------------------------------------------------------- */
+
+static void
+on_session_left(struct client *c)
+{
+	client_close(c);
+	cn.cycles++;
+	cn.again[cn.agains++] = (uint32_t)(c - cn.client);
+}
+
+static const struct client_hooks session_hooks = {
+	.role = "session", .durable = true, .on_up = subscribe_own, .on_suback = on_session_left
+};
+static const struct client_hooks session_end_hooks = { .role = "session",
+	.on_up = on_session_left };
+
+/* n clients come and go, few at a time: a process has fewer descriptors than a broker sessions. */
+static void
+sessions_cycle(uint64_t n, const struct client_hooks *hooks)
+{
+	uint32_t opened = 0;
+
+	cn.client = clients_new(SLOTS, hooks);
+	cn.again = grab(SLOTS, sizeof(*cn.again));
+	cn.agains = cn.cycles = 0;
+	for (uint32_t i = 0; i < SLOTS; i++)
+		cn.again[cn.agains++] = i;
+	cn.alive_at = now_ns();
+	while (cn.cycles < n) {
+		while (cn.agains > 0 && opened < n) {
+			struct client *c = &cn.client[cn.again[--cn.agains]];
+
+			c->index = opened++;
+			client_open(c);
+		}
+		cycle_turn();
+		if (interrupted || clients.dropped > 0 || clients.refused > 0)
+			fail("%llu of %llu sessions: %s", (unsigned long long)cn.cycles,
+			    (unsigned long long)n,
+			    clients.refused > 0 ? "a subscription was refused" : clients.why);
+	}
+	free(cn.client);
+	free(cn.again);
+}
+
+void
+conns_make_sessions(uint64_t n)
+{
+	sessions_cycle(n, &session_hooks);
+}
+
+bool
+conns_sessions(void)
+{
+	uint64_t before = settled_pss(), t0 = now_ns(), t1;
+
+	conns_make_sessions(opt.clients);
+	t1 = now_ns();
+	figure("sessions", "offline sessions", (double)opt.clients, "with a subscription");
+	figure("sessions_per_s", "made", (double)opt.clients * 1e9 / (double)(t1 - t0), "/s");
+	figure_memory(
+	    before, settled_pss(), opt.clients, "bytes_per_session", "broker memory per session");
+	if (!opt.leave)
+		sessions_cycle(opt.clients, &session_end_hooks);
 	return true;
 }
 

@@ -16,17 +16,28 @@ struct mode {
 	const char *name;
 	bool (*run)(void);
 	unsigned clients;
+	bool durable; /* sessions: QoS 1 at least, and no window of deliveries unless asked for */
 	const char *help;
 };
 
 static const struct mode modes[] = {
-	{ "fanout", load_fan_out, 100, "1 publisher, -n subscribers of its topic" },
-	{ "fanin", load_fan_in, 100, "-n publishers, 1 subscriber of all their topics" },
-	{ "p2p", load_pairs, 100, "-n publishers, each with a subscriber of its own" },
-	{ "subs", load_beside_subscriptions, 100,
+	{ "fanout", load_fan_out, 100, false, "1 publisher, -n subscribers of its topic" },
+	{ "fanin", load_fan_in, 100, false, "-n publishers, 1 subscriber of all their topics" },
+	{ "p2p", load_pairs, 100, false, "-n publishers, each with a subscriber of its own" },
+	{ "subs", load_beside_subscriptions, 100, false,
 	    "p2p, while --subscriptions that don't match are held" },
-	{ "connect", conns_cycle, 32, "-n slots connect and disconnect over and over" },
-	{ "idle", conns_idle, 10000, "-n clients connect and stay: the broker's memory" },
+	{ "connect", conns_cycle, 32, false, "-n slots connect and disconnect over and over" },
+	{ "idle", conns_idle, 10000, false, "-n clients connect and stay: the broker's memory" },
+	{ "durable", load_durable, 100, true,
+	    "p2p to durable sessions; --offline: their clients are away" },
+	{ "drain", load_drain, 100, true,
+	    "-n durable sessions come back to --messages each and take them" },
+	{ "sessions", conns_sessions, 10000, true,
+	    "-n durable sessions are made and left: the broker's memory" },
+	{ "restart", load_restart, 100, true,
+	    "as drain beside --sessions, with --restart before they come back" },
+	{ "sync-floor", floor_sync, 1, false,
+	    "no broker: append --batch records to a file in --dir, fdatasync, again" },
 };
 
 #define MODES (sizeof(modes) / sizeof(modes[0]))
@@ -50,6 +61,9 @@ struct options opt = {
 	.warmup = 1,
 	.subscriptions = 10000,
 	.per_holder = 1000,
+	.messages = 1000,
+	.dir = ".",
+	.batch = 1,
 };
 
 uint64_t
@@ -111,10 +125,11 @@ static const struct setting settings[] = {
 	{ "pid", 0, &opt.pid, 2, 4194304, "the broker's first process: measure all below it" },
 	{ "version", 'V', &opt.version, 3, 5, "3: MQTT 3.1.1, 5: MQTT 5 (3)" },
 	{ "clients", 'n', &opt.clients, 1, 5000000, "see above" },
-	{ "qos", 'q', &opt.qos, 0, 2, "of messages and subscriptions (0)" },
+	{ "qos", 'q', &opt.qos, 0, 2,
+	    "of messages and subscriptions (0; with durable sessions 1)" },
 	{ "size", 's', &opt.size, 24, 64 << 20, "bytes of a payload (64)" },
 	{ "window", 'w', &opt.window, 1, 1000000000,
-	    "deliveries outstanding in all (10000; fanout 20000)" },
+	    "deliveries outstanding in all (10000; fanout 20000; durable: no limit)" },
 	{ "rate", 'r', &opt.rate, 1, 100000000, "publish so many a second in all instead" },
 	{ "inflight", 'i', &opt.inflight, 1, 65535,
 	    "QoS 1, 2: unacknowledged messages of a publisher (20)" },
@@ -124,6 +139,18 @@ static const struct setting settings[] = {
 	{ "subscriptions", 0, &opt.subscriptions, 0, 1000000000,
 	    "subs: held on further connections (10000)" },
 	{ "per-holder", 0, &opt.per_holder, 1, 1000000000, "subs: on each of these (1000)" },
+	{ "offline", 0, &opt.offline, 0, 1, "durable: nobody is there to deliver to" },
+	{ "messages", 'm', &opt.messages, 1, 1000000000,
+	    "drain, restart: queued for each session (1000)" },
+	{ "receive-max", 0, &opt.receive_max, 1, 65535,
+	    "MQTT 5: what subscribers take unacknowledged (doesn't say)" },
+	{ "sessions", 0, &opt.sessions, 0, 100000000,
+	    "restart: others that are offline, with a subscription (0)" },
+	{ "restart", 0, &opt.restart, 0, 0,
+	    "restart: shell command that kills the broker and starts it" },
+	{ "leave", 0, &opt.leave, 0, 1, "don't end the durable sessions that were made" },
+	{ "dir", 0, &opt.dir, 0, 0, "sync-floor: where the file is (.)" },
+	{ "batch", 'b', &opt.batch, 1, 1000000, "sync-floor: records of a batch (1)" },
 	{ "json", 0, &opt.json, 0, 1, "print one JSON object" },
 };
 
@@ -135,7 +162,7 @@ usage(void)
 	puts("Usage: tbmq-bench MODE [OPTION]...\n"
 	     "Loads an MQTT broker, accounts for every message, and says what it cost.\n");
 	for (size_t i = 0; i < MODES; i++)
-		printf("  %-8s %s (%u)\n", modes[i].name, modes[i].help, modes[i].clients);
+		printf("  %-10s %s (%u)\n", modes[i].name, modes[i].help, modes[i].clients);
 	putchar('\n');
 	tool_settings_print(settings, SETTINGS);
 	puts("\nExit codes: 0 good, 1 messages or connections were lost or wrong, 2 usage.");
@@ -158,12 +185,14 @@ main(int argc, char **argv)
 	bool good;
 
 	if (rest != argc - 1)
-		tool_bad_usage("give one mode: fanout, fanin, p2p, subs, connect or idle", "");
+		tool_bad_usage("give one mode", "");
 	mode = mode_of(argv[rest]);
 	opt.version = opt.version < 5 ? 4 : 5; /* as in CONNECT */
 	if (opt.clients == 0)
 		opt.clients = mode->clients;
-	if (opt.window == 0)
+	if (mode->durable && opt.qos == 0)
+		opt.qos = 1;
+	if (opt.window == 0 && !mode->durable)
 		opt.window = mode->run == load_fan_out ? 20000 : 10000;
 	/* Subscribers send nothing, and a run should need no PINGREQ. */
 	opt.keep_alive = opt.seconds + opt.warmup < 300 ? 600 : 65535;
@@ -173,6 +202,7 @@ main(int argc, char **argv)
 	    .version = (enum mqtt_version)opt.version,
 	    .keep_alive = (uint16_t)opt.keep_alive,
 	    .payload_max = opt.size,
+	    .receive_max = (uint16_t)opt.receive_max,
 	    .name = "bench" });
 	good = mode->run();
 	if (clients.dropped > 0)

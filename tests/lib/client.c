@@ -220,6 +220,8 @@ on_connected(struct client *c)
 	    len = snprintf(
 		id, sizeof(id), "%s-%u-%s-%u", net.options.name, net.run, c->hooks->role, c->index);
 	bool is_5 = net.options.version == MQTT_5, expires = is_5 && c->hooks->durable;
+	bool limited = is_5 && net.options.receive_max > 0;
+	uint32_t props = (expires ? 5 : 0) + (limited ? 3 : 0);
 	socklen_t err_len = sizeof(err);
 
 	getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &err, &err_len);
@@ -228,15 +230,17 @@ on_connected(struct client *c)
 		return;
 	}
 	wr_u8(&w, PKT_CONNECT << 4);
-	wr_varint(&w, 12 + (uint32_t)len + (is_5 ? 1 : 0) + (expires ? 5 : 0));
+	wr_varint(&w, 12 + (uint32_t)len + (is_5 ? 1 : 0) + props);
 	wr_str(&w, span_str("MQTT"));
 	wr_u8(&w, (uint8_t)net.options.version);
 	wr_u8(&w, c->hooks->durable ? 0 : 0x02); /* clean start */
 	wr_u16(&w, (uint16_t)net.options.keep_alive);
 	if (is_5)
-		wr_varint(&w, expires ? 5 : 0);
+		wr_varint(&w, props);
 	if (expires)
 		wr_prop_num(&w, PROP_SESSION_EXPIRY, UINT32_MAX); /* never */
+	if (limited)
+		wr_prop_num(&w, PROP_RECEIVE_MAX, net.options.receive_max);
 	wr_str(&w, span_of(id, (size_t)len));
 	c->state = CLIENT_ASKING;
 	watch(c, EPOLL_CTL_MOD, EPOLLIN);

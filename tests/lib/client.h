@@ -64,6 +64,7 @@ struct client_options {
 	uint16_t port, keep_alive;
 	enum mqtt_version version;
 	size_t payload_max;
+	uint16_t receive_max; /* to be said in CONNECT; 0: nothing is, nor can be to MQTT 3 */
 };
 
 /* Once; raises the limit of descriptors. */
