@@ -1,19 +1,26 @@
 #!/bin/bash
-# run.sh [TEXT] - measures this build, with one worker and two, beside mosquitto; prints a table
+# run.sh [TEXT] - measures this build beside mosquitto and the disk; prints tables
 #
 # Only rows whose name contains TEXT, if given. BUILD names the folder of the build, DURATION the
-# seconds of each measurement. Every cell has a broker of its own, freshly started on a free
-# loopback port, and the brokers take turns, so that what else the machine does hits them alike.
+# seconds of each measurement; TMPDIR has to be on the disk that durable rows are about. Every cell
+# has a broker of its own, freshly started on a free loopback port, and the brokers take turns, so
+# that what else the machine does hits them alike.
 # Status 1: a broker lost, repeated or spoilt something, or did not start.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 
 BUILD=${BUILD:-build}
-DURATION=${DURATION:-3}
+DURATION=${DURATION:-2}
 PATH=$PATH:/usr/sbin:/usr/local/sbin
 dir=$(mktemp -d) || exit 1
-kind= # of the broker that runs: tbmq, mosquitto or none
-pid=
+kind=            # of the broker that runs: tbmq, mosquitto or none
+pid=             # its first process
+started=()       # how ours was
+settings=()      # of ours, beside those of all rows
+for_mosquitto=() # options of a mode that only mosquitto gets
+json=            # what was measured last
+batch=1          # that ours reached then
+table=           # the one whose rows are being printed
 status=0
 
 ctl() {
@@ -25,11 +32,20 @@ value() {
 	tr -d ' \n' | sed -n "s/.*\"$1\":\([-0-9.a-z]*\).*/\1/p"
 }
 
+# The one that runs; pid stays empty if none does.
+find_tbmq() {
+	local broker
+	broker=$(ctl --json status | tr -d '\n' | sed 's/.*"broker": *{\([^}]*\)}.*/\1/')
+	pid=$(value pid <<<"$broker")
+	port=$(value port <<<"$broker")
+}
+
 stop() {
 	case $kind in
 	tbmq)
-		if ! ctl stop >/dev/null 2>&1 && [[ -n $pid ]]; then
-			kill "$pid" 2>/dev/null
+		if ! ctl stop >/dev/null 2>&1; then
+			find_tbmq 2>/dev/null
+			[[ -z $pid ]] || kill "$pid"
 		fi
 		;;
 	mosquitto)
@@ -56,25 +72,28 @@ answers() {
 }
 
 # Neither broker is to throttle or drop: no limit on what is under way or queued.
-start_tbmq() { # workers
-	local broker
+start_tbmq() { # workers, settings...
+	local setting
 	rm -rf "$dir/tbmq"
 	mkdir "$dir/tbmq"
 	kind=tbmq
-	ctl start --port 0 --workers "$1" --set inflight_max=65535 --set queue_max_messages=0 \
-		--set queue_max_bytes=0 --set max_subscriptions=0 >"$dir/log" 2>&1 || return 1
-	broker=$(ctl --json status | tr -d '\n' | sed 's/.*"broker": *{\([^}]*\)}.*/\1/')
-	pid=$(value pid <<<"$broker")
-	port=$(value port <<<"$broker")
+	started=(--workers "$1")
+	for setting in inflight_max=65535 queue_max_messages=0 queue_max_bytes=0 \
+		max_subscriptions=0 "${@:2}"; do
+		started+=(--set "$setting")
+	done
+	ctl start --port 0 "${started[@]}" >"$dir/log" 2>&1 && find_tbmq
 }
 
-start_mosquitto() {
+start_mosquitto() { # lines of its configuration...
 	kind=mosquitto
+	rm -rf "$dir/mosquitto"
+	mkdir "$dir/mosquitto"
 	for port in $(shuf -n 10 -i 10000-30000); do
 		(: <>"/dev/tcp/127.0.0.1/$port") 2>/dev/null && continue
-		printf '%s\n' "listener $port 127.0.0.1" 'allow_anonymous true' \
-			'persistence false' 'log_type none' 'max_inflight_messages 0' \
-			'max_queued_messages 0' 'set_tcp_nodelay true' >"$dir/mosquitto.conf"
+		printf '%s\n' "listener $port 127.0.0.1" 'allow_anonymous true' 'log_type none' \
+			'max_inflight_messages 0' 'max_queued_messages 0' 'set_tcp_nodelay true' \
+			"user $(id -un)" "$@" >"$dir/mosquitto.conf"
 		mosquitto -c "$dir/mosquitto.conf" >"$dir/log" 2>&1 &
 		pid=$!
 		answers "$port" && return 0
@@ -83,66 +102,145 @@ start_mosquitto() {
 	return 1
 }
 
-start() { # workers, 0: mosquitto
-	if [[ $1 -eq 0 ]]; then
-		start_mosquitto
-	else
-		start_tbmq "$1"
-	fi
+start() { # broker
+	case $1 in
+	mosquitto) start_mosquitto 'persistence false' ;;
+	mosquitto-durable)
+		start_mosquitto 'persistence true' "persistence_location $dir/mosquitto/" \
+			'autosave_on_changes true' 'autosave_interval 1'
+		;;
+	*) start_tbmq "${1%%-*}" durability="${1##*-}" "${settings[@]}" ;;
+	esac
 }
 
-measure() { # key, mode and options...
-	local key=$1 json
-	shift
-	if json=$(timeout -k 5 300 "$BUILD/bin/tbmq-bench" "$@" --port "$port" --pid "$pid" \
-		--seconds "$DURATION" --json 2>"$dir/err"); then
-		value "$key" <<<"$json"
-	else
-		echo "run.sh: $*: $(cat "$dir/err") $json" >&2
-		echo BAD
-	fi
+# For a shell: kills all processes of our broker at once and starts it again. Death takes a moment.
+restart_command() {
+	local pids
+	pids=$(ctl --json status | grep -o '"pid": *[0-9]*' | cut -d: -f2 | sort -u)
+	printf 'kill -9 %s; n=0; until %q --dir %q start --port %s %s; do n=$((n+1)); ' \
+		"${pids//$'\n'/ }" "$BUILD/bin/tbmqctl" "$dir/tbmq" "$port" "${started[*]}"
+	echo '[ $n -lt 500 ] || exit 1; sleep 0.01; done'
 }
 
-cell() { # workers, key, mode and options...
-	local workers=$1 got=BAD
+bench() { # mode and options...
+	timeout -k 5 300 "$BUILD/bin/tbmq-bench" "$@" --seconds "$DURATION" --json 2>"$dir/err"
+}
+
+# Leaves figures in json, which is empty when there are none.
+measure() { # broker, mode and options...
+	local broker=$1 again=()
 	shift
-	if [[ $workers -eq 0 ]] && ! command -v mosquitto >/dev/null; then
-		cells+=(-)
+	json=
+	if [[ $broker == mosquitto* ]] && ! command -v mosquitto >/dev/null; then
 		return
 	fi
-	if start "$workers"; then
-		got=$(measure "$@")
+	if start "$broker"; then
+		[[ $1 == restart ]] && again=(--restart "$(restart_command)")
+		if ! json=$(bench "$@" "${again[@]}" --port "$port" --pid "$pid" --leave); then
+			echo "run.sh: $broker: $*: $(<"$dir/err") $json" >&2
+			json=BAD
+			status=1
+		fi
+		[[ $kind == tbmq ]] && batch=$(batch_reached)
 	else
-		echo "run.sh: the broker did not start: $(<"$dir/log")" >&2
+		echo "run.sh: $broker did not start: $(<"$dir/log")" >&2
+		json=BAD
+		status=1
 	fi
 	stop
-	[[ $got != BAD ]] || status=1
-	cells+=("$got")
 }
 
-# Ours divided by mosquitto's.
+# Messages that ours has brought to the disk at once, on average.
+batch_reached() {
+	{
+		ctl status --counters
+		ctl store status
+	} 2>/dev/null | awk '$1 == "stores" { n = $2 } $1 == "syncs" { syncs = $2 }
+		END { print (syncs && n > syncs ? int(n / syncs + 0.5) : 1) }'
+}
+
+# What a cell says.
+shown() { # key, JSON
+	if [[ $1 == - || -z $2 ]]; then
+		echo -
+	elif [[ $2 == BAD ]]; then
+		echo BAD
+	else
+		value "$1" <<<"$2"
+	fi
+}
+
 ratio() {
 	awk -v a="$1" -v b="$2" 'BEGIN { if (a + 0 && b + 0) printf "%.2f", a / b; else print "-" }'
 }
 
-row() { # name key, mode and options...
-	local name=$1 workers
-	shift
-	[[ $name == *"$pick"* ]] || return 0
-	cells=()
-	for workers in 0 1 2; do
-		cell "$workers" "$@"
+begin_table() { # columns
+	[[ $table == "$1" ]] && return
+	table=$1
+	echo
+	echo "$table"
+	sed 's/[^|]\{1,\}/ ---: /g; s/---:/---/' <<<"$table"
+}
+
+is_picked() { # name
+	[[ $1 == *"$pick"* ]]
+}
+
+# A load on mosquitto and on ours, with one worker and two; one of its figures.
+row() { # name, key, mode and options...
+	local name=$1 key=$2 broker cells=()
+	shift 2
+	is_picked "$name" || return 0
+	begin_table '| | mosquitto | 1 worker | ratio | 2 workers | ratio |'
+	for broker in mosquitto 1-power 2-power; do
+		measure "$broker" "$@"
+		cells+=("$(shown "$key" "$json")")
 	done
 	echo "| $name | ${cells[0]} | ${cells[1]} | $(ratio "${cells[1]}" "${cells[0]}") |" \
 		"${cells[2]} | $(ratio "${cells[2]}" "${cells[0]}") |"
 }
 
+# A load on durable sessions. Each line of figures makes a row: a key, the key of the disk that it
+# compares with or -, and what it is.
+durable() { # name, brokers, figures, mode and options...
+	local name=$1 brokers=$2 figures=$3 reached=1 broker key of_disk what cells
+	local -A got=()
+	shift 3
+	is_picked "$name" || return 0
+	begin_table "| | mosquitto | memory | process | power | ÷ mosquitto | ÷ memory | disk | ÷ disk | 2 workers |"
+	for broker in $brokers; do
+		if [[ $broker == mosquitto* ]]; then
+			measure "$broker" "$@" "${for_mosquitto[@]}"
+		else
+			measure "$broker" "$@"
+		fi
+		got[$broker]=$json
+		[[ $broker == 1-power ]] && reached=$batch
+	done
+	if [[ $figures == *records_per_s* ]]; then
+		if ! json=$(bench sync-floor --dir "$dir" -s 256 --batch "$reached" --warmup 0); then
+			echo "run.sh: $(<"$dir/err")" >&2
+			json=BAD
+			status=1
+		fi
+		got[disk]=$json
+		name+=", $reached a sync"
+	fi
+	while read -r key of_disk what; do
+		cells=()
+		for broker in mosquitto-durable 1-memory 1-process 1-power 2-power; do
+			cells+=("$(shown "$key" "${got[$broker]-}")")
+		done
+		cells+=("$(shown "$of_disk" "${got[disk]-}")")
+		echo "| $name: $what | ${cells[0]} | ${cells[1]} | ${cells[2]} | ${cells[3]} |" \
+			"$(ratio "${cells[3]}" "${cells[0]}") | $(ratio "${cells[3]}" "${cells[1]}") |" \
+			"${cells[5]} | $(ratio "${cells[3]}" "${cells[5]}") | ${cells[4]} |"
+	done <<<"$figures"
+}
+
 pick=${1:-}
 us=broker_us_per_delivery
 echo "$(nproc) processors, $(uname -sr), $(mosquitto -h 2>/dev/null | head -n 1)"
-echo
-echo '| | mosquitto | 1 worker | ratio | 2 workers | ratio |'
-echo '| --- | ---: | ---: | ---: | ---: | ---: |'
 for q in 0 1 2; do
 	row "fan-out 1→100, QoS $q, µs" $us fanout -n 100 -q $q
 	row "fan-out 1→1000, QoS $q, µs" $us fanout -n 1000 -q $q
@@ -158,4 +256,37 @@ for n in 1 10000 1000000; do
 	row "p2p 100→100, $n subscriptions held, µs" $us subs --subscriptions $n
 done
 row 'subscription, B' bytes_per_subscription subs --subscriptions 1000000
+
+some='mosquitto-durable 1-memory 1-power'
+all="$some 1-process 2-power"
+work='acknowledged_per_s records_per_s published/s
+broker_us_per_message own_us_per_record CPU, µs'
+# Under load a message waits for others more than for the disk, so that has nothing to compare.
+load="$work
+ack_p50_us - acknowledged after, median, µs
+ack_p99_us - acknowledged after, 99 %, µs"
+durable 'durable 1→1, one under way' "$some" "$work
+ack_p50_us sync_p50_us acknowledged after, median, µs
+ack_p99_us sync_p99_us acknowledged after, 99 %, µs" durable -n 1 --inflight 1 -s 256
+durable 'durable 1→1' "$some" "$load" durable -n 1 -s 256
+durable 'durable 10→10' "$some" "$load" durable -n 10 -s 256
+durable 'durable 100→100' "$all" "$load" durable -n 100 -s 256
+durable 'durable 1000→1000' "$all" "$load" durable -n 1000 -s 256
+durable 'durable 100→100, QoS 2' "$some" "$load" durable -n 100 -s 256 -q 2
+durable 'durable 100→100, offline' "$some" "$load" durable -n 100 -s 256 --offline
+durable 'durable 1000→1000, offline' "$some" "$load" durable -n 1000 -s 256 --offline
+
+# What is queued costs mosquitto a file with all of it, again and again.
+for_mosquitto=(-m 100)
+durable 'durable drain, 100 sessions' "$all" 'drained_per_s - taken/s
+broker_us_per_delivery - CPU, µs' drain -n 100 -m 2000 -s 256 -V 5 --receive-max 1000
+for_mosquitto=()
+
+# What caches hold has a limit of its own, so they are small here.
+settings=(store_cache=1MiB store_journal=4MiB)
+durable 'durable session' 'mosquitto-durable 1-power' 'bytes_per_session - B' sessions -n 10000
+settings=()
+durable 'durable restart, 100,000 sessions, 1,000,000 messages' 1-power \
+	'restart_s - seconds without service' \
+	restart -n 100 -m 10000 -s 256 -V 5 --receive-max 1000 --sessions 100000
 exit $status
