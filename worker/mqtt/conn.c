@@ -516,6 +516,8 @@ on_timer(struct timer *t)
 	struct conn *c = container_of(t, struct conn, timer);
 	uint64_t due;
 
+	if (c->state == CONN_ASKED) /* it came: now persist is waited for */
+		return;
 	if (c->state != CONN_OPEN) {
 		log_info("conn: no CONNECT in time peer=%s", c->peer);
 		conn_gone(c, CNT_ends__connect_timeout, MQTT_SUCCESS, false);
