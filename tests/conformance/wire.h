@@ -1,0 +1,175 @@
+/*
+ * wire.h - raw MQTT over TCP, for tests that have to be able to break every rule
+ *
+ * Bytes are made from a format and sent as they are: nothing here keeps a caller from sending nonsense. What comes is read with a deadline and
+ * decoded strictly, by the standard's tables and with no code of the broker, so that an error there is no error here. A packet that no server may
+ * send has `bad` set.
+ *
+ * Memory: all that is made or read stays until wire_forget(). Errors of the machine end the program; what the other side does is answered.
+ */
+#ifndef CONFORMANCE_WIRE_H
+#define CONFORMANCE_WIRE_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "shared/base/span.h"
+
+enum wire_type {
+	CONNECT = 1,
+	CONNACK,
+	PUBLISH,
+	PUBACK,
+	PUBREC,
+	PUBREL,
+	PUBCOMP,
+	SUBSCRIBE,
+	SUBACK,
+	UNSUBSCRIBE,
+	UNSUBACK,
+	PINGREQ,
+	PINGRESP,
+	DISCONNECT,
+	AUTH
+};
+
+extern const char *const wire_type_name[16];
+
+enum wire_prop_id {
+	PAYLOAD_FORMAT = 0x01,
+	MESSAGE_EXPIRY = 0x02,
+	CONTENT_TYPE = 0x03,
+	RESPONSE_TOPIC = 0x08,
+	CORRELATION_DATA = 0x09,
+	SUBSCRIPTION_ID = 0x0b,
+	SESSION_EXPIRY = 0x11,
+	ASSIGNED_ID = 0x12,
+	SERVER_KEEP_ALIVE = 0x13,
+	AUTH_METHOD = 0x15,
+	AUTH_DATA = 0x16,
+	REQUEST_PROBLEM = 0x17,
+	WILL_DELAY = 0x18,
+	REQUEST_RESPONSE = 0x19,
+	RESPONSE_INFORMATION = 0x1a,
+	SERVER_REFERENCE = 0x1c,
+	REASON_STRING = 0x1f,
+	RECEIVE_MAX = 0x21,
+	ALIAS_MAX = 0x22,
+	TOPIC_ALIAS = 0x23,
+	MAX_QOS = 0x24,
+	RETAIN_AVAILABLE = 0x25,
+	USER_PROPERTY = 0x26,
+	MAX_PACKET = 0x27,
+	WILDCARD_AVAILABLE = 0x28,
+	SUBSCRIPTION_ID_AVAILABLE = 0x29,
+	SHARED_AVAILABLE = 0x2a
+};
+
+/* --- making ------------------------------------------------------------------------------ */
+
+/*
+ * One letter for each field, with its arguments:
+ *   1 2 4  unsigned: as many bytes          v  unsigned: variable byte integer
+ *   s      const char *: length and text    b  struct span: length and bytes
+ *   r      struct span: bytes alone         x  const char *: bytes in hexadecimal
+ *   p      struct span: properties behind their length; nothing at all below MQTT 5
+ * Blanks are for the eye.
+ */
+struct span wire_bytes(int version, const char *format, ...);
+/* A whole packet: the first byte, the right length, then the fields. */
+struct span wire_make(int version, unsigned first, const char *format, ...);
+/* Properties one behind the other, each as its id ("1") and its value: wire_props("14 1ss", SESSION_EXPIRY, 60, USER_PROPERTY, "a", "b"). */
+#define wire_props(...) wire_bytes(5, __VA_ARGS__)
+#define NO_PROPS ((struct span){ 0 })
+
+/* A CONNECT that is right unless asked otherwise. */
+struct wire_connect {
+	const char *name; /* NULL: the version's */
+	unsigned level;   /* 0: the version's */
+	unsigned flip;    /* connect flags that are turned over in the end */
+	unsigned keep_alive;
+	struct span props;
+	const char *id;         /* NULL: empty */
+	bool resume;            /* clean start 0 */
+	const char *will_topic; /* NULL: no will */
+	struct span will_payload, will_props;
+	unsigned will_qos;
+	bool will_retain;
+	const char *user, *password; /* NULL: none */
+};
+
+struct span wire_make_connect(int version, const struct wire_connect *o);
+
+void wire_forget(void); /* all that was made or read */
+
+/* --- packets ----------------------------------------------------------------------------- */
+
+#define WIRE_PROPS_MAX 64
+
+struct wire_prop {
+	enum wire_prop_id id;
+	uint32_t number;
+	struct span text, value; /* value: of a user property, whose name is the text */
+};
+
+struct wire_packet {
+	enum wire_type type;
+	unsigned flags;        /* of the fixed header */
+	struct span raw, body; /* the whole packet; what is behind its length */
+	const char *bad;       /* why no server may send it so; NULL: all is right */
+
+	uint16_t id;
+	int reason;         /* 0 where it is left out; -1: the packet has none */
+	unsigned ack_flags; /* CONNACK; bit 0 is session present */
+	unsigned qos;
+	bool dup, retain;
+	struct span topic, payload;
+	struct span codes; /* SUBACK, UNSUBACK */
+	size_t nprops;
+	struct wire_prop prop[WIRE_PROPS_MAX];
+	struct span props; /* as they came */
+};
+
+/* Of packets a server sends. Bytes that are no packet at all have bad set too. */
+void wire_decode(int version, struct span raw, struct wire_packet *out);
+const struct wire_prop *
+wire_find(const struct wire_packet *k, enum wire_prop_id id); /* the first */
+/* Length of the packet at the beginning; 0: there is more to come; SIZE_MAX: its length is malformed. */
+size_t wire_length(struct span bytes);
+/* What it is, for people: "SUBACK id=1 codes=00 01". */
+const char *wire_describe(const struct wire_packet *k);
+
+/* --- connections ------------------------------------------------------------------------- */
+
+struct wire {
+	int fd; /* -1: closed */
+	int version;
+	uint8_t *buf;
+	size_t len, cap;
+};
+
+/* NULL: refused, or no such host; errno says why. */
+struct wire *wire_open(const char *host, int port, int version);
+void wire_close(struct wire *w);    /* in order, as far as TCP knows; frees it; NULL is fine */
+void wire_reset(struct wire *w);    /* the same with RST, as a lost network */
+void wire_shutdown(struct wire *w); /* nothing more will be sent; reading goes on */
+/* False: the other side had closed, or takes nothing for 10 s. */
+bool wire_send(struct wire *w, struct span bytes);
+/* In pieces of so many bytes, each a segment of its own with a moment between them. */
+bool wire_send_pieces(struct wire *w, struct span bytes, size_t piece);
+
+/* WIRE_CLOSED: the other side has, and all it sent was read; or what it sent is no packet. */
+enum wire_got { WIRE_CLOSED = -1, WIRE_NOTHING, WIRE_PACKET };
+enum wire_got wire_read(struct wire *w, int ms, struct wire_packet *out);
+
+/* Reads until the connection is closed: how it ended. */
+struct wire_end {
+	bool closed;         /* within that time */
+	enum wire_type last; /* the last packet before; 0: none */
+	int reason;          /* of that, if it is CONNACK or DISCONNECT; else -1 */
+	unsigned others;     /* packets before that */
+};
+struct wire_end wire_read_end(struct wire *w, int ms);
+
+#endif
