@@ -361,6 +361,7 @@ may_repeat(unsigned id)
 static void
 take_property(struct reader *r, struct wire_packet *k)
 {
+	const uint8_t *from = r->rest.p;
 	unsigned id = take_number(r, 1);
 	struct wire_prop p = { .id = (enum wire_prop_id)id };
 
@@ -389,6 +390,7 @@ take_property(struct reader *r, struct wire_packet *k)
 	default:
 		p.number = take_number(r, (size_t)(property[id].type - '0'));
 	}
+	p.raw = span_of(from, (size_t)(r->rest.p - from));
 	if (k->nprops == WIRE_PROPS_MAX)
 		is_bad(r, "it has more properties than the tests can hold");
 	else if (r->bad == NULL)
@@ -463,8 +465,10 @@ take_body(struct reader *r, int version, struct wire_packet *k)
 		k->id = (uint16_t)take_number(r, 2);
 		if (version >= 5)
 			take_properties(r, k);
+		if (version < 5 && k->type == UNSUBACK)
+			break; /* its identifier is all */
 		k->codes = take(r, r->rest.len);
-		if (k->codes.len == 0 && (version >= 5 || k->type == SUBACK))
+		if (k->codes.len == 0)
 			is_bad(r, "it has no reason code");
 		break;
 	case PINGRESP:
@@ -553,8 +557,8 @@ wire_describe(const struct wire_packet *k)
 
 /* --- connections ------------------------------------------------------------------------- */
 
-static int64_t
-now_ms(void)
+int64_t
+wire_now_ms(void)
 {
 	struct timespec ts;
 
@@ -658,24 +662,39 @@ closed(struct wire *w)
 	w->fd = -1;
 }
 
+static void
+make_room(struct wire *w, size_t len)
+{
+	if (w->len + len <= w->cap)
+		return;
+	w->cap = (w->len + len) * 2;
+	w->buf = realloc(w->buf, w->cap);
+	if (w->buf == NULL)
+		err(1, "wire");
+}
+
+void
+wire_unread(struct wire *w, struct span bytes)
+{
+	make_room(w, bytes.len);
+	memmove(w->buf + bytes.len, w->buf, w->len);
+	memcpy(w->buf, bytes.p, bytes.len);
+	w->len += bytes.len;
+}
+
 /* More bytes, at the latest at that time. */
 static enum wire_got
 receive(struct wire *w, int64_t until)
 {
 	struct pollfd p = { .fd = w->fd, .events = POLLIN };
-	int64_t left = until - now_ms();
+	int64_t left = until - wire_now_ms();
 	ssize_t n;
 
 	if (w->fd < 0)
 		return WIRE_CLOSED;
 	if (poll(&p, 1, left > 0 ? (int)left : 0) <= 0)
 		return WIRE_NOTHING;
-	if (w->len + 4096 > w->cap) {
-		w->cap = w->cap * 2 + 8192;
-		w->buf = realloc(w->buf, w->cap);
-		if (w->buf == NULL)
-			err(1, "wire");
-	}
+	make_room(w, 4096);
 	n = recv(w->fd, w->buf + w->len, w->cap - w->len, 0);
 	if (n == 0 || (n < 0 && errno != EINTR)) {
 		closed(w);
@@ -688,14 +707,14 @@ receive(struct wire *w, int64_t until)
 enum wire_got
 wire_read(struct wire *w, int ms, struct wire_packet *out)
 {
-	int64_t until = now_ms() + ms;
+	int64_t until = wire_now_ms() + ms;
 	enum wire_got got;
 	uint8_t *copy;
 	size_t len;
 
 	while ((len = wire_length(span_of(w->buf, w->len))) == 0) {
 		got = receive(w, until);
-		if (got != WIRE_PACKET && (got == WIRE_CLOSED || now_ms() >= until))
+		if (got != WIRE_PACKET && (got == WIRE_CLOSED || wire_now_ms() >= until))
 			return got;
 	}
 	if (len == SIZE_MAX) {
@@ -715,11 +734,11 @@ struct wire_end
 wire_read_end(struct wire *w, int ms)
 {
 	struct wire_end e = { .reason = -1 };
-	int64_t until = now_ms() + ms;
+	int64_t until = wire_now_ms() + ms;
 	struct wire_packet k;
 	enum wire_got got;
 
-	while ((got = wire_read(w, (int)(until - now_ms()), &k)) == WIRE_PACKET) {
+	while ((got = wire_read(w, (int)(until - wire_now_ms()), &k)) == WIRE_PACKET) {
 		e.others += e.last != 0;
 		e.last = k.type;
 		e.reason = k.type == CONNACK || k.type == DISCONNECT ? k.reason : -1;

@@ -111,6 +111,7 @@ struct wire_prop {
 	enum wire_prop_id id;
 	uint32_t number;
 	struct span text, value; /* value: of a user property, whose name is the text */
+	struct span raw;         /* identifier and value as they came */
 };
 
 struct wire_packet {
@@ -149,6 +150,7 @@ struct wire {
 	size_t len, cap;
 };
 
+int64_t wire_now_ms(void); /* monotonic */
 /* NULL: refused, or no such host; errno says why. */
 struct wire *wire_open(const char *host, int port, int version);
 void wire_close(struct wire *w);    /* in order, as far as TCP knows; frees it; NULL is fine */
@@ -162,6 +164,9 @@ bool wire_send_pieces(struct wire *w, struct span bytes, size_t piece);
 /* WIRE_CLOSED: the other side has, and all it sent was read; or what it sent is no packet. */
 enum wire_got { WIRE_CLOSED = -1, WIRE_NOTHING, WIRE_PACKET };
 enum wire_got wire_read(struct wire *w, int ms, struct wire_packet *out);
+
+/* What is read next, before all that has come. */
+void wire_unread(struct wire *w, struct span bytes);
 
 /* Reads until the connection is closed: how it ended. */
 struct wire_end {
