@@ -1,0 +1,60 @@
+#include <jansson.h>
+
+#include "tests/lib/scenario.h"
+#include "tests/scenario/conformance/lacking.h"
+
+/* Results of the checks against the broker that runs; what was printed is shown if there is a failure. */
+static json_t *
+results(const char *options)
+{
+	char command[600], path[200];
+	json_t *all;
+
+	snprintf(command, sizeof(command),
+	    "$BIN/tbmq-conformance --port %d --patience %d --json %s >$DIR/results", broker.port,
+	    deadline_ms() / 6000, options);
+	if (broker_sh(command) != 0) {
+		broker_sh("grep -B3 -A4 '\"result\": \"fail\"' $DIR/results");
+		fail("a statement does not hold");
+	}
+	snprintf(path, sizeof(path), "%s/results", broker.dir);
+	all = json_load_file(path, 0, NULL);
+	check(json_is_array(all));
+	return all;
+}
+
+static bool
+has_passed(json_t *all, const char *version, const char *id)
+{
+	size_t i;
+	json_t *r;
+
+	json_array_foreach(all, i, r)
+		if (strcmp(json_string_value(json_object_get(r, "version")), version) == 0 &&
+		    strcmp(json_string_value(json_object_get(r, "id")), id) == 0)
+			return strcmp(json_string_value(json_object_get(r, "result")), "pass") == 0;
+	return false;
+}
+
+SCENARIO(1, 4)
+{
+	json_t *all, *lacking, *r;
+	size_t i;
+
+	broker_start();
+	all = results("");
+	broker_stop();
+	broker_start(LACKING);
+	lacking = results(ONLY_LACKING);
+	/* What could not be checked with the one was checked with the other. */
+	json_array_foreach(lacking, i, r) {
+		const char *version = json_string_value(json_object_get(r, "version"));
+		const char *id = json_string_value(json_object_get(r, "id"));
+
+		if (!has_passed(lacking, version, id) && !has_passed(all, version, id))
+			fail("MQTT %s %s was checked nowhere", version, id);
+	}
+	check(json_array_size(lacking) > 0 && json_array_size(all) > 400);
+	json_decref(all);
+	json_decref(lacking);
+}
