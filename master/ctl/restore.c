@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "master/ctl/ctl.h"
+#include "shared/base/dir.h"
 #include "shared/conf/conf.h"
 
 #define PIECE ((size_t)16 << 20)
@@ -39,9 +40,7 @@ static int look_at(const char *name, uint64_t size);
 static int copy(const char *name, uint64_t size);
 static int fill_beside(void);
 static int take_place(void);
-static void empty(const char *dir);
-static int sync_parent(void);
-static int sync_dir(const char *path);
+static void discard(const char *dir);
 static int give(int fd);
 
 int
@@ -227,7 +226,7 @@ fill_beside(void)
 {
 	int code, fd = -1;
 
-	empty(the.beside); /* of one that was cut off */
+	discard(the.beside); /* of one that was cut off */
 	if (mkdir(the.beside, 0750) == 0)
 		fd = open(the.beside, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0 || give(fd) != 0)
@@ -239,7 +238,7 @@ fill_beside(void)
 	if (isatty(STDERR_FILENO))
 		fputs("\r\033[K", stderr);
 	if (code != DONE)
-		empty(the.beside);
+		discard(the.beside);
 	return code;
 }
 
@@ -249,10 +248,11 @@ take_place(void)
 	bool keeps = has_store();
 	char when[32];
 	time_t now = time(NULL);
+	int err = dir_sync(the.beside);
 	struct tm tm;
 
-	if (sync_dir(the.beside) != 0)
-		return ctl_complain(FAILED, "cannot sync %s: %s", the.beside, strerror(errno));
+	if (err != 0)
+		return ctl_complain(FAILED, "cannot sync %s: %s", the.beside, strerror(-err));
 	if (keeps) {
 		strftime(when, sizeof(when), "%Y%m%d-%H%M%S", gmtime_r(&now, &tm));
 		snprintf(the.aside, sizeof(the.aside), "%s.before-%s", the.data, when);
@@ -260,7 +260,7 @@ take_place(void)
 			return ctl_complain(FAILED, "cannot rename %s to %s: %s", the.data,
 			    the.aside, strerror(errno));
 	} else {
-		empty(the.data);
+		discard(the.data);
 	}
 	if (rename(the.beside, the.data) != 0) {
 		ctl_complain(
@@ -269,44 +269,18 @@ take_place(void)
 			rename(the.aside, the.data);
 		return FAILED;
 	}
-	if (sync_parent() != 0)
+	err = dir_sync_parent(the.data);
+	if (err != 0)
 		return ctl_complain(
-		    FAILED, "cannot sync what %s is in: %s", the.data, strerror(errno));
+		    FAILED, "cannot sync what %s is in: %s", the.data, strerror(-err));
 	return DONE;
 }
 
 static void
-empty(const char *dir)
+discard(const char *dir)
 {
-	DIR *d = opendir(dir);
-	struct dirent *e;
-
-	while (d != NULL && (e = readdir(d)) != NULL)
-		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
-			unlinkat(dirfd(d), e->d_name, 0);
-	if (d != NULL)
-		closedir(d);
+	dir_empty(dir);
 	rmdir(dir);
-}
-
-static int
-sync_parent(void)
-{
-	char path[ROOM];
-
-	snprintf(path, sizeof(path), "%s/..", the.data);
-	return sync_dir(path);
-}
-
-static int
-sync_dir(const char *path)
-{
-	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int err = fd < 0 ? -1 : fsync(fd);
-
-	if (fd >= 0)
-		close(fd);
-	return err;
 }
 
 /* Root restores for the user that the broker's children run as; others can't, and their own it is. */

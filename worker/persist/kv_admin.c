@@ -10,6 +10,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "shared/base/dir.h"
 #include "worker/persist/kv_int.h"
 
 #define VERIFY_DIR "verify"
@@ -40,8 +41,6 @@ static int on_piece(uint64_t bytes);
 static int write_number(void);
 static int write_manifest(void);
 static int sync_file(int dir, const char *name, FILE *manifest);
-static int sync_parent(void);
-static void remove_files(const char *dir);
 static void step(const char *what, uint64_t all);
 static int advance(uint64_t done);
 static int fail(int err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -98,7 +97,7 @@ kv_admin_tidy(const char *dir)
 	char path[PATH_ROOM];
 
 	snprintf(path, sizeof(path), "%s/" VERIFY_DIR, dir);
-	remove_files(path);
+	dir_empty(path);
 	rmdir(path);
 }
 
@@ -149,7 +148,7 @@ backup(void)
 	if (err == 0)
 		err = write_manifest();
 	if (err != 0) {
-		remove_files(the.dir);
+		dir_empty(the.dir);
 		if (the.made_dir)
 			rmdir(the.dir);
 	}
@@ -325,7 +324,7 @@ write_manifest(void)
 	if (err == 0 && (rename(temporary, path) != 0 || fsync(dirfd(d)) != 0))
 		err = -errno;
 	closedir(d);
-	return err == 0 ? sync_parent() : err;
+	return err == 0 ? dir_sync_parent(the.dir) : err;
 }
 
 static int
@@ -348,35 +347,7 @@ sync_file(int dir, const char *name, FILE *manifest)
 	return 0;
 }
 
-static int
-sync_parent(void)
-{
-	char path[PATH_ROOM];
-	int fd, err = 0;
-
-	snprintf(path, sizeof(path), "%s/..", the.dir);
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0 || fsync(fd) != 0)
-		err = -errno;
-	if (fd >= 0)
-		close(fd);
-	return err;
-}
-
 /* --- helpers ------------------------------------------------------------------------------ */
-
-static void
-remove_files(const char *dir)
-{
-	DIR *d = opendir(dir);
-	struct dirent *e;
-
-	while (d != NULL && (e = readdir(d)) != NULL)
-		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
-			unlinkat(dirfd(d), e->d_name, 0);
-	if (d != NULL)
-		closedir(d);
-}
 
 static void
 step(const char *what, uint64_t all)

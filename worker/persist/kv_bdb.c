@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "shared/base/dir.h"
 #include "shared/base/log.h"
 #include "shared/base/must.h"
 
@@ -33,7 +34,6 @@ static void forget_before(struct bdb_position *p, struct span key, bool above);
 static void move_key(struct bdb_position *p, struct span key);
 static struct span key_of(const struct bdb_position *p);
 static int position_out(const struct bdb_position *p, struct span *key_out, struct span *value_out);
-static int sync_dir(void);
 static DBT dbt_of(struct span s);
 static void mark_broken(void);
 
@@ -96,7 +96,7 @@ bdb_log_sync(void)
 
 	/* A file whose name isn't on the disk isn't either; Berkeley DB doesn't see to that. */
 	if (err == 0 && file != bdb.file_known) {
-		err = sync_dir();
+		err = dir_sync(bdb.dir);
 		bdb.file_known = file;
 	}
 	/* The kernel forgets what it could not write: a second try would lie. */
@@ -112,7 +112,7 @@ bdb_checkpoint(void)
 
 	/* Files that have records of the trees only, too: pages must not be ahead of them. */
 	if (err == 0)
-		err = sync_dir();
+		err = dir_sync(bdb.dir);
 	return err == 0 ? bdb_errno(bdb.env->txn_checkpoint(bdb.env, 0, 0, 0)) : err;
 }
 
@@ -312,18 +312,6 @@ position_out(const struct bdb_position *p, struct span *key_out, struct span *va
 	*key_out = key_of(p);
 	*value_out = span_of(p->value.data, p->value.size);
 	return 0;
-}
-
-static int
-sync_dir(void)
-{
-	int fd = open(bdb.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), err = 0;
-
-	if (fd < 0 || fsync(fd) != 0)
-		err = -errno;
-	if (fd >= 0)
-		close(fd);
-	return err;
 }
 
 static DBT
