@@ -50,6 +50,7 @@ bool ctl_number(const char *text, long min, long max, long *out);
 
 /* --- store.c ------------------------------------------------------------------------------ */
 
-command_fn cmd_store_status, cmd_store_backup, cmd_store_restore, cmd_store_verify;
+command_fn cmd_store_status, cmd_store_backup, cmd_store_restore, cmd_store_verify,
+    cmd_store_compact;
 
 #endif

@@ -80,6 +80,8 @@ static const struct command commands[] = {
 	    cmd_store_restore },
 	{ "store verify", "", "look for damage in the store of the running broker",
 	    cmd_store_verify },
+	{ "store compact", "", "give back what the files of the running broker's store have unused",
+	    cmd_store_compact },
 };
 
 #define HELP_COLUMN 44

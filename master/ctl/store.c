@@ -59,6 +59,24 @@ cmd_store_backup(int argc, char **argv)
 }
 
 int
+cmd_store_compact(int argc, char **argv)
+{
+	json_t *answer;
+	int code;
+
+	(void)argc;
+	(void)argv;
+	answer = work(ctl_request("compact", "store"), &code);
+	if (answer != NULL && ctl.json)
+		ctl_print_json(answer);
+	else if (answer != NULL)
+		printf("%lld bytes given back\n",
+		    json_integer_value(json_object_get(answer, "bytes")));
+	json_decref(answer);
+	return code;
+}
+
+int
 cmd_store_verify(int argc, char **argv)
 {
 	json_t *answer, *file;

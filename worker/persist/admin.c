@@ -33,6 +33,7 @@ static const struct {
 	{ "status", "store", admin_store_status },
 	{ "backup", "store", admin_store_backup },
 	{ "verify", "store", admin_store_verify },
+	{ "compact", "store", admin_store_compact },
 	{ "job", "store", admin_store_job },
 };
 

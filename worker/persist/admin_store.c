@@ -59,6 +59,13 @@ admin_store_verify(const struct request *r, const char **why)
 }
 
 json_t *
+admin_store_compact(const struct request *r, const char **why)
+{
+	(void)r;
+	return begun(kv_compact(), why);
+}
+
+json_t *
 admin_store_job(const struct request *r, const char **why)
 {
 	struct kv_job j;
@@ -74,7 +81,7 @@ admin_store_job(const struct request *r, const char **why)
 		    "done", (json_int_t)j.done, "all", (json_int_t)j.all);
 	if (j.err != 0)
 		return json_pack("{s:b, s:b, s:s}", "ok", 0, "running", 0, "error", j.why);
-	if (j.kind == KV_JOB_BACKUP)
+	if (j.kind != KV_JOB_VERIFY)
 		return json_pack(
 		    "{s:b, s:b, s:I}", "ok", 1, "running", 0, "bytes", (json_int_t)j.bytes);
 	return json_pack("{s:b, s:b, s:b, s:o}", "ok", 1, "running", 0, "damaged",
@@ -89,7 +96,8 @@ begun(int err, const char **why)
 	struct kv_job j;
 
 	if (err != 0) {
-		*why = err == -EBUSY       ? "another backup or verify is under way; try again"
+		*why = err == -EBUSY
+		    ? "another backup, verify or compaction is under way; try again"
 		    : err == -ENAMETOOLONG ? "the directory's name is too long"
 					   : "the work could not be begun; look into the log";
 		return NULL;

@@ -3,10 +3,10 @@
  *
  *     status store
  *     backup store         directory (absolute): begins a job, and answers its number
- *     verify store         likewise
+ *     verify, compact store  likewise
  *     job store            job: how far it is; when it has ended, what came of it
  *
- * Runs in: persist's loop. Each answers at once; what takes long is a thread of kv.h.
+ * Runs in: persist's loop. Each answers at once; what takes long is beside it, see kv.h.
  */
 #ifndef PERSIST_ADMIN_STORE_H
 #define PERSIST_ADMIN_STORE_H
@@ -16,6 +16,7 @@
 /* The answer, or NULL with the reason in *why (constant). */
 typedef json_t *admin_fn(const struct request *r, const char **why);
 
-admin_fn admin_store_status, admin_store_backup, admin_store_verify, admin_store_job;
+admin_fn admin_store_status, admin_store_backup, admin_store_verify, admin_store_compact,
+    admin_store_job;
 
 #endif

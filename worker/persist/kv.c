@@ -391,7 +391,7 @@ kv_synced(void)
 int
 kv_turn(void)
 {
-	int err = 0;
+	int err = 0, more;
 
 	if (kv.is_failed)
 		return -EIO;
@@ -399,7 +399,8 @@ kv_turn(void)
 	case MOVE_NONE:
 		break;
 	case MOVE_WALK:
-		err = move_slice();
+		if (!compact_holds_moves())
+			err = move_slice();
 		break;
 	case MOVE_WAIT:
 		err = move_check();
@@ -415,13 +416,16 @@ kv_turn(void)
 		}
 		break;
 	}
-	if (bdb_is_broken()) {
+	more = compact_turn();
+	if (bdb_is_broken() || more < 0) {
 		kv.is_failed = true;
 		return -EIO;
 	}
 	if (err != 0)
 		return err;
-	return kv.move.step == MOVE_WALK && clock_now_us() >= kv.move.retry_us;
+	return more == 1 ||
+	    (kv.move.step == MOVE_WALK && !compact_holds_moves() &&
+		clock_now_us() >= kv.move.retry_us);
 }
 
 /* --- administration ----------------------------------------------------------------------- */
@@ -457,6 +461,12 @@ int
 kv_verify(void)
 {
 	return kv.is_failed ? -EIO : kv_admin_start(KV_JOB_VERIFY, &kv.o, &kv.state, NULL);
+}
+
+int
+kv_compact(void)
+{
+	return kv.is_failed ? -EIO : compact_begin(&kv.o);
 }
 
 /* --- opening ------------------------------------------------------------------------------ */
@@ -770,9 +780,13 @@ move_slice(void)
 static int
 move_node(struct kv_node *n)
 {
-	if (n->gone)
-		return bdb_del(n->table, kv_node_span(n));
-	return bdb_put(n->table, kv_node_span(n), span_of(kv_node_value(n), n->len));
+	struct span value = span_of(kv_node_value(n), n->len);
+	int err = n->gone ? bdb_del(n->table, kv_node_span(n))
+			  : bdb_put(n->table, kv_node_span(n), value);
+
+	if (err == 0)
+		compact_follow(n->table, kv_node_span(n), n->gone ? NULL : &value);
+	return err;
 }
 
 /* A full disk is no reason to try all the time. */

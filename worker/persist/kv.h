@@ -136,10 +136,10 @@ struct kv_numbers {
 struct kv_numbers kv_numbers(void);
 
 /*
- * Long work: one at a time, in a thread of its own, on a copy of the files that it makes while they
+ * Long work: one at a time, beside all else. Backup and verify are a thread's, on a copy of the files that it makes while they
  * are written. Batches and moves go on; files of the log stay until the copy is whole.
  */
-enum kv_job_kind { KV_JOB_BACKUP, KV_JOB_VERIFY };
+enum kv_job_kind { KV_JOB_BACKUP, KV_JOB_VERIFY, KV_JOB_COMPACT };
 
 struct kv_job {
 	uint32_t number; /* from 1; 0: there was none */
@@ -147,7 +147,7 @@ struct kv_job {
 	bool is_running;
 	const char *step;   /* constant: what it is at */
 	uint64_t done, all; /* of the step */
-	uint64_t bytes;     /* of the copy */
+	uint64_t bytes;     /* of the copy; given back to the file system */
 	/* When it has ended: */
 	int err; /* 0, -errno: it could not be done */
 	char why[256];
@@ -160,7 +160,12 @@ struct kv_job {
  * is empty; its file "manifest" comes last. 0: it has begun; -EBUSY: another is under way; -errno.
  */
 int kv_backup(const char *dir);
-int kv_verify(void);             /* checks all of such a copy, made in the store's directory */
+int kv_verify(void); /* checks all of such a copy, made in the store's directory */
+/*
+ * Gives back what the tables' files have unused, in slices of kv_turn(). It needs room for the largest
+ * of them, as it is afterwards.
+ */
+int kv_compact(void);
 void kv_job(struct kv_job *out); /* the last one */
 
 #endif

@@ -28,6 +28,7 @@ static struct {
 	struct journal_state now;
 	char dir[PATH_MAX];
 	bool made_dir;
+	uint64_t copied; /* bytes */
 } the = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 static void *job_main(void *unused);
@@ -41,7 +42,6 @@ static int on_piece(uint64_t bytes);
 static int write_number(void);
 static int write_manifest(void);
 static int sync_file(int dir, const char *name, FILE *manifest);
-static void step(const char *what, uint64_t all);
 static int advance(uint64_t done);
 static int fail(int err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
@@ -53,26 +53,74 @@ kv_admin_start(enum kv_job_kind kind, const struct kv_options *o, const struct j
 	int err;
 
 	kv_job(&last);
-	if (last.is_running)
-		return -EBUSY;
-	kv_admin_stop();
+	err = kv_admin_begin(kind, o);
+	if (err != 0)
+		return err;
 	if (dir == NULL)
 		err = snprintf(the.dir, sizeof(the.dir), "%s/" VERIFY_DIR, o->dir);
 	else
 		err = snprintf(the.dir, sizeof(the.dir), "%s", dir);
-	if (err >= (int)sizeof(the.dir))
-		return -ENAMETOOLONG;
-	the.o = o;
+	err = err >= (int)sizeof(the.dir) ? -ENAMETOOLONG : 0;
 	the.now = *now;
-	the.ends = false;
-	the.job = (struct kv_job){
-		.number = last.number + 1, .kind = kind, .is_running = true, .step = "begin"
-	};
-	err = kv_thread(&the.thread, job_main, NULL);
+	if (err == 0)
+		err = kv_thread(&the.thread, job_main, NULL);
 	the.has_thread = err == 0;
 	if (err != 0)
 		the.job = last;
 	return err;
+}
+
+int
+kv_admin_begin(enum kv_job_kind kind, const struct kv_options *o)
+{
+	struct kv_job last;
+
+	kv_job(&last);
+	if (last.is_running)
+		return -EBUSY;
+	kv_admin_stop();
+	the.o = o;
+	snprintf(the.dir, sizeof(the.dir), "%s", o->dir);
+	the.ends = false;
+	the.copied = 0;
+	the.job = (struct kv_job){
+		.number = last.number + 1, .kind = kind, .is_running = true, .step = "begin"
+	};
+	return 0;
+}
+
+void
+kv_admin_step(const char *what, uint64_t all)
+{
+	pthread_mutex_lock(&the.lock);
+	the.job.step = what;
+	the.job.done = 0;
+	the.job.all = all;
+	pthread_mutex_unlock(&the.lock);
+}
+
+int
+kv_admin_reach(uint64_t done)
+{
+	int err = has_room(0);
+
+	pthread_mutex_lock(&the.lock);
+	the.job.done = done;
+	pthread_mutex_unlock(&the.lock);
+	return the.ends ? -ECANCELED : err;
+}
+
+void
+kv_admin_end(int err, uint64_t bytes)
+{
+	pthread_mutex_lock(&the.lock);
+	the.job.is_running = false;
+	the.job.err = err;
+	the.job.bytes = bytes;
+	if (err != 0 && the.job.why[0] == '\0')
+		snprintf(the.job.why, sizeof(the.job.why), "%.100s: %s", the.dir,
+		    err == -ECANCELED ? "the store was closed" : strerror(-err));
+	pthread_mutex_unlock(&the.lock);
 }
 
 void
@@ -85,6 +133,7 @@ void
 kv_admin_stop(void)
 {
 	kv_admin_cancel();
+	compact_stop();
 	if (!the.has_thread)
 		return;
 	pthread_join(the.thread, NULL);
@@ -99,6 +148,7 @@ kv_admin_tidy(const char *dir)
 	snprintf(path, sizeof(path), "%s/" VERIFY_DIR, dir);
 	dir_empty(path);
 	rmdir(path);
+	bdb_beside_tidy(dir);
 }
 
 void
@@ -116,13 +166,7 @@ job_main(void *unused)
 {
 	int err = the.job.kind == KV_JOB_BACKUP ? backup() : verify();
 
-	pthread_mutex_lock(&the.lock);
-	the.job.is_running = false;
-	the.job.err = err;
-	if (err != 0 && the.job.why[0] == '\0')
-		snprintf(the.job.why, sizeof(the.job.why), "%.100s: %s", the.dir,
-		    err == -ECANCELED ? "the store was closed" : strerror(-err));
-	pthread_mutex_unlock(&the.lock);
+	kv_admin_end(err, the.copied);
 	return unused;
 }
 
@@ -140,7 +184,7 @@ backup(void)
 	if (err == 0 && damaged)
 		err = fail(-EUCLEAN, "the journal is damaged; see `tbmqctl store verify`");
 	if (err == 0) {
-		step("recovery", 0);
+		kv_admin_step("recovery", 0);
 		err = bdb_copy_recover(the.dir, the.o->log_file_size);
 		if (err == -EUCLEAN)
 			fail(err, "the tables are damaged; see `tbmqctl store verify`");
@@ -170,13 +214,13 @@ verify(void)
 	if (err == 0)
 		err = check_journal(&found.journal_damaged);
 	if (err == 0) {
-		step("recovery", 0);
+		kv_admin_step("recovery", 0);
 		err = bdb_copy_recover(the.dir, the.o->log_file_size);
 	}
 	recovered = err == 0;
 	if (err == -EUCLEAN)
 		err = 0;
-	step("tables", KV_TABLES);
+	kv_admin_step("tables", KV_TABLES);
 	for (enum kv_table t = 0; t < KV_TABLES && err == 0; t++) {
 		found.damaged[t] =
 		    recovered ? !bdb_is_consistent(the.dir, t) : !bdb_has_whole_pages(the.dir, t);
@@ -224,7 +268,7 @@ make_copy(void)
 	int err;
 
 	bdb_sizes(the.o->dir, &log, &trees);
-	step("copy", log + trees);
+	kv_admin_step("copy", log + trees);
 	err = has_room(log + trees);
 	if (err != 0)
 		return err;
@@ -242,7 +286,7 @@ check_journal(bool *damaged_out)
 	struct journal_found j;
 	int err;
 
-	step("journal", 0);
+	kv_admin_step("journal", 0);
 	err = journal_check(&o, the.now.store, &j);
 	if (err != 0 && err != -EUCLEAN)
 		return err;
@@ -302,7 +346,7 @@ write_manifest(void)
 	DIR *d;
 	int err = 0;
 
-	step("sync", 0);
+	kv_admin_step("sync", 0);
 	snprintf(path, sizeof(path), "%s/" MANIFEST, the.dir);
 	snprintf(temporary, sizeof(temporary), "%s/." MANIFEST, the.dir);
 	d = opendir(the.dir);
@@ -341,23 +385,11 @@ sync_file(int dir, const char *name, FILE *manifest)
 	if (err != 0)
 		return err;
 	fprintf(manifest, "%s %jd\n", name, (intmax_t)st.st_size);
-	pthread_mutex_lock(&the.lock);
-	the.job.bytes += (uint64_t)st.st_size;
-	pthread_mutex_unlock(&the.lock);
+	the.copied += (uint64_t)st.st_size;
 	return 0;
 }
 
 /* --- helpers ------------------------------------------------------------------------------ */
-
-static void
-step(const char *what, uint64_t all)
-{
-	pthread_mutex_lock(&the.lock);
-	the.job.step = what;
-	the.job.done = 0;
-	the.job.all = all;
-	pthread_mutex_unlock(&the.lock);
-}
 
 static int
 advance(uint64_t done)

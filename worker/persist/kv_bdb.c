@@ -30,11 +30,11 @@ static pthread_mutex_t log_kept = PTHREAD_MUTEX_INITIALIZER;
 
 static int move_to(struct bdb_position *p, enum kv_table t, uint32_t how);
 static bool is_answer(const struct bdb_position *p, struct span key, bool above);
+static void forget(struct bdb_position *p);
 static void forget_before(struct bdb_position *p, struct span key, bool above);
 static void move_key(struct bdb_position *p, struct span key);
 static struct span key_of(const struct bdb_position *p);
 static int position_out(const struct bdb_position *p, struct span *key_out, struct span *value_out);
-static DBT dbt_of(struct span s);
 static void mark_broken(void);
 
 bool
@@ -47,18 +47,22 @@ void
 bdb_close(void)
 {
 	for (enum kv_table t = 0; t < KV_TABLES; t++) {
-		struct bdb_position *p = &bdb.at[t];
-
-		if (p->cursor != NULL)
-			p->cursor->close(p->cursor);
-		if (bdb.tree[t] != NULL)
-			bdb.tree[t]->close(bdb.tree[t], DB_NOSYNC);
-		free(p->value.data);
+		bdb_tree_close(t);
+		free(bdb.at[t].value.data);
 		free(bdb.value[t].data);
 	}
 	if (bdb.env != NULL)
 		bdb.env->close(bdb.env, 0);
 	memset(&bdb, 0, sizeof(bdb));
+}
+
+void
+bdb_tree_close(enum kv_table t)
+{
+	forget(&bdb.at[t]);
+	if (bdb.tree[t] != NULL)
+		bdb.tree[t]->close(bdb.tree[t], DB_NOSYNC);
+	bdb.tree[t] = NULL;
 }
 
 /* --- the log ------------------------------------------------------------------------------ */
@@ -211,14 +215,8 @@ bdb_begin(void)
 {
 	must(bdb.txn == NULL);
 	/* What the cursors know of a tree is soon no longer so. */
-	for (enum kv_table t = 0; t < KV_TABLES; t++) {
-		struct bdb_position *p = &bdb.at[t];
-
-		if (p->cursor != NULL)
-			p->cursor->close(p->cursor);
-		p->cursor = NULL;
-		p->is_known = false;
-	}
+	for (enum kv_table t = 0; t < KV_TABLES; t++)
+		forget(&bdb.at[t]);
 	return bdb_errno(bdb.env->txn_begin(bdb.env, NULL, &bdb.txn, DB_TXN_NOSYNC));
 }
 
@@ -262,6 +260,15 @@ is_answer(const struct bdb_position *p, struct span key, bool above)
 	if (to == 0)
 		return !above;
 	return to < 0 && (from > 0 || (from == 0 && (above || !p->above)));
+}
+
+static void
+forget(struct bdb_position *p)
+{
+	if (p->cursor != NULL)
+		p->cursor->close(p->cursor);
+	p->cursor = NULL;
+	p->is_known = false;
 }
 
 /* key may be the cursor's own. */
@@ -312,12 +319,6 @@ position_out(const struct bdb_position *p, struct span *key_out, struct span *va
 	*key_out = key_of(p);
 	*value_out = span_of(p->value.data, p->value.size);
 	return 0;
-}
-
-static DBT
-dbt_of(struct span s)
-{
-	return (DBT){ .data = (void *)s.p, .size = (uint32_t)s.len };
 }
 
 int

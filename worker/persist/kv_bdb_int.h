@@ -1,5 +1,5 @@
 /*
- * kv_bdb_int.h - what kv_bdb.c and kv_bdb_open.c share: the only two that see db.h
+ * kv_bdb_int.h - what the files kv_bdb*.c share: the only ones that see db.h
  */
 #ifndef PERSIST_KV_BDB_INT_H
 #define PERSIST_KV_BDB_INT_H
@@ -40,5 +40,13 @@ extern const char *const bdb_table_file[KV_TABLES];
 
 int bdb_errno(int err);            /* a library's code as -errno; a panic breaks us for good */
 int bdb_env_new(DB_ENV **env_out); /* with its messages in our log */
+int bdb_tree_open(enum kv_table t);
+void bdb_tree_close(enum kv_table t); /* what the cache has of it stays there */
+
+static inline DBT
+dbt_of(struct span s)
+{
+	return (DBT){ .data = (void *)s.p, .size = (uint32_t)s.len };
+}
 
 #endif

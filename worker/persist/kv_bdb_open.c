@@ -39,7 +39,6 @@ static struct {
 
 static int recover(const struct kv_options *o);
 static int env_open(const struct kv_options *o);
-static int tree_open(enum kv_table t);
 static int open_error(int err);
 static bool has_all_pages(enum kv_table t);
 static bool has_whole_pages(DB *db, off_t size);
@@ -83,7 +82,7 @@ bdb_open(const struct kv_options *o)
 	}
 	err = recover(o);
 	for (enum kv_table t = 0; t < KV_TABLES && err == 0; t++) {
-		err = tree_open(t);
+		err = bdb_tree_open(t);
 		the.failed[t] = err != 0;
 	}
 	for (enum kv_table t = 0; t < KV_TABLES && err == 0; t++)
@@ -185,6 +184,12 @@ bdb_copy_log_aside(const char *dir, uint32_t file)
 	return err;
 }
 
+const char *
+bdb_table_name(enum kv_table t)
+{
+	return bdb_table_file[t];
+}
+
 void
 bdb_sizes(const char *dir, uint64_t *log_out, uint64_t *trees_out)
 {
@@ -256,8 +261,8 @@ env_open(const struct kv_options *o)
 	return 0;
 }
 
-static int
-tree_open(enum kv_table t)
+int
+bdb_tree_open(enum kv_table t)
 {
 	DB *db;
 	int err = db_create(&db, bdb.env, 0);

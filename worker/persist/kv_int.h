@@ -6,7 +6,9 @@
  *     kv_bdb       Berkeley DB: the log and the trees
  *     kv_bdb_open  finding out what there is, recovery, damage
  *     kv_bdb_copy  a copy of the files while they are written
+ *     kv_bdb_compact  a table written anew beside itself
  *     kv_admin     what an administrator asks for and takes long
+ *     kv_compact   the same in slices, by the loop
  *
  * Runs in: persist's loop, but for what says otherwise.
  * Errors:  -errno, as in kv.h; -EUCLEAN: what is on the disk is damaged.
@@ -177,6 +179,7 @@ uint32_t bdb_missing(const char *dir, bool remove_empty);
 /* Without the log the trees are as they are, and those that aren't consistent then go, too. */
 int bdb_set_logs_aside(const char *dir);
 int bdb_copy_log_aside(const char *dir, uint32_t file);
+const char *bdb_table_name(enum kv_table t); /* of its file */
 void bdb_sizes(const char *dir, uint64_t *log_out, uint64_t *trees_out);
 
 /* Any thread, on a store that is not open. */
@@ -206,14 +209,46 @@ int bdb_copy(const char *to, bdb_piece_fn *on_piece);
 /* Makes the copy one that needs no log from before it. -EUCLEAN: damaged. */
 int bdb_copy_recover(const char *dir, uint64_t log_file_size);
 
+/* --- kv_bdb_compact.c: one table at a time ------------------------------------------------- */
+
+int bdb_beside_open(enum kv_table t); /* an empty file beside the table's */
+int bdb_beside_put(struct span key, struct span value);
+int bdb_beside_del(struct span key); /* 0 also if it isn't there */
+int bdb_beside_sync(void);           /* any thread, but nothing else meanwhile */
+void bdb_beside_drop(void);
+/*
+ * The file becomes the table's if it is the smaller one; it has what the table has, is synced, a
+ * checkpoint came after the table's last change, and there is no transaction. *bytes_out: how much
+ * smaller. *old_out: the old one, to be closed by somebody who has time; -1: there is none. -EIO: this
+ * process has to end.
+ */
+int bdb_beside_take(int *old_out, uint64_t *bytes_out);
+void bdb_beside_tidy(const char *dir); /* what one that was killed has left in there */
+unsigned bdb_permille(enum kv_table t, struct span key); /* about so many of its keys are below */
+
 /* --- kv_admin.c --------------------------------------------------------------------------- */
 
 /* All that is safe now, of the store of this number. dir: NULL: a place in the store's own. */
 int kv_admin_start(enum kv_job_kind kind, const struct kv_options *o,
     const struct journal_state *now, const char *dir);
+/* One that somebody else does, who tells how far it is. 0, -EBUSY. */
+int kv_admin_begin(enum kv_job_kind kind, const struct kv_options *o);
+void kv_admin_step(const char *what, uint64_t all);
+int kv_admin_reach(uint64_t done); /* of the step. -ECANCELED, -ENOSPC: it is to end */
+void kv_admin_end(int err, uint64_t bytes);
 void kv_admin_cancel(void);          /* it is to end soon */
 void kv_admin_stop(void);            /* and has ended */
 void kv_admin_tidy(const char *dir); /* what one that was killed has left in there */
+
+/* --- kv_compact.c -------------------------------------------------------------------------- */
+
+int compact_begin(const struct kv_options *o);
+/* A slice of it, if one is under way. 1: there is more, 0; -EIO: this process has to end. */
+int compact_turn(void);
+bool compact_holds_moves(void); /* nothing may be moved to the trees now */
+/* What a move has just put there, or deleted (value: NULL). */
+void compact_follow(enum kv_table t, struct span key, const struct span *value);
+void compact_stop(void);
 
 /* --- kv.c --------------------------------------------------------------------------------- */
 
