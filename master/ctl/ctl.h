@@ -51,6 +51,6 @@ bool ctl_number(const char *text, long min, long max, long *out);
 /* --- store.c ------------------------------------------------------------------------------ */
 
 command_fn cmd_store_status, cmd_store_backup, cmd_store_restore, cmd_store_verify,
-    cmd_store_compact;
+    cmd_store_compact, cmd_store_dump;
 
 #endif

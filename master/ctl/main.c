@@ -80,6 +80,11 @@ static const struct command commands[] = {
 	    cmd_store_restore },
 	{ "store verify", "", "look for damage in the store of the running broker",
 	    cmd_store_verify },
+	{ "store dump", "[--table NAME] [--payload]",
+	    "all records of the running broker's store: meta, session, state (of queues), sub, "
+	    "group, "
+	    "msg, queue, retained, will, rxid",
+	    cmd_store_dump },
 	{ "store compact", "", "give back what the files of the running broker's store have unused",
 	    cmd_store_compact },
 };

@@ -124,10 +124,20 @@ ctl_simple(json_t *r)
 	return code;
 }
 
+/* A line stays a line, whatever clients have sent. */
+static bool
+is_plain(const char *text)
+{
+	for (; *text != '\0'; text++)
+		if ((unsigned char)*text < ' ')
+			return false;
+	return true;
+}
+
 static void
 print_value(const json_t *v)
 {
-	if (json_is_string(v))
+	if (json_is_string(v) && is_plain(json_string_value(v)))
 		printf("%s", json_string_value(v));
 	else if (json_is_null(v))
 		printf("-");

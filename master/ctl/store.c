@@ -77,6 +77,25 @@ cmd_store_compact(int argc, char **argv)
 }
 
 int
+cmd_store_dump(int argc, char **argv)
+{
+	json_t *r = ctl_request("dump", "store");
+
+	for (int i = 0; i < argc; i++) {
+		if (strcmp(argv[i], "--payload") == 0) {
+			json_object_set_new(
+			    json_object_get(r, "parameters"), "payload", json_true());
+		} else if (i + 1 < argc && strcmp(argv[i], "--table") == 0) {
+			ctl_parameter(r, "table", argv[++i]);
+		} else {
+			json_decref(r);
+			return ctl_bad_usage("store dump takes --table NAME, --payload");
+		}
+	}
+	return ctl_print_list(r, "persist/0");
+}
+
+int
 cmd_store_verify(int argc, char **argv)
 {
 	json_t *answer, *file;

@@ -4,16 +4,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include <openssl/evp.h>
-
 #include "shared/base/clock.h"
+#include "worker/persist/admin_json.h"
 #include "worker/persist/admin_store.h"
 #include "worker/persist/retained.h"
 #include "worker/persist/session.h"
 #include "worker/persist/sub.h"
 
-#define LOOK_MAX 10000     /* entries looked at for one page */
-#define PAYLOAD_MAX 262144 /* bytes of a payload that are shown */
+#define LOOK_MAX 10000 /* entries looked at for one page */
 
 static admin_fn client_list, client_show, client_kick, client_clear, subscription_list,
     retained_list, retained_show, retained_clear_all;
@@ -35,6 +33,7 @@ static const struct {
 	{ "verify", "store", admin_store_verify },
 	{ "compact", "store", admin_store_compact },
 	{ "job", "store", admin_store_job },
+	{ "dump", "store", admin_store_dump },
 };
 
 void
@@ -69,21 +68,6 @@ admin_answer(const struct request *r, const char **why_out)
 
 /* --- helpers ----------------------------------------------------------------------------- */
 
-static json_t *
-text_of(struct span s)
-{
-	json_t *j = json_stringn((const char *)s.p, s.len);
-
-	return j != NULL ? j : json_string("");
-}
-
-static json_t *
-page(json_t *items, const char *next)
-{
-	return next != NULL ? json_pack("{s:b, s:o, s:s}", "ok", 1, "items", items, "next", next)
-			    : json_pack("{s:b, s:o}", "ok", 1, "items", items);
-}
-
 static struct session *
 session_named(const struct request *r, const char **why)
 {
@@ -111,10 +95,10 @@ client_json(const struct session *s)
 	bool connected = s->state != SESSION_OFFLINE;
 	const char *listener =
 	    s->listener < self.conf.nlisteners ? self.conf.listener[s->listener].name.s : "";
-	json_t *j = json_pack("{s:o, s:b, s:o, s:i, s:b, s:b}", "client_id", text_of(session_id(s)),
-	    "connected", (int)connected, "user_name",
-	    s->user != NULL ? text_of(span_str(s->user)) : json_null(), "version", (int)s->version,
-	    "persistent", (int)(d != NULL), "will", (int)s->has_will);
+	json_t *j = json_pack("{s:o, s:b, s:o, s:i, s:b, s:b}", "client_id",
+	    json_text(session_id(s)), "connected", (int)connected, "user_name",
+	    s->user != NULL ? json_text(span_str(s->user)) : json_null(), "version",
+	    (int)s->version, "persistent", (int)(d != NULL), "will", (int)s->has_will);
 
 	if (j == NULL)
 		return NULL;
@@ -160,7 +144,7 @@ client_list(const struct request *r, const char **why)
 		looked += number - before < LOOK_MAX ? number - before : LOOK_MAX;
 		if (s == NULL) {
 			if (number >= directory_end())
-				return page(items, NULL);
+				return json_page(items, NULL);
 			break;
 		}
 		if (json_is_boolean(connected) &&
@@ -176,7 +160,7 @@ client_list(const struct request *r, const char **why)
 		json_array_append_new(items, client_json(s));
 	}
 	snprintf(next, sizeof(next), "%" PRIu32, number);
-	return page(items, number < directory_end() ? next : NULL);
+	return json_page(items, number < directory_end() ? next : NULL);
 }
 
 static json_t *
@@ -222,8 +206,8 @@ subscription_json(const struct sub *s)
 	static char text[SUB_TEXT_MAX];
 
 	return json_pack("{s:o, s:o, s:i, s:b, s:b, s:i, s:I, s:b}", "client_id",
-	    text_of(session_id(s->durable->session)), "filter", text_of(sub_text(s, text)), "qos",
-	    (int)SUB_QOS(s), "no_local", SUB_NO_LOCAL(s) != 0, "retain_as_published",
+	    json_text(session_id(s->durable->session)), "filter", json_text(sub_text(s, text)),
+	    "qos", (int)SUB_QOS(s), "no_local", SUB_NO_LOCAL(s) != 0, "retain_as_published",
 	    SUB_AS_PUBLISHED(s) != 0, "retain_handling", (int)s->handling, "subscription_id",
 	    (json_int_t)s->id, "connected", (int)(s->durable->session->state != SESSION_OFFLINE));
 }
@@ -260,18 +244,18 @@ subscription_list(const struct request *r, const char **why)
 				if (json_array_size(items) >= r->limit) {
 					snprintf(next, sizeof(next), "%" PRIu32 ":%" PRIu32,
 					    s->number, i - 1);
-					return page(items, next);
+					return json_page(items, next);
 				}
 				looked++;
 				json_array_append_new(items, subscription_json(sub));
 			}
 		}
 		if (one)
-			return page(items, NULL);
+			return json_page(items, NULL);
 		nth = 0;
 	}
 	snprintf(next, sizeof(next), "%" PRIu32, number);
-	return page(items, number < directory_end() ? next : NULL);
+	return json_page(items, number < directory_end() ? next : NULL);
 }
 
 /* --- retained messages ------------------------------------------------------------------- */
@@ -279,31 +263,17 @@ subscription_list(const struct request *r, const char **why)
 static json_t *
 retained_json(const struct store_retained *x, bool whole)
 {
-	struct msg_view v = x->v;
-	json_t *j, *payload;
+	const struct msg_view v = x->v;
+	json_t *j;
 
-	j = json_pack("{s:o, s:i, s:I, s:I}", "topic", text_of(v.topic), "qos", (int)v.qos, "bytes",
-	    (json_int_t)v.payload.len, "published_ms", (json_int_t)v.publish_ms);
+	j = json_pack("{s:o, s:i, s:I, s:I}", "topic", json_text(v.topic), "qos", (int)v.qos,
+	    "bytes", (json_int_t)v.payload.len, "published_ms", (json_int_t)v.publish_ms);
 	if (v.has_expiry)
 		json_object_set_new(j, "expires_in",
 		    json_integer(msg_expiry_left(v.publish_ms, v.expiry, clock_wall_ms())));
 	if (!whole)
 		return j;
-	if (v.payload.len > PAYLOAD_MAX)
-		v.payload.len = PAYLOAD_MAX;
-	payload = utf8_is_valid(v.payload) ? json_stringn((const char *)v.payload.p, v.payload.len)
-					   : NULL;
-	if (payload != NULL) {
-		json_object_set_new(j, "payload", payload);
-	} else {
-		char *b64 = malloc(v.payload.len / 3 * 4 + 8);
-
-		if (b64 != NULL) {
-			EVP_EncodeBlock((unsigned char *)b64, v.payload.p, (int)v.payload.len);
-			json_object_set_new(j, "payload_base64", json_string(b64));
-		}
-		free(b64);
-	}
+	json_payload(j, v.payload);
 	return j;
 }
 
@@ -335,7 +305,7 @@ retained_list(const struct request *r, const char **why)
 	for (unsigned looked = 0; retained_next(filter, at, &x); looked++) {
 		if (json_array_size(items) >= r->limit || looked >= LOOK_MAX) {
 			json_t *j = json_pack(
-			    "{s:b, s:o, s:o}", "ok", 1, "items", items, "next", text_of(at));
+			    "{s:b, s:o, s:o}", "ok", 1, "items", items, "next", json_text(at));
 
 			return j;
 		}
@@ -343,7 +313,7 @@ retained_list(const struct request *r, const char **why)
 			json_array_append_new(items, retained_json(&x, false));
 		at = x.v.topic;
 	}
-	return page(items, NULL);
+	return json_page(items, NULL);
 }
 
 static json_t *
@@ -383,7 +353,7 @@ retained_clear_all(const struct request *r, const char **why)
 	for (unsigned looked = 0; retained_next(filter, at, &x); looked++) {
 		if (cleared >= REQUEST_LIMIT_MAX || looked >= LOOK_MAX)
 			return json_pack("{s:b, s:i, s:o}", "ok", 1, "cleared", (int)cleared,
-			    "next", text_of(at));
+			    "next", json_text(at));
 		memcpy(last, x.v.topic.p, x.v.topic.len); /* the topic goes with its message */
 		at = span_of(last, x.v.topic.len);
 		if (!topic_match(filter, at))

@@ -3,8 +3,14 @@
 #include <errno.h>
 #include <string.h>
 
+#include "shared/base/clock.h"
 #include "shared/child/child.h"
+#include "worker/persist/admin_json.h"
 #include "worker/persist/store.h"
+#include "worker/persist/store_dump.h"
+
+#define PAGE_US 5000          /* then a page of a dump ends, */
+#define PAGE_BYTES (1u << 20) /* or after so many bytes of payload */
 
 static json_t *begun(int err, const char **why);
 static json_t *files(const struct kv_job *j);
@@ -86,6 +92,47 @@ admin_store_job(const struct request *r, const char **why)
 		    "{s:b, s:b, s:I}", "ok", 1, "running", 0, "bytes", (json_int_t)j.bytes);
 	return json_pack("{s:b, s:b, s:b, s:o}", "ok", 1, "running", 0, "damaged",
 	    (int)j.is_damaged, "files", files(&j));
+}
+
+/* The cursor is the record shown last. */
+json_t *
+admin_store_dump(const struct request *r, const char **why)
+{
+	bool payload = json_is_true(json_object_get(r->parameters, "payload"));
+	const char *table = request_str(r, "table");
+	uint64_t until = clock_now_us() + PAGE_US;
+	struct store_place p = { .table = 0 };
+	char next[STORE_PLACE_TEXT];
+	size_t bytes = 0;
+	json_t *items, *j;
+
+	if (table != NULL && !store_table_of(table, &p.table)) {
+		*why =
+		    "table: meta, session, state, sub, group, msg, queue, retained, will or rxid";
+		return NULL;
+	}
+	if (r->after[0] != '\0' && !store_place_read(r->after, &p)) {
+		*why = "page.after is not what an answer had as next";
+		return NULL;
+	}
+	items = json_array();
+	for (;;) {
+		j = store_dump(&p, payload);
+		if (j == NULL && (table != NULL || p.table + 1 == KV_TABLES))
+			return json_page(items, NULL);
+		if (j == NULL) {
+			p = (struct store_place){ .table = p.table + 1 };
+			continue;
+		}
+		if (payload)
+			bytes += (size_t)json_integer_value(json_object_get(j, "bytes"));
+		json_array_append_new(items, j);
+		if (json_array_size(items) >= r->limit || bytes >= PAGE_BYTES ||
+		    clock_now_us() >= until)
+			break;
+	}
+	store_place_write(&p, next);
+	return json_page(items, next);
 }
 
 /* --- helpers ----------------------------------------------------------------------------- */

@@ -462,6 +462,17 @@ store_session_put(const struct store_session *s)
 	return 0;
 }
 
+bool
+session_read(struct rd *r, struct store_session *out)
+{
+	out->expiry = rd_u32(r);
+	out->queue = rd_u64(r);
+	out->left_ms = rd_u64(r);
+	out->client_id = rd_str(r);
+	out->user_name = rd_str(r);
+	return !r->bad && rd_left(r) == 0 && out->client_id.len > 0;
+}
+
 int
 store_session_del(uint32_t number)
 {
@@ -479,12 +490,7 @@ store_session_next(uint32_t *number, struct store_session *out)
 	while (number_next(KV_SESSION, number, &s.number, &r)) {
 		if (!record_is_good(KV_SESSION, &r))
 			continue;
-		s.expiry = rd_u32(&r);
-		s.queue = rd_u64(&r);
-		s.left_ms = rd_u64(&r);
-		s.client_id = rd_str(&r);
-		s.user_name = rd_str(&r);
-		if (!r.bad && rd_left(&r) == 0 && s.client_id.len > 0) {
+		if (session_read(&r, &s)) {
 			*out = s;
 			return true;
 		}
@@ -527,10 +533,23 @@ store_sub_del(uint32_t number, struct span filter)
 	return kv_del(KV_SUB, key_span(&k));
 }
 
+bool
+sub_read(struct span key, struct rd *r, struct store_sub *out)
+{
+	struct key of;
+
+	out->options = rd_u8(r);
+	out->id = rd_u32(r);
+	out->filter = rd_rest(r);
+	of = sub_key(number_of(key), out->filter);
+	return !r->bad && filter_is_valid(out->filter) && utf8_is_valid(out->filter) &&
+	    (out->options & 3) != 3 && out->id <= MQTT_SUBID_MAX && span_eq(key_span(&of), key);
+}
+
 void
 store_sub_each(uint32_t number, store_sub_fn *fn, void *arg)
 {
-	struct key k = number_key(number), of;
+	struct key k = number_key(number);
 	struct span key, value;
 	struct store_sub s;
 	bool above = false;
@@ -542,17 +561,19 @@ store_sub_each(uint32_t number, store_sub_fn *fn, void *arg)
 		above = true;
 		if (!record_is_good(KV_SUB, &r))
 			continue;
-		s.options = rd_u8(&r);
-		s.id = rd_u32(&r);
-		s.filter = rd_rest(&r);
-		of = sub_key(number, s.filter);
-		if (r.bad || !filter_is_valid(s.filter) || !utf8_is_valid(s.filter) ||
-		    (s.options & 3) == 3 || s.id > MQTT_SUBID_MAX ||
-		    !span_eq(key_span(&of), key_span(&k)))
-			record_bad(KV_SUB);
-		else
+		if (sub_read(key_span(&k), &r, &s))
 			fn(arg, &s);
+		else
+			record_bad(KV_SUB);
 	}
+}
+
+bool
+group_read(struct rd *r, uint32_t *number_out, uint64_t *queue_out)
+{
+	*number_out = rd_u32(r);
+	*queue_out = rd_u64(r);
+	return !r->bad && *number_out != 0 && *queue_out != 0;
 }
 
 uint32_t
@@ -566,9 +587,7 @@ store_group_get(struct span filter, uint64_t *queue_out)
 
 	key_text(&k, filter);
 	if (record_get(KV_GROUP, &k, &r)) {
-		number = rd_u32(&r);
-		queue = rd_u64(&r);
-		if (!r.bad && number != 0 && queue != 0) {
+		if (group_read(&r, &number, &queue)) {
 			*queue_out = queue;
 			return number;
 		}
@@ -619,7 +638,7 @@ store_retained_put(const struct msg_view *v, uint64_t seq)
 }
 
 /* Under another topic's key it would be found again and again by who goes on behind its topic. */
-static bool
+bool
 retained_read(struct span key, struct rd *r, struct store_retained *out)
 {
 	struct key of = { .len = 0 };
@@ -704,7 +723,7 @@ store_will_put(uint32_t number, const struct msg_view *v, uint32_t delay)
 	return 0;
 }
 
-static bool
+bool
 will_read(struct rd *r, struct store_will *out)
 {
 	struct store_will x;

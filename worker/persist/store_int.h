@@ -53,6 +53,15 @@ size_t message_len(const struct msg_view *v);
 void message_write(struct wr *w, const struct msg_view *v);
 void message_read(struct rd *r, struct msg_view *out);
 
+/* What is behind the version. False: it can't be. */
+bool session_read(struct rd *r, struct store_session *out); /* all but its number */
+bool sub_read(struct span key, struct rd *r, struct store_sub *out);
+bool group_read(struct rd *r, uint32_t *number_out, uint64_t *queue_out);
+bool will_read(struct rd *r, struct store_will *out); /* likewise */
+bool retained_read(struct span key, struct rd *r, struct store_retained *out);
+bool state_read(struct rd *r, struct store_queue *out); /* what of a queue is in the store */
+bool entry_read(const struct store_queue *q, uint64_t seq, struct rd *r, struct store_entry *out);
+
 uint64_t id_next(void); /* never given before; 0: no memory */
 
 int queues_open(void);

@@ -216,6 +216,19 @@ queue_touch(struct store_queue *q)
 	list_add_tail(&the.dirty, &q->dirty);
 }
 
+bool
+state_read(struct rd *r, struct store_queue *out)
+{
+	out->next_seq = rd_u64(r);
+	out->sent = rd_u64(r);
+	out->entries = rd_u64(r);
+	out->bytes = rd_u64(r);
+	out->doubtful = rd_left(r) > 0 ? rd_u64(r) : out->sent; /* younger than the others */
+	if (out->doubtful >= out->next_seq)                     /* what comes now is new */
+		out->doubtful = out->next_seq - 1;
+	return !r->bad && out->next_seq != 0 && out->next_seq <= SEQ_MAX && out->sent <= SEQ_MAX;
+}
+
 int
 store_queue_open(uint64_t id, struct store_queue **out)
 {
@@ -230,19 +243,12 @@ store_queue_open(uint64_t id, struct store_queue **out)
 	if (record_get(KV_STATE, &k, &r)) {
 		struct store_queue was = *q;
 
-		q->next_seq = rd_u64(&r);
-		q->sent = rd_u64(&r);
-		q->entries = rd_u64(&r);
-		q->bytes = rd_u64(&r);
-		q->doubtful = rd_left(&r) > 0 ? rd_u64(&r) : q->sent; /* younger than the others */
-		if (q->doubtful >= q->next_seq)                       /* what comes now is new */
-			q->doubtful = q->next_seq - 1;
-		q->lease = q->lease_safe = q->sent;
-		if (r.bad || q->next_seq == 0 || q->next_seq > SEQ_MAX || q->sent > SEQ_MAX) {
+		if (!state_read(&r, q)) {
 			record_bad(KV_STATE);
 			*q = was;
 			list_init(&q->dirty);
 		}
+		q->lease = q->lease_safe = q->sent;
 	}
 	*out = q;
 	return 0;
@@ -414,7 +420,7 @@ entry_message(struct rd *r, bool shared, struct store_msg *out)
 	return !r->bad;
 }
 
-static bool
+bool
 entry_read(const struct store_queue *q, uint64_t seq, struct rd *r, struct store_entry *out)
 {
 	struct store_entry e = { .seq = seq };

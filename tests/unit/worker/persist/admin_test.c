@@ -2,6 +2,7 @@
 
 #include "shared/child/request.h"
 #include "worker/persist/admin.h"
+#include "worker/persist/store_dump.h"
 
 /*
  * The answer as text, sorted and compact; "!" and the reason if it was refused. Borrowed until
@@ -226,8 +227,53 @@ the_store_tells_its_state_and_how_far_its_work_is(void)
 	fake_stop();
 }
 
+static void
+the_store_is_dumped_in_pages(void)
+{
+	struct client c = { .id = "d", .handle = 1, .expiry = 100 };
+	char text[512], after[STORE_PLACE_TEXT] = "";
+	unsigned n = 0, pages = 0;
+	const char *a, *next_at;
+
+	fake_start();
+	join(&c);
+	subscribe(&c, "a/#", 1, 0);
+	leave(&c, 0, 0);
+	for (unsigned i = 0; i < 25; i++)
+		store("a/1", "x", 1);
+	CU_ASSERT_TRUE(says(ask("{\"verb\":\"dump\",\"resource\":\"store\",\"parameters\":{"
+				"\"table\":\"users\"}}"),
+	    "!table: meta"));
+	CU_ASSERT_TRUE(
+	    says(ask("{\"verb\":\"dump\",\"resource\":\"store\",\"page\":{\"after\":\"queue\"}}"),
+		"!page.after"));
+	do {
+		snprintf(text, sizeof(text),
+		    "{\"verb\":\"dump\",\"resource\":\"store\",\"parameters\":{\"table\":"
+		    "\"queue\"},\"page\":{\"after\":\"%s\",\"limit\":10}}",
+		    after);
+		a = ask(text);
+		CU_ASSERT_FALSE(says(a, "payload"));
+		for (const char *p = a; (p = strstr(p, "\"table\":\"queue\"")) != NULL; p++)
+			n++;
+		next_at = strstr(a, "\"next\":\"");
+		after[0] = '\0';
+		if (next_at != NULL)
+			sscanf(next_at, "\"next\":\"%200[^\"]", after);
+		pages++;
+	} while (after[0] != '\0' && pages < 10);
+	CU_ASSERT_EQUAL(n, 25);
+	CU_ASSERT_EQUAL(pages, 3);
+	a = ask("{\"verb\":\"dump\",\"resource\":\"store\",\"parameters\":{\"payload\":true},"
+		"\"page\":{\"limit\":1000}}");
+	CU_ASSERT_TRUE(says(a, "\"table\":\"meta\"") && says(a, "\"table\":\"sub\"") &&
+	    says(a, "\"payload\":\"x\""));
+	CU_ASSERT_FALSE(says(a, "\"next\""));
+	fake_stop();
+}
+
 UNIT_MAIN("worker/persist/admin", TEST(what_cannot_be_is_answered_with_the_reason),
     TEST(clients_come_in_pages), TEST(a_client_is_shown_kicked_and_cleared),
     TEST(subscriptions_of_one_session_may_fill_pages),
-    TEST(retained_messages_are_listed_shown_and_cleared),
+    TEST(retained_messages_are_listed_shown_and_cleared), TEST(the_store_is_dumped_in_pages),
     TEST(the_store_tells_its_state_and_how_far_its_work_is))
