@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -20,7 +21,8 @@ static struct {
 
 static int copy_logs(const char *to);
 static int log_end(struct kv_lsn *out);
-static int copy_log(const char *from, const char *to, uint32_t len);
+static bool has_log(uint32_t file);
+static int copy_log(const char *to, uint32_t file, uint32_t len);
 static int file_open(const char *path);
 static int file_write(const uint8_t *p, size_t len);
 static int file_close(int err);
@@ -74,28 +76,32 @@ bdb_copy_recover(const char *dir, uint64_t log_file_size)
 
 /*
  * In order, up to where it is now. Files have their whole size from the beginning: what is read of
- * one that is written has holes in it, with records behind them.
+ * one that is written has holes in it, with records behind them. Berkeley DB isn't asked for their
+ * names: it reads the last record first, and if that is damaged it ends us.
  */
 static int
 copy_logs(const char *to)
 {
-	char **list = NULL, path[PATH_ROOM];
 	struct kv_lsn end;
+	uint32_t file;
 	int err = log_end(&end);
 
-	if (err == 0)
-		err = bdb_errno(bdb.env->log_archive(bdb.env, &list, DB_ARCH_LOG | DB_ARCH_ABS));
-	for (char **from = list; err == 0 && from != NULL && *from != NULL; from++) {
-		const char *name = strrchr(*from, '/');
-		uint32_t file = (uint32_t)strtoul(strrchr(name, '.') + 1, NULL, 10);
-
-		if (file > end.file)
-			break;
-		snprintf(path, sizeof(path), "%s%s", to, name);
-		err = copy_log(*from, path, file < end.file ? UINT32_MAX : end.offset);
-	}
-	free(list);
+	if (err != 0)
+		return err;
+	for (file = end.file; file > 1 && has_log(file - 1);)
+		file--;
+	for (; err == 0 && file <= end.file; file++)
+		err = copy_log(to, file, file < end.file ? UINT32_MAX : end.offset);
 	return err;
+}
+
+static bool
+has_log(uint32_t file)
+{
+	char path[PATH_ROOM];
+
+	snprintf(path, sizeof(path), "%s/" KV_LOG_NAME, bdb.dir, file);
+	return access(path, F_OK) == 0;
 }
 
 /* All that was put so far is before it, and written. */
@@ -113,13 +119,20 @@ log_end(struct kv_lsn *out)
 }
 
 static int
-copy_log(const char *from, const char *to, uint32_t len)
+copy_log(const char *to, uint32_t file, uint32_t len)
 {
+	char path[PATH_ROOM];
 	uint8_t *p = malloc(PIECE);
-	int in = open(from, O_RDONLY | O_CLOEXEC);
-	int err = p == NULL ? -ENOMEM : in < 0 ? -errno : file_open(to);
+	int in, err = p == NULL ? -ENOMEM : 0;
 	ssize_t n = 0;
 
+	snprintf(path, sizeof(path), "%s/" KV_LOG_NAME, bdb.dir, file);
+	in = open(path, O_RDONLY | O_CLOEXEC);
+	if (in < 0)
+		err = -errno;
+	snprintf(path, sizeof(path), "%s/" KV_LOG_NAME, to, file);
+	if (err == 0)
+		err = file_open(path);
 	if (err == 0) {
 		while (err == 0 && (n = read(in, p, len < PIECE ? len : PIECE)) > 0) {
 			err = file_write(p, (size_t)n);

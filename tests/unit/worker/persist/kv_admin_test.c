@@ -8,6 +8,13 @@
 static char copy_dir[96];
 static _Atomic bool is_slow, is_full;
 static _Atomic uint64_t moves, awaited; /* so many there are, and a copy waits for half-way */
+static struct {
+	bool is_watched;
+	_Atomic uint64_t bytes;
+	uint64_t most;    /* while a job ran */
+	uint64_t at_copy; /* when its copy began */
+	uint64_t wanted;  /* a backup that has its copy waits for no more */
+} logs;
 
 static bool
 is_copied(const char *name)
@@ -16,6 +23,20 @@ is_copied(const char *name)
 
 	snprintf(path, sizeof(path), "%s/%s", copy_dir, name);
 	return access(path, F_OK) == 0;
+}
+
+static bool
+has_copied_log(void)
+{
+	DIR *d = opendir(copy_dir);
+	struct dirent *e;
+	bool has = false;
+
+	while (d != NULL && (e = readdir(d)) != NULL)
+		has |= strncmp(e->d_name, "log.", 4) == 0;
+	if (d != NULL)
+		closedir(d);
+	return has;
 }
 
 /*
@@ -33,8 +54,24 @@ statvfs(const char *path, struct statvfs *out)
 	if (is_copy && is_copied("group.db") && !is_copied("msg.db"))
 		while (moves < awaited && clock_now_us() < until)
 			poll(NULL, 0, 1);
+	if (is_copy && logs.is_watched && logs.at_copy == 0 && has_copied_log()) {
+		logs.at_copy = logs.bytes;
+		for (uint64_t then = moves + 6; moves < then && clock_now_us() < until;)
+			poll(NULL, 0, 1);
+	}
 	*out = (struct statvfs){ .f_frsize = 4096, .f_bavail = is_copy && is_full ? 1 : 1 << 30 };
 	return 0;
+}
+
+/* The last thing of a backup: its manifest gets its name. */
+int
+rename(const char *from, const char *to)
+{
+	uint64_t until = clock_now_us() + DEADLINE_MS * UINT64_C(1000);
+
+	while (logs.is_watched && logs.bytes > logs.wanted && clock_now_us() < until)
+		poll(NULL, 0, 1);
+	return renameat(AT_FDCWD, from, AT_FDCWD, to);
 }
 
 static void
@@ -44,6 +81,7 @@ copy_start(void)
 	snprintf(copy_dir, sizeof(copy_dir), "%s.copy", store.dir);
 	is_slow = is_full = false;
 	awaited = 0;
+	logs.is_watched = false;
 }
 
 static void
@@ -73,6 +111,9 @@ write_until_done(void)
 		if (!do_batch(true) || !write_safe() || kv_turn() < 0)
 			return false;
 		moves = kv_numbers().moves;
+		logs.bytes = kv_numbers().log_bytes;
+		if (logs.bytes > logs.most)
+			logs.most = logs.bytes;
 	}
 	return !job().is_running;
 }
@@ -222,6 +263,47 @@ a_backup_under_load_is_a_state_no_older_than_its_beginning(void)
 	copy_stop();
 }
 
+/* A file each for their names, and their sizes in *arg. */
+static void
+add_log(const char *path, const char *name, void *arg)
+{
+	struct stat st;
+
+	if (strncmp(name, "log.", 4) == 0 && stat(path, &st) == 0)
+		*(uint64_t *)arg += (uint64_t)st.st_size;
+}
+
+static void
+the_log_is_kept_only_while_it_is_copied(void)
+{
+	uint64_t file, usual = 0, copied = 0;
+
+	copy_start();
+	store_open();
+	file = store.o.log_file_size;
+	for (int i = 0; i < 10; i++) {
+		CU_ASSERT_TRUE(fill(1));
+		if (kv_numbers().log_bytes > usual)
+			usual = kv_numbers().log_bytes;
+	}
+	moves = kv_numbers().moves;
+	awaited = moves + 10;
+	logs.at_copy = logs.most = 0;
+	logs.wanted = usual + file;
+	logs.is_watched = true;
+	CU_ASSERT_EQUAL(kv_backup(copy_dir), 0);
+	CU_ASSERT_TRUE(write_until_done());
+	CU_ASSERT_EQUAL(job().err, 0);
+	/* Ten moves would have taken them away; and after the copy was taken one has. */
+	CU_ASSERT_TRUE(logs.most > usual + 2 * file);
+	CU_ASSERT_TRUE(logs.bytes <= logs.wanted);
+	each_file(copy_dir, add_log, &copied);
+	/* What came while it was copied isn't in there, or a backup under load would not end. */
+	CU_ASSERT_TRUE(copied > usual && copied <= logs.at_copy + file);
+	kv_close();
+	copy_stop();
+}
+
 static void
 closing_cuts_a_backup_off_and_leaves_nothing(void)
 {
@@ -278,6 +360,17 @@ verify_names_the_table_with_a_flipped_byte(void)
 	copy_stop();
 }
 
+/* Without a move: Berkeley DB may read what is damaged then, and that would be the end. */
+static bool
+is_done(void)
+{
+	uint64_t until = clock_now_us() + DEADLINE_MS * UINT64_C(1000);
+
+	while (job().is_running && clock_now_us() < until)
+		poll(NULL, 0, 1);
+	return !job().is_running;
+}
+
 static void
 verify_names_the_journal_with_a_flipped_byte(void)
 {
@@ -287,13 +380,13 @@ verify_names_the_journal_with_a_flipped_byte(void)
 		CU_ASSERT_TRUE(do_batch(true) && write_safe());
 	CU_ASSERT_TRUE(spoil(store.dir, "log.0000000001"));
 	CU_ASSERT_EQUAL(kv_verify(), 0);
-	CU_ASSERT_TRUE(write_until_done());
+	CU_ASSERT_TRUE(is_done());
 	CU_ASSERT_EQUAL(job().err, 0);
 	CU_ASSERT_TRUE(job().is_damaged && job().journal_damaged);
 	CU_ASSERT_FALSE(job().damaged[KV_QUEUE]);
 	/* Nor is it handed on as a backup. */
 	CU_ASSERT_EQUAL(kv_backup(copy_dir), 0);
-	CU_ASSERT_TRUE(write_until_done());
+	CU_ASSERT_TRUE(is_done());
 	CU_ASSERT_EQUAL(job().err, -EUCLEAN);
 	CU_ASSERT_NOT_EQUAL(access(copy_dir, F_OK), 0);
 	kv_close();
@@ -303,6 +396,7 @@ verify_names_the_journal_with_a_flipped_byte(void)
 UNIT_MAIN("worker/persist/kv_admin", TEST(a_directory_with_something_in_it_is_refused),
     TEST(a_directory_that_can_not_be_made_is_told), TEST(without_room_there_is_no_copy),
     TEST(one_at_a_time), TEST(a_backup_under_load_is_a_state_no_older_than_its_beginning),
+    TEST(the_log_is_kept_only_while_it_is_copied),
     TEST(closing_cuts_a_backup_off_and_leaves_nothing), TEST(verify_finds_nothing_in_a_good_store),
     TEST(verify_names_the_table_with_a_flipped_byte),
     TEST(verify_names_the_journal_with_a_flipped_byte))
