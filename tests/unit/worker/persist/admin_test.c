@@ -231,7 +231,7 @@ static void
 the_store_is_dumped_in_pages(void)
 {
 	struct client c = { .id = "d", .handle = 1, .expiry = 100 };
-	char text[512], after[STORE_PLACE_TEXT] = "";
+	char text[512], after[201] = "";
 	unsigned n = 0, pages = 0;
 	const char *a, *next_at;
 

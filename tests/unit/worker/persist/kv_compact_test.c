@@ -53,16 +53,17 @@ size_of(const char *name)
 	return st.st_size;
 }
 
-/* Moves until all that was put is in the trees. */
+/* Until all that was put so far is in the trees: one that is under way may have passed it by. */
 static bool
 move_all(void)
 {
 	uint64_t until = clock_now_us() + DEADLINE_MS * UINT64_C(1000);
+	uint64_t enough = kv_numbers().moves + 2;
 
-	while (kv_numbers().is_moving && clock_now_us() < until)
+	while (kv_numbers().moves < enough && clock_now_us() < until)
 		if (!do_batch(true) || !write_safe() || kv_turn() < 0)
 			return false;
-	return !kv_numbers().is_moving;
+	return kv_numbers().moves >= enough;
 }
 
 /* Keys of no table of the model: a queue that fills and is fetched, so that its file has room unused. */
@@ -80,8 +81,6 @@ fill_and_empty(void)
 			if (i % 100 == 0 && (!do_batch(true) || !write_safe() || kv_turn() < 0))
 				return false;
 		}
-		if (!move_all())
-			return false;
 	}
 	return true;
 }
@@ -125,7 +124,7 @@ without_room_it_ends_and_all_is_as_before(void)
 
 	compact_start();
 	store_open();
-	CU_ASSERT_TRUE_FATAL(fill_and_empty());
+	CU_ASSERT_TRUE_FATAL(fill_and_empty() && move_all());
 	was = size_of("msg.db");
 	CU_ASSERT_EQUAL(kv_compact(), 0);
 	is_full = true;
@@ -148,7 +147,7 @@ unused_pages_are_given_back_under_load(void)
 
 	compact_start();
 	store_open();
-	CU_ASSERT_TRUE_FATAL(fill_and_empty());
+	CU_ASSERT_TRUE_FATAL(fill_and_empty() && move_all());
 	was = size_of("msg.db");
 	CU_ASSERT_EQUAL(kv_compact(), 0);
 	CU_ASSERT_EQUAL(kv_verify(), -EBUSY);
@@ -158,11 +157,11 @@ unused_pages_are_given_back_under_load(void)
 	CU_ASSERT_TRUE(is < was / 10);
 	CU_ASSERT_TRUE(job().bytes >= (uint64_t)(was - is));
 	CU_ASSERT_TRUE(is_as_model() && is_filled());
-	/* There is not much to get any more. */
+	/* Of this table there is nothing to get any more. */
 	CU_ASSERT_EQUAL(kv_compact(), 0);
 	CU_ASSERT_TRUE(write_until_done());
 	CU_ASSERT_EQUAL(job().err, 0);
-	CU_ASSERT_TRUE(job().bytes < (uint64_t)was / 10);
+	CU_ASSERT_TRUE(size_of("msg.db") <= is);
 	CU_ASSERT_TRUE(is_as_model() && is_filled());
 	CU_ASSERT_FALSE(is_left(".compact"));
 	CU_ASSERT_EQUAL(kv_verify(), 0);
@@ -312,7 +311,7 @@ closing_cuts_it_off_and_leaves_nothing(void)
 {
 	compact_start();
 	store_open();
-	CU_ASSERT_TRUE_FATAL(fill_and_empty());
+	CU_ASSERT_TRUE_FATAL(fill_and_empty() && move_all());
 	for (int turns = 0; turns < 20; turns++) {
 		CU_ASSERT_EQUAL(kv_compact(), 0);
 		for (int i = 0; i < turns; i++)
@@ -390,7 +389,7 @@ whatever_the_moment_it_is_killed_nothing_is_lost(void)
 	printf("seed %d ", getpid());
 	compact_start();
 	store_open();
-	CU_ASSERT_TRUE_FATAL(fill_and_empty());
+	CU_ASSERT_TRUE_FATAL(fill_and_empty() && move_all());
 	s->safe = store_batch();
 	kv_close();
 	for (int round = 0; round < 30 * test_scale(); round++) {
