@@ -41,6 +41,8 @@
  *   passed over. That change was in a batch > g, made before 3 because of 2: so there is an
  *   operation, on the disk before anything older goes. Without 2 the key's only value could be
  *   removed with the log while its next one exists in memory only.
+ * - A key that was derived has the batch of what it was derived from, and is walked over with it: what is missing in its tree has its reason
+ *   in the journal. That it is gone may get lost, so there may be too many.
  * - Before 4 the old mark holds, and all that follows it is there, for 5 comes last.
  */
 enum move { MOVE_NONE, MOVE_WALK, MOVE_WAIT, MOVE_CHECK, MOVE_TRIM };
@@ -87,7 +89,7 @@ static struct {
 
 static int lock_dir(void);
 static int open_store(struct kv_found *found_out);
-static int open_files(struct journal_found *j_out, uint32_t *damaged_out);
+static int open_files(struct journal_found *j_out, uint32_t *damaged_out, bool *lacks_derived_out);
 static int salvage_journal(const struct journal_found *j, bool *has_log_out);
 static int keep_number(void);
 static int rebase(void);
@@ -243,6 +245,13 @@ kv_peek(enum kv_table t, struct span key, struct span *value_out)
 int
 kv_next(enum kv_table t, struct span key, bool above, struct span *key_out, struct span *value_out)
 {
+	return kv_next_within(t, key, above, UINT_MAX, key_out, value_out);
+}
+
+int
+kv_next_within(enum kv_table t, struct span key, bool above, unsigned most, struct span *key_out,
+    struct span *value_out)
+{
 	for (;;) {
 		struct kv_node *n = pending_next(t, key, above);
 		struct span k, v;
@@ -262,7 +271,26 @@ kv_next(enum kv_table t, struct span key, bool above, struct span *key_out, stru
 		}
 		key = kv_node_span(n);
 		above = true;
+		if (most-- == 0) {
+			*key_out = key;
+			return -EAGAIN;
+		}
 	}
+}
+
+int
+kv_recent(
+    enum kv_table t, struct span key, bool above, struct span *key_out, struct span *value_out)
+{
+	struct kv_node *n = pending_next(t, key, above);
+
+	while (n != NULL && n->gone)
+		n = n->next[0];
+	if (n == NULL)
+		return -ENOENT;
+	*key_out = kv_node_span(n);
+	*value_out = span_of(kv_node_value(n), n->len);
+	return 0;
 }
 
 int
@@ -329,6 +357,18 @@ kv_safe(enum kv_sync how)
 {
 	/* A batch that is made has been handed to the kernel, too. */
 	return how == KV_SYNC_POWER ? kv.state.safe : kv.state.made;
+}
+
+uint64_t
+kv_moved(void)
+{
+	return kv.state.mark.batch;
+}
+
+bool
+kv_is_laden(void)
+{
+	return pending_bytes() >= PENDING_FACTOR * kv.o.journal_size;
 }
 
 bool
@@ -510,7 +550,7 @@ open_store(struct kv_found *found_out)
 {
 	struct kv_found found = { 0 };
 	struct journal_found j = { 0 };
-	int err = open_files(&j, &found.damaged);
+	int err = open_files(&j, &found.damaged, &found.lacks_derived);
 
 	if (err == 0) {
 		kv.state = j.state;
@@ -551,12 +591,12 @@ open_store(struct kv_found *found_out)
  * journal from its beginning then.
  */
 static int
-open_files(struct journal_found *j_out, uint32_t *damaged_out)
+open_files(struct journal_found *j_out, uint32_t *damaged_out, bool *lacks_derived_out)
 {
 	bool has_log = true;
 
 	/* It has its number once all tables are there. */
-	*damaged_out = kv.store != 0 ? bdb_missing(kv.o.dir, kv.o.salvage) : 0;
+	*damaged_out = kv.store != 0 ? bdb_missing(kv.o.dir, kv.o.salvage, lacks_derived_out) : 0;
 	if (*damaged_out > 0 && !kv.o.salvage)
 		return -EUCLEAN;
 	for (;;) {
@@ -653,7 +693,9 @@ let_go(void)
 static void
 touch(struct kv_node *n)
 {
-	if (n->table != KV_VOLATILE)
+	if (n->table == KV_EXPIRY) /* it moves with what it was derived from */
+		n->batch = kv_batch();
+	else if (n->table != KV_VOLATILE)
 		pending_touch(n, kv_batch());
 }
 
@@ -687,9 +729,7 @@ make_batch(void)
 		if (n->gone && !n->in_tree)
 			pending_drop(n);
 	}
-	if (kv.move.step == MOVE_NONE &&
-	    (kv.gathered >= kv.o.journal_size ||
-		pending_bytes() >= PENDING_FACTOR * kv.o.journal_size)) {
+	if (kv.move.step == MOVE_NONE && (kv.gathered >= kv.o.journal_size || kv_is_laden())) {
 		kv.move.step = MOVE_WALK;
 		kv.move.mark = kv.made_at;
 		kv.move.table = 0;

@@ -40,10 +40,17 @@ enum kv_table {
 	KV_RETAINED,
 	KV_WILL,
 	KV_RXID,
+	KV_EXPIRY,               /* derived: see below */
 	KV_TABLES,               /* that are on disk */
 	KV_VOLATILE = KV_TABLES, /* in memory only: in no batch, and gone with the process */
 	KV_ALL
 };
+
+/*
+ * What is put into a derived table follows from what is put into others, so batches don't have it: most of it is gone before it
+ * would ever be read. It comes to the disk when what it is about moves to the trees. Whoever opens the store puts it
+ * again for what kv_recent() has, and has to expect keys whose reason is gone: they had been deleted just before a crash.
+ */
 
 /* A batch is safe when it is on the disk; with the kernel; made. */
 enum kv_sync { KV_SYNC_POWER, KV_SYNC_PROCESS, KV_SYNC_MEMORY };
@@ -65,6 +72,7 @@ struct kv_found {                     /* what opening met */
 	bool clean;                   /* it had been closed, not cut off */
 	uint64_t batches, operations; /* read back from the journal */
 	uint32_t damaged;             /* files set aside; each has been logged */
+	bool lacks_derived;           /* the derived table was not there: it is empty */
 };
 
 /*
@@ -96,6 +104,12 @@ int kv_peek(enum kv_table t, struct span key, struct span *value_out);
 int
 kv_next(enum kv_table t, struct span key, bool above, struct span *key_out, struct span *value_out);
 int kv_prev(enum kv_table t, struct span key, struct span *key_out, struct span *value_out);
+/* kv_next() for who must not take long: -EAGAIN: it met `most` keys that are deleted; go on above *key_out. */
+int kv_next_within(enum kv_table t, struct span key, bool above, unsigned most,
+    struct span *key_out, struct span *value_out);
+/* Of what is in memory only: the trees may lack it. */
+int kv_recent(
+    enum kv_table t, struct span key, bool above, struct span *key_out, struct span *value_out);
 
 /* --- batches ------------------------------------------------------------------------------ */
 
@@ -107,6 +121,8 @@ void kv_set_reserve(uint64_t bytes);
 bool kv_is_full(void);
 uint64_t kv_batch(void); /* number of the batch that what is written now will be in; from 1 */
 uint64_t kv_safe(enum kv_sync how); /* the last batch that is safe in this sense */
+uint64_t kv_moved(void);            /* what was written up to this batch is in the trees */
+bool kv_is_laden(void);             /* much is in memory only: who can wait with more, does */
 bool kv_is_changed(void);           /* it has something in it */
 bool kv_is_idle(void);              /* nothing is being synced: kv_write() may start */
 /*

@@ -22,6 +22,7 @@ const char *const bdb_table_file[KV_TABLES] = {
 	[KV_RETAINED] = "retained.db",
 	[KV_WILL] = "will.db",
 	[KV_RXID] = "rxid.db",
+	[KV_EXPIRY] = "expiry.db",
 };
 
 struct bdb bdb;

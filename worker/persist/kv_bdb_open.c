@@ -124,16 +124,22 @@ bdb_set_aside(const struct kv_options *o, bool *has_log_out)
 
 /* Berkeley DB makes a new one without a word, but of one that is empty it makes nothing. */
 uint32_t
-bdb_missing(const char *dir, bool remove_empty)
+bdb_missing(const char *dir, bool remove_empty, bool *derived_out)
 {
 	char path[PATH_ROOM];
 	uint32_t n = 0;
 	struct stat st;
 
+	*derived_out = false;
 	for (enum kv_table t = 0; t < KV_TABLES; t++) {
 		snprintf(path, sizeof(path), "%s/%s", dir, bdb_table_file[t]);
 		if (stat(path, &st) == 0 ? st.st_size > 0 : errno != ENOENT)
 			continue;
+		if (t == KV_EXPIRY) { /* nothing is lost by that, and once there was none */
+			*derived_out = true;
+			unlink(path);
+			continue;
+		}
 		log_err("store: missing or empty file=%s", path);
 		if (remove_empty)
 			unlink(path);

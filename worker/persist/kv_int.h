@@ -174,8 +174,8 @@ int bdb_open(const struct kv_options *o);
  * -errno.
  */
 int bdb_set_aside(const struct kv_options *o, bool *has_log_out);
-/* Tables that were there once and are missing or empty; logged. */
-uint32_t bdb_missing(const char *dir, bool remove_empty);
+/* Tables that were there once and are missing or empty; logged, but for the derived one. */
+uint32_t bdb_missing(const char *dir, bool remove_empty, bool *derived_out);
 /* Without the log the trees are as they are, and those that aren't consistent then go, too. */
 int bdb_set_logs_aside(const char *dir);
 int bdb_copy_log_aside(const char *dir, uint32_t file);

@@ -31,6 +31,7 @@
 
 static const enum kv_table model_tables[] = { KV_SESSION, KV_QUEUE, KV_RXID };
 #define MODEL_TABLES (sizeof(model_tables) / sizeof(model_tables[0]))
+#define MODEL_DERIVED 1 /* the derived table has its keys, and nothing in them */
 
 struct model_value {
 	bool is_there;
@@ -188,7 +189,10 @@ put_model(unsigned t, unsigned k, struct model_value v, bool real)
 	if (!real)
 		return true;
 	if (!v.is_there)
-		return kv_del(model_tables[t], model_key(k)) == 0;
+		return (t != MODEL_DERIVED || kv_del(KV_EXPIRY, model_key(k)) == 0) &&
+		    kv_del(model_tables[t], model_key(k)) == 0;
+	if (t == MODEL_DERIVED && fresh && kv_put(KV_EXPIRY, model_key(k), 0, true) == NULL)
+		return false;
 	p = kv_put(model_tables[t], model_key(k), v.len, fresh && v.seed % 2 == 0);
 	if (p != NULL)
 		fill_value(p, v.len, v.seed);
@@ -287,6 +291,31 @@ is_as_model_at(unsigned t, unsigned k)
 		at--;
 	err = kv_prev(model_tables[t], model_key(k), &key, &value);
 	return is_entry(t, at, err, key, value);
+}
+
+/* After opening, of what the journal had. */
+static inline bool
+derive_again(void)
+{
+	struct span key = span_str(""), value;
+
+	while (kv_recent(model_tables[MODEL_DERIVED], key, true, &key, &value) == 0)
+		if (kv_put(KV_EXPIRY, key, 0, false) == NULL)
+			return false;
+	return true;
+}
+
+/* There may be more in the derived table, but nothing is lacking. */
+static inline bool
+is_derived(void)
+{
+	struct span value;
+
+	for (unsigned k = 0; k < KEYS; k++)
+		if (model.at[MODEL_DERIVED][k].is_there &&
+		    kv_get(KV_EXPIRY, model_key(k), &value) != 0)
+			return false;
+	return true;
 }
 
 /* All of it, by walking from one key to the next. */

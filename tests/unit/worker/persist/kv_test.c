@@ -351,6 +351,89 @@ a_key_changed_during_a_move_keeps_its_old_value(void)
 	store_stop();
 }
 
+static bool
+is_indexed(const char *key)
+{
+	struct span v;
+
+	return kv_get(KV_EXPIRY, span_str(key), &v) == 0;
+}
+
+static void
+what_is_derived_is_in_no_batch_but_moves_to_its_tree(void)
+{
+	struct kv_numbers before, after;
+	struct span k, v;
+	uint64_t b;
+
+	store_start();
+	store_open();
+	before = kv_numbers();
+	CU_ASSERT_PTR_NOT_NULL(kv_put(KV_EXPIRY, MIDDLE, 0, true));
+	CU_ASSERT_FALSE(kv_is_changed());
+	CU_ASSERT_TRUE(write_safe() && is_indexed("key"));
+	after = kv_numbers();
+	CU_ASSERT_EQUAL(after.journal_bytes, before.journal_bytes);
+	kv_close();
+	store_open();
+	CU_ASSERT_FALSE(is_indexed("key"));
+	CU_ASSERT_EQUAL(kv_recent(KV_QUEUE, span_str(""), true, &k, &v), -ENOENT);
+
+	b = kv_batch();
+	CU_ASSERT_TRUE(put_str("key", "value", true));
+	CU_ASSERT_PTR_NOT_NULL(kv_put(KV_EXPIRY, MIDDLE, 0, true));
+	CU_ASSERT_PTR_NOT_NULL(kv_put(KV_EXPIRY, span_str("soon gone"), 0, true));
+	CU_ASSERT_EQUAL(kv_recent(KV_QUEUE, span_str(""), true, &k, &v), 0);
+	CU_ASSERT_TRUE(span_eq(k, MIDDLE) && span_eq(v, span_str("value")));
+	CU_ASSERT_EQUAL(kv_del(KV_EXPIRY, span_str("soon gone")), 0);
+	CU_ASSERT_TRUE(begin_move() && kv_moved() < b);
+	CU_ASSERT_TRUE(finish_move() && kv_moved() >= b);
+	CU_ASSERT_EQUAL(kv_recent(KV_QUEUE, span_str(""), true, &k, &v), -ENOENT);
+	kv_close();
+	store_open();
+	CU_ASSERT_TRUE(is_indexed("key") && !is_indexed("soon gone"));
+	CU_ASSERT_EQUAL(kv_del(KV_EXPIRY, MIDDLE), 0);
+	CU_ASSERT_FALSE(is_indexed("key"));
+	kv_close();
+	store_open();
+	CU_ASSERT_TRUE(is_indexed("key")); /* which is why nobody may rely on it being gone */
+	CU_ASSERT_EQUAL(kv_del(KV_EXPIRY, MIDDLE), 0);
+	CU_ASSERT_TRUE(begin_move() && finish_move());
+	kv_close();
+	store_open();
+	CU_ASSERT_FALSE(is_indexed("key"));
+	kv_close();
+	store_stop();
+}
+
+static void
+a_search_stops_after_so_many_deleted_keys(void)
+{
+	struct span k, v;
+	char key[16];
+	int n = 0, err;
+
+	store_start();
+	store_open();
+	for (int i = 0; i < 100; i++) {
+		snprintf(key, sizeof(key), "%03d", i);
+		CU_ASSERT_TRUE(put_str(key, "v", true));
+	}
+	CU_ASSERT_TRUE(write_safe());
+	for (int i = 0; i < 95; i++) {
+		snprintf(key, sizeof(key), "%03d", i);
+		CU_ASSERT_EQUAL(kv_del(KV_QUEUE, span_str(key)), 0);
+	}
+	k = span_str("");
+	while ((err = kv_next_within(KV_QUEUE, k, true, 10, &k, &v)) == -EAGAIN)
+		n++;
+	CU_ASSERT_EQUAL(err, 0);
+	CU_ASSERT_TRUE(span_eq(k, span_str("095")));
+	CU_ASSERT_TRUE(n == 8 || n == 9);
+	kv_close();
+	store_stop();
+}
+
 static void
 reads_agree_with_the_model(void)
 {
@@ -377,10 +460,11 @@ reads_agree_with_the_model(void)
 			store_open();
 			is_good = is_good && store.found.clean && store.found.damaged == 0;
 			is_good = is_good && is_as_model();
+			is_good = is_good && derive_again() && is_derived();
 		}
 	}
 	CU_ASSERT_TRUE(is_good);
-	CU_ASSERT_TRUE(is_as_model());
+	CU_ASSERT_TRUE(is_as_model() && is_derived());
 	kv_close();
 	store_stop();
 }
@@ -407,6 +491,8 @@ victim(struct shared *s, uint64_t random)
 		_exit(3);
 	if (!is_as_model_after(b))
 		_exit(4);
+	if (!derive_again() || !is_derived())
+		_exit(8);
 	for (;;) {
 		s->steps++;
 		if (!do_batch(true) || !wait_synced())
@@ -483,5 +569,7 @@ UNIT_MAIN("worker/persist/kv", TEST(another_process_is_refused),
     TEST(batches_become_safe_in_order), TEST(a_value_larger_than_a_log_file_is_written_in_parts),
     TEST(a_clean_close_is_known), TEST(a_move_empties_memory_and_removes_logs),
     TEST(a_key_that_was_moved_is_found_between_its_neighbours),
-    TEST(a_key_changed_during_a_move_keeps_its_old_value), TEST(reads_agree_with_the_model),
+    TEST(a_key_changed_during_a_move_keeps_its_old_value),
+    TEST(what_is_derived_is_in_no_batch_but_moves_to_its_tree),
+    TEST(a_search_stops_after_so_many_deleted_keys), TEST(reads_agree_with_the_model),
     TEST(whatever_the_moment_it_is_killed_whole_batches_survive))
