@@ -88,3 +88,9 @@ msg_is_expired(const struct msg_view *v, uint64_t wall_ms)
 {
 	return v->has_expiry && msg_expiry_left(v->publish_ms, v->expiry, wall_ms) == 0;
 }
+
+uint64_t
+msg_expires_ms(const struct msg_view *v)
+{
+	return v->has_expiry ? v->publish_ms + v->expiry * UINT64_C(1000) : 0;
+}

@@ -41,5 +41,6 @@ size_t msg_view_size(const struct msg_view *v); /* what a struct msg of it would
 /* Seconds left at wall_ms, rounded up, for the Message Expiry Interval (3.3.2.3.3); 0: expired. Only if has_expiry. */
 uint32_t msg_expiry_left(uint64_t publish_ms, uint32_t expiry, uint64_t wall_ms);
 bool msg_is_expired(const struct msg_view *v, uint64_t wall_ms);
+uint64_t msg_expires_ms(const struct msg_view *v); /* wall clock; 0: never */
 
 #endif

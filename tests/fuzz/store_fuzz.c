@@ -139,6 +139,33 @@ kv_next(enum kv_table t, struct span key, bool above, struct span *key_out, stru
 	return 0;
 }
 
+int
+kv_next_within(enum kv_table t, struct span key, bool above, unsigned most, struct span *key_out,
+    struct span *value_out)
+{
+	(void)most;
+	return kv_next(t, key, above, key_out, value_out);
+}
+
+int
+kv_recent(
+    enum kv_table t, struct span key, bool above, struct span *key_out, struct span *value_out)
+{
+	return kv_next(t, key, above, key_out, value_out);
+}
+
+bool
+kv_is_laden(void)
+{
+	return false;
+}
+
+uint64_t
+kv_moved(void)
+{
+	return kv.made;
+}
+
 uint64_t
 kv_batch(void)
 {
@@ -365,7 +392,8 @@ walk_retained(void)
 	while (store_retained_seek(at, true, &r)) {
 		must(n++ < most);
 		r.v = keep_message(&r.v);
-		must(store_retained_put(&r.v, r.seq) == 0);
+		again = r;
+		must(store_retained_put(&r.v, r.seq, &again) == 0);
 		must(store_retained_get(r.v.topic, &again));
 		must(is_message(&again.v, &r.v) && again.seq == r.seq);
 		drop(at);
@@ -436,6 +464,28 @@ copy_message(struct store_queue *to, const struct store_entry *e)
 	drop_message(&v);
 }
 
+/* Of the queues that are open, and what is retained: all has its time. */
+static void
+walk_due(void)
+{
+	uint32_t n = 0, most = 2 * kv.records + 10;
+	struct store_due due;
+	int err;
+
+	while (store_turn())
+		must(n++ < most);
+	while ((err = store_due(UINT64_MAX, &due)) != 0) {
+		must(n++ < most);
+		if (err == -EAGAIN)
+			continue;
+		if (due.queue == NULL)
+			must(store_retained_del(&due.retained) == 0);
+		else
+			must(store_entry_del(due.queue, &due.entry) == 0);
+	}
+	must(store_due_ms() == UINT64_MAX);
+}
+
 static void
 walk_queue(uint64_t id, struct store_queue *to)
 {
@@ -458,6 +508,7 @@ walk_queue(uint64_t id, struct store_queue *to)
 			must(store_entry_del(q, &e) == 0 && !store_entry_get(q, after, &e));
 	}
 	store_queue_rest(q);
+	walk_due();
 	after = 0;
 	while (store_entry_next(q, after, &e)) {
 		after = e.seq;
@@ -513,6 +564,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		walk_retained();
 		walk_rxids();
 		walk_queues();
+		walk_due();
 		store_close();
 		must(store_open("") == 0);
 		store_close();

@@ -2,6 +2,7 @@
  * tbmq-persist - the directory of sessions, and what outlives a connection
  */
 #include "worker/persist/admin.h"
+#include "worker/persist/expiry.h"
 #include "worker/persist/out.h"
 #include "worker/persist/peer.h"
 #include "worker/persist/publish.h"
@@ -21,7 +22,8 @@ start(void)
 
 	if (err != 0 || (err = directory_init()) != 0 || (err = sub_init()) != 0 ||
 	    (err = session_init()) != 0 || (err = will_init()) != 0 ||
-	    (err = retained_init()) != 0 || (err = sys_init()) != 0 || (err = peer_init()) != 0)
+	    (err = retained_init()) != 0 || (err = expiry_init()) != 0 || (err = sys_init()) != 0 ||
+	    (err = peer_init()) != 0)
 		return err;
 	started = true;
 	return 0;
@@ -68,6 +70,7 @@ fini(void)
 	directory_fini();
 	will_fini();
 	retained_fini();
+	expiry_fini();
 	sys_fini();
 	publish_fini();
 	peer_fini();

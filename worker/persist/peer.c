@@ -8,6 +8,7 @@
 
 #include "shared/base/clock.h"
 #include "shared/base/log.h"
+#include "worker/persist/expiry.h"
 #include "worker/persist/out.h"
 #include "worker/persist/publish.h"
 #include "worker/persist/quarantine.h"
@@ -370,6 +371,7 @@ peer_turn(void)
 	struct itimerspec soon = { .it_value.tv_nsec = POLL_NS };
 
 	out_commit(); /* before what is delivered to whom it was granted */
+	more |= expiry_turn();
 	more |= retained_turn();
 	more |= queue_turn();
 	for (unsigned slot = 0; slot < SLOTS; slot++)

@@ -13,8 +13,6 @@
 
 #define SEND_MAX 256  /* deliveries of one session in a turn, then others have theirs */
 #define BURY_MAX 1000 /* entries of ended sessions dropped in a turn */
-#define HEAD_MAX 1000 /* expired entries dropped in a turn of the timer */
-#define LOAD_MS 1000
 #define IDS UINT64_C(65535)
 #define JUMP (IDS / 2 + 1) /* to identifiers that none under way has */
 #define LEASE                                                                                      \
@@ -42,8 +40,6 @@ static void entry_del(struct durable *d, const struct store_entry *e);
 static enum sending send_some(struct durable *d);
 static bool send_entry(struct durable *d, const struct store_entry *e);
 static bool drop_waiting(struct durable *d);
-static void head_arm(struct durable *d);
-static void on_head(struct timer *t);
 static bool bury_some(void);
 
 static void
@@ -65,7 +61,6 @@ queue_init(struct durable *d, struct session *s, uint64_t queue_id)
 	*d = (struct durable){ .session = s, .queue_id = queue_id };
 	list_init(&d->subs);
 	list_init(&d->ready);
-	timer_init(&d->head, on_head);
 }
 
 void
@@ -77,9 +72,6 @@ queue_load(struct durable *d)
 	}
 	count_add(CNT_queued, d->queue->entries);
 	count_add(CNT_queued_bytes, d->queue->bytes);
-	/* Whether the first of them expires is looked up later: not before READY, for each of many. */
-	if (d->queue->entries > 0)
-		timer_set(loop_timers(self.loop), &d->head, clock_ms() + LOAD_MS);
 }
 
 uint64_t
@@ -119,6 +111,7 @@ queue_add(struct durable *d, const struct queue_item *item)
 	struct store_entry e = {
 		.group = item->group,
 		.subids = item->subids,
+		.expires_ms = msg_expires_ms(v),
 		.size = (uint32_t)msg_view_size(v),
 		.qos = item->qos,
 		.retain = item->retain,
@@ -126,8 +119,6 @@ queue_add(struct durable *d, const struct queue_item *item)
 
 	if (d->queue == NULL && store_queue_open(d->queue_id, &d->queue) != 0)
 		goto no_memory;
-	if (v->has_expiry)
-		e.expires_ms = v->publish_ms + v->expiry * UINT64_C(1000);
 	while (!queue_has_room(d, e.size)) {
 		log_every(10, LOG_WARNING, "queue: full, messages dropped id=%s waiting=%" PRIu64,
 		    log_esc(session_id(d->session)), queue_waiting(d));
@@ -155,8 +146,6 @@ queue_add(struct durable *d, const struct queue_item *item)
 		goto no_memory;
 	count_add(CNT_queued, 1);
 	count_add(CNT_queued_bytes, e.size);
-	if (e.expires_ms != 0 && !timer_is_set(&d->head))
-		head_arm(d);
 	queue_ready(d);
 	return QUEUE_OK;
 no_memory:
@@ -465,6 +454,18 @@ drop_waiting(struct durable *d)
 	return false;
 }
 
+void
+queue_expired(struct store_queue *q, const struct store_entry *e)
+{
+	uint32_t size = e->size;
+
+	count(CNT_dropped__expired);
+	if (share_drop(q, e) || store_entry_del(q, e) != 0)
+		return;
+	count_sub(CNT_queued, 1);
+	count_sub(CNT_queued_bytes, size);
+}
+
 static bool
 is_expired(const struct store_entry *e)
 {
@@ -487,8 +488,7 @@ send_some(struct durable *d)
 			continue;
 		}
 		if (is_expired(&e)) {
-			entry_del(d, &e);
-			count(CNT_dropped__expired);
+			queue_expired(d->queue, &e);
 			continue;
 		}
 		if (e.state == ENTRY_QUEUED && e.qos > 0 && id_is_taken(d, e.seq))
@@ -538,7 +538,7 @@ send_entry(struct durable *d, const struct store_entry *e)
 	/*
 	 * What the client may have seen already has to be brought to its end: it no longer expires.
 	 */
-	if (e->state == ENTRY_SENT && v.has_expiry && e->expires_ms <= clock_wall_ms())
+	if (e->state == ENTRY_SENT && msg_is_expired(&v, clock_wall_ms()))
 		v.expiry = (uint32_t)((clock_wall_ms() - v.publish_ms) / 1000 + 1);
 	rec.nsubids = (uint16_t)(e->subids.len / sizeof(uint32_t));
 	rec.m = rec_msg_of(&v, 0, true);
@@ -555,50 +555,8 @@ send_entry(struct durable *d, const struct store_entry *e)
 		return true;
 	}
 	unackeds_add(&d->unacked, e);
-	store_queue_sent(d->queue, e->seq);
+	store_entry_sent(d->queue, e);
 	return true;
-}
-
-/* --- expiry of what waits ---------------------------------------------------------------- */
-
-/* For the first that waits: behind one that never expires nothing is looked for. */
-static void
-head_arm(struct durable *d)
-{
-	uint64_t at = d->cursor, now = clock_wall_ms();
-	struct store_entry e;
-
-	timer_del(&d->head);
-	while (d->queue != NULL && store_entry_next(d->queue, at, &e)) {
-		at = e.seq;
-		if (e.state != ENTRY_QUEUED)
-			continue;
-		if (e.expires_ms != 0)
-			timer_set(loop_timers(self.loop), &d->head,
-			    clock_ms() + (e.expires_ms > now ? e.expires_ms - now : 0));
-		return;
-	}
-}
-
-static void
-on_head(struct timer *t)
-{
-	struct durable *d = container_of(t, struct durable, head);
-	uint64_t at = d->cursor;
-	struct store_entry e;
-
-	for (unsigned n = 0; n < HEAD_MAX && d->queue != NULL && store_entry_next(d->queue, at, &e);
-	     n++) {
-		if (e.state != ENTRY_QUEUED) {
-			at = e.seq;
-			continue;
-		}
-		if (!is_expired(&e))
-			break;
-		entry_del(d, &e);
-		count(CNT_dropped__expired);
-	}
-	head_arm(d);
 }
 
 /* --- ended sessions ---------------------------------------------------------------------- */

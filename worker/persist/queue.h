@@ -38,7 +38,6 @@ struct durable { /* what only a session that outlives its connection has */
 	struct list subs; /* struct sub */
 	struct list ready;
 	struct timer ends; /* session expiry */
-	struct timer head; /* expiry of the first message that waits */
 };
 
 struct queue_item {
@@ -57,6 +56,8 @@ void queue_load(struct durable *d); /* after a restart: its queue is there */
 enum queued queue_add(struct durable *d, const struct queue_item *item);
 bool queue_has_room(
     const struct durable *d, size_t size); /* as queue_max_messages and queue_max_bytes are */
+/* An entry of any queue that has expired before it was sent. */
+void queue_expired(struct store_queue *q, const struct store_entry *e);
 bool queue_can_send(
     const struct durable *d); /* connected, with room in the window for one more than what waits */
 uint64_t queue_entries(const struct durable *d);

@@ -17,8 +17,6 @@
 #define PAGE_MAX 10000 /* messages of a page, whatever was asked for */
 #define BACKLOG 1000 /* messages waiting for a durable session: retained ones stay where they are */
 #define RING_MAX (UINT64_C(1) << 26) /* the largest ring_size */
-#define SWEEP_MS 1000
-#define SWEEP_MAX 1000 /* topics looked at for expired ones each time */
 
 /*
  * The moment after which every worker knows of a subscription, and we have read what was
@@ -50,14 +48,10 @@ struct get {
 static struct {
 	struct list gets;
 	struct fence *fence; /* of this turn */
-	uint64_t seq, expiring, turn;
+	uint64_t seq, turn;
 	bool is_changed; /* what is counted of all of them */
-	struct timer sweep;
-	uint8_t *sweep_at;
-	size_t sweep_len;
 } the;
 
-static void on_sweep(struct timer *t);
 static void forget(const struct store_retained *r);
 static bool get_go_on(struct get *g, unsigned *looked);
 static void page_end(struct get *g, bool more);
@@ -71,15 +65,12 @@ retained_init(void)
 	uint64_t n;
 
 	list_init(&the.gets);
-	timer_init(&the.sweep, on_sweep);
 	/* Above all of the time before: nobody makes so many updates a millisecond. */
 	the.seq = clock_wall_ms() << 10;
 	if (store_meta_get("retained", &n))
 		count_set(CNT_retained, n);
 	if (store_meta_get("retained_bytes", &n))
 		count_set(CNT_retained_bytes, n);
-	if (store_meta_get("retained_expiring", &the.expiring) && the.expiring > 0)
-		timer_set(loop_timers(self.loop), &the.sweep, clock_ms() + SWEEP_MS);
 	return 0;
 }
 
@@ -93,11 +84,6 @@ retained_fini(void)
 	LIST_FOREACH(g, tmp, &the.gets, struct get, link)
 		get_free(g);
 	fence_unref(&the.fence);
-	timer_del(&the.sweep);
-	free(the.sweep_at);
-	the.sweep_at = NULL;
-	the.sweep_len = 0;
-	the.expiring = 0;
 }
 
 /* $SYS is ours: the limits are for what clients leave. */
@@ -123,8 +109,6 @@ retained_save(void)
 	err = store_meta_put("retained", now_retained(CNT_retained));
 	if (err == 0)
 		err = store_meta_put("retained_bytes", now_retained(CNT_retained_bytes));
-	if (err == 0)
-		err = store_meta_put("retained_expiring", the.expiring);
 	the.is_changed = err != 0;
 	return err;
 }
@@ -139,7 +123,7 @@ enum mqtt_reason
 retained_update(const struct msg_view *v)
 {
 	size_t size = msg_view_size(v), old_size = 0;
-	bool counted = is_counted(v->topic), replaces, old_expiry = false;
+	bool counted = is_counted(v->topic), replaces;
 	struct store_retained old;
 
 	replaces = store_retained_get(v->topic, &old);
@@ -149,10 +133,8 @@ retained_update(const struct msg_view *v)
 			forget(&old);
 		return MQTT_OK;
 	}
-	if (replaces) {
+	if (replaces)
 		old_size = msg_view_size(&old.v);
-		old_expiry = old.v.has_expiry;
-	}
 	if (counted &&
 	    ((!replaces && self.conf.retained_max_messages > 0 &&
 		 now_retained(CNT_retained) >= self.conf.retained_max_messages) ||
@@ -163,21 +145,17 @@ retained_update(const struct msg_view *v)
 		log_every(10, LOG_WARNING, "retained: full, not kept topic=%s", log_esc(v->topic));
 		return MQTT_QUOTA_EXCEEDED;
 	}
-	if (store_retained_put(v, the.seq + 1) != 0) {
+	if (store_retained_put(v, the.seq + 1, replaces ? &old : NULL) != 0) {
 		count(CNT_dropped__no_memory);
 		return MQTT_QUOTA_EXCEEDED;
 	}
 	the.seq++;
 	the.is_changed |= counted;
-	the.expiring += v->has_expiry;
-	the.expiring -= old_expiry;
 	if (counted) {
 		if (!replaces)
 			count_add(CNT_retained, 1);
 		count_add(CNT_retained_bytes, size - old_size);
 	}
-	if (v->has_expiry && !timer_is_set(&the.sweep))
-		timer_set(loop_timers(self.loop), &the.sweep, clock_ms() + SWEEP_MS);
 	return MQTT_OK;
 }
 
@@ -195,24 +173,19 @@ retained_clear(struct span topic)
 static void
 forget(const struct store_retained *r)
 {
-	the.expiring -= r->v.has_expiry;
 	if (is_counted(r->v.topic)) {
 		count_sub(CNT_retained, 1);
 		count_sub(CNT_retained_bytes, msg_view_size(&r->v));
 		the.is_changed = true;
 	}
-	store_retained_del(r->v.topic);
+	store_retained_del(r);
 }
 
-/* True: it was, and is gone. */
-static bool
-forget_expired(const struct store_retained *r)
+void
+retained_expired(const struct store_retained *r)
 {
-	if (!msg_is_expired(&r->v, clock_wall_ms()))
-		return false;
 	count(CNT_dropped__expired);
 	forget(r);
-	return true;
 }
 
 static bool
@@ -226,24 +199,6 @@ keep_topic(uint8_t **p, size_t *len, struct span topic)
 	*p = at;
 	*len = topic.len;
 	return true;
-}
-
-static void
-on_sweep(struct timer *t)
-{
-	struct store_retained r;
-
-	for (unsigned n = 0; n < SWEEP_MAX; n++) {
-		if (!store_retained_seek(span_of(the.sweep_at, the.sweep_len), true, &r)) {
-			the.sweep_len = 0; /* from the start next time */
-			break;
-		}
-		if (!keep_topic(&the.sweep_at, &the.sweep_len, r.v.topic))
-			break;
-		forget_expired(&r);
-	}
-	if (the.expiring > 0)
-		timer_set(loop_timers(self.loop), t, clock_ms() + SWEEP_MS);
 }
 
 /* --- who asks ---------------------------------------------------------------------------- */
@@ -567,7 +522,11 @@ get_go_on(struct get *g, unsigned *looked)
 			return true;
 		}
 		g->at_len = (uint16_t)len;
-		if (topic_match(filter, r.v.topic) && !forget_expired(&r))
+		if (!topic_match(filter, r.v.topic))
+			continue;
+		if (msg_is_expired(&r.v, clock_wall_ms()))
+			retained_expired(&r);
+		else
 			get_give(g, &r, d, s);
 	}
 	return false;

@@ -22,8 +22,9 @@ uint64_t retained_seq(void); /* of the last update */
 int retained_save(void);     /* how many there are, into the batch */
 /* An empty payload removes. MQTT_OK, or MQTT_QUOTA_EXCEEDED: not kept. */
 enum mqtt_reason retained_update(const struct msg_view *v);
-void retained_clear(struct span topic);            /* an administrator's */
-int retained_get(unsigned slot, struct span body); /* REC_RETAIN_GET; -EPROTO */
+void retained_clear(struct span topic);                /* an administrator's */
+void retained_expired(const struct store_retained *r); /* it goes */
+int retained_get(unsigned slot, struct span body);     /* REC_RETAIN_GET; -EPROTO */
 /*
  * The next topic that could match the filter, in byte order, above `at`; at.p NULL: the first.
  * False: no more. It still has to be matched.

@@ -816,7 +816,6 @@ durable_free(struct session *s, bool forget)
 	sub_drop_all(d, forget); /* before its messages: they must not come back to it */
 	queue_pause(d);
 	timer_del(&d->ends);
-	timer_del(&d->head);
 	if (forget)
 		queue_bury(d->queue_id, &d->queue, true);
 	store_queue_close(&d->queue);

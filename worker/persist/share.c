@@ -315,6 +315,23 @@ group_pop(struct group *g, const struct store_entry *e)
 	count_sub(CNT_queued_bytes, size);
 }
 
+static struct group *
+group_of(uint32_t number)
+{
+	return the.is_open ? htab_find(&the.by_number, hash_mix(number), number_eq, &number) : NULL;
+}
+
+bool
+share_drop(struct store_queue *q, const struct store_entry *e)
+{
+	struct group *g = e->group != 0 ? group_of(e->group) : NULL;
+
+	if (g == NULL || g->queue != q)
+		return false;
+	group_pop(g, e);
+	return true;
+}
+
 static enum queued
 group_add(struct group *g, struct store_msg *m)
 {
@@ -322,14 +339,13 @@ group_add(struct group *g, struct store_msg *m)
 	const struct store_queue *q = g->queue;
 	struct store_entry e = {
 		.seq = q->next_seq,
+		.expires_ms = msg_expires_ms(&m->v),
 		.group = g->number,
 		.size = (uint32_t)msg_view_size(&m->v),
 		.qos = m->v.qos,
 		.retain = m->v.retain,
 	};
 
-	if (m->v.has_expiry)
-		e.expires_ms = m->v.publish_ms + m->v.expiry * UINT64_C(1000);
 	while ((c->queue_max_messages > 0 && q->entries >= c->queue_max_messages) ||
 	    (c->queue_max_bytes > 0 && q->bytes + e.size > c->queue_max_bytes)) {
 		struct store_entry old;
@@ -361,11 +377,13 @@ share_fetch(struct durable *d)
 		uint32_t id = s->id;
 		struct store_entry e;
 		struct queue_item item;
-		bool expired;
 
 		if (g == NULL || g->queue->entries == 0 || !store_entry_next(g->queue, 0, &e))
 			continue;
-		expired = e.expires_ms != 0 && e.expires_ms <= clock_wall_ms();
+		if (e.expires_ms != 0 && e.expires_ms <= clock_wall_ms()) {
+			queue_expired(g->queue, &e);
+			return true;
+		}
 		item = (struct queue_item){
 			.msg = &e.msg,
 			.group = g->number,
@@ -373,11 +391,9 @@ share_fetch(struct durable *d)
 			.qos = effective_qos(s, e.qos),
 			.retain = e.retain && SUB_AS_PUBLISHED(s),
 		};
-		if (item.qos == 0 || (!expired && queue_add(d, &item) != QUEUE_OK))
+		if (item.qos == 0 || queue_add(d, &item) != QUEUE_OK)
 			continue;
 		store_msg_fini(&e.msg);
-		if (expired)
-			count(CNT_dropped__expired);
 		group_pop(g, &e);
 		return true;
 	}
@@ -387,9 +403,7 @@ share_fetch(struct durable *d)
 bool
 share_again(struct store_entry *e)
 {
-	struct group *g = the.is_open
-	    ? htab_find(&the.by_number, hash_mix(e->group), number_eq, &e->group)
-	    : NULL;
+	struct group *g = group_of(e->group);
 	struct topic_hash t;
 	bool given;
 

@@ -29,6 +29,8 @@ enum queued share_give(struct subnode *n, struct store_msg *m, const struct topi
     const struct session *publisher, unsigned hops);
 /* A message from a queue of one of the session's groups into its own. False: there is none. */
 bool share_fetch(struct durable *d);
+/* The entry goes, if the queue is one of a group. */
+bool share_drop(struct store_queue *q, const struct store_entry *e);
 /* An entry of a session that has ended, to another member. False: there is none. */
 bool share_again(struct store_entry *e);
 

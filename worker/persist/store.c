@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
-#include <openssl/sha.h>
+#include <poll.h>
 #include <stdio.h>
 
 #include "shared/base/clock.h"
@@ -12,7 +12,6 @@
 #include "shared/child/child.h"
 #include "worker/persist/store_int.h"
 
-#define STORE_VERSION 1 /* of the tables as a whole; each record has its own too */
 #define RECORD_VERSION 1
 #define TELL_US 2000000
 #define IDS 100000 /* reserved at once: at most so many are skipped after a crash */
@@ -53,6 +52,18 @@ on_progress(void *arg, const char *what, uint64_t done, uint64_t all)
 	log_notice("store: %s done=%" PRIu64 " of=%" PRIu64, what, done, all);
 }
 
+/* Before anything else is: who is killed now must not be taken for one that has it all. */
+static int
+write_now(void)
+{
+	struct pollfd p = { .fd = kv_fd(), .events = POLLIN };
+	int err = kv_write();
+
+	while (err == 0 && !kv_is_idle())
+		err = poll(&p, 1, -1) == 1 ? kv_synced() : -errno;
+	return err == -EINTR || err == -ENOSPC ? 0 : err;
+}
+
 int
 store_open(const char *dir)
 {
@@ -67,6 +78,7 @@ store_open(const char *dir)
 	};
 	struct kv_found found;
 	uint64_t version = 0;
+	bool has_all; /* the index of what expires */
 	int err;
 
 	snprintf(the.dir, sizeof(the.dir), "%s", dir);
@@ -84,12 +96,17 @@ store_open(const char *dir)
 		kv_close();
 		return -EPROTO;
 	}
-	if (version != STORE_VERSION)
-		err = store_meta_put("version", STORE_VERSION);
+	if (found.fresh)
+		err = store_meta_put("version", version = STORE_VERSION);
+	has_all = version == STORE_VERSION && found.damaged == 0 && !found.lacks_derived;
 	if (err == 0)
 		err = queues_open();
 	if (err == 0)
 		err = rxids_open();
+	if (err == 0)
+		err = due_open(has_all);
+	if (err == 0 && !has_all)
+		err = write_now();
 	if (err != 0) {
 		store_close();
 		return err;
@@ -186,7 +203,9 @@ store_synced(void)
 bool
 store_turn(void)
 {
-	return kv_turn() == 1;
+	bool more = due_turn();
+
+	return kv_turn() == 1 || more;
 }
 
 void
@@ -623,15 +642,33 @@ retained_table(struct span topic)
 	return topic.len > 5 && memcmp(topic.p, "$SYS/", 5) == 0 ? KV_VOLATILE : KV_RETAINED;
 }
 
-int
-store_retained_put(const struct msg_view *v, uint64_t seq)
+/* In the index of what expires. Of our own nothing does. */
+static int
+retained_due(struct span topic, uint64_t from_ms, uint64_t to_ms)
 {
+	struct key k = { .len = 0 }, what;
+
+	if ((from_ms == 0 && to_ms == 0) || retained_table(topic) != KV_RETAINED)
+		return 0;
+	key_text(&k, topic);
+	must(due_retained(key_span(&k), &what));
+	return due_move(from_ms, to_ms, key_span(&what));
+}
+
+int
+store_retained_put(const struct msg_view *v, uint64_t seq, const struct store_retained *old)
+{
+	uint64_t from_ms = old != NULL ? msg_expires_ms(&old->v) : 0, to_ms = msg_expires_ms(v);
 	struct key k = { .len = 0 };
 	struct wr w;
 
 	key_text(&k, v->topic);
-	if (!record_put(retained_table(v->topic), &k, 8 + message_len(v), false, &w))
+	if (retained_due(v->topic, from_ms, to_ms) != 0)
 		return -ENOMEM;
+	if (!record_put(retained_table(v->topic), &k, 8 + message_len(v), false, &w)) {
+		(void)retained_due(v->topic, to_ms, from_ms);
+		return -ENOMEM;
+	}
 	wr_u64(&w, seq);
 	message_write(&w, v);
 	must(!w.over);
@@ -667,12 +704,36 @@ store_retained_get(struct span topic, struct store_retained *out)
 }
 
 int
-store_retained_del(struct span topic)
+store_retained_del(const struct store_retained *r)
 {
 	struct key k = { .len = 0 };
 
-	key_text(&k, topic);
-	return kv_del(retained_table(topic), key_span(&k));
+	key_text(&k, r->v.topic);
+	(void)retained_due(r->v.topic, msg_expires_ms(&r->v), 0);
+	return kv_del(retained_table(r->v.topic), key_span(&k));
+}
+
+bool
+retained_at(struct span key, struct store_retained *out)
+{
+	struct span value;
+	struct rd r;
+
+	if (kv_get(KV_RETAINED, key, &value) != 0)
+		return false;
+	r = rd_of(value);
+	return record_is_good(KV_RETAINED, &r) && retained_read(key, &r, out);
+}
+
+uint64_t
+retained_expires_ms(struct span key, struct span value)
+{
+	struct rd r = rd_of(value);
+	struct store_retained x;
+
+	if (!record_is_good(KV_RETAINED, &r) || !retained_read(key, &r, &x))
+		return 0;
+	return msg_expires_ms(&x.v);
 }
 
 static bool

@@ -145,6 +145,8 @@ bool store_entry_get(struct store_queue *q, uint64_t seq, struct store_entry *ou
 bool store_entry_next(
     struct store_queue *q, uint64_t after, struct store_entry *out); /* the first above */
 void store_queue_sent(struct store_queue *q, uint64_t seq);
+void store_entry_sent(
+    struct store_queue *q, const struct store_entry *e); /* up to this one, which expires no more */
 /*
  * What has been handed out must go with DUP after a crash. So it is written ahead, for many entries at once, up to where they may be
  * handed out. May this one? If not, it may when the batch is safe.
@@ -166,11 +168,27 @@ struct store_retained {
 	uint64_t seq; /* of the update */
 };
 
-int store_retained_put(const struct msg_view *v, uint64_t seq); /* replaces */
+/* Replaces `old`, as it is now; NULL: there is none. */
+int store_retained_put(const struct msg_view *v, uint64_t seq, const struct store_retained *old);
 bool store_retained_get(struct span topic, struct store_retained *out);
-int store_retained_del(struct span topic);
+int store_retained_del(const struct store_retained *r);
 /* The first topic at or above `from`, or above it. Of topics with the same first 512 bytes the order is unspecified. */
 bool store_retained_seek(struct span from, bool above, struct store_retained *out);
+
+/* --- what expires: entries that wait, and retained messages ------------------------------- */
+
+struct store_due {
+	struct store_queue *queue; /* whose entry it is; NULL: it is the retained message */
+	struct store_entry entry;
+	struct store_retained retained;
+};
+
+/*
+ * They are known by the second at whose beginning all of it is over. Something whose second has come, for the caller to delete: 1. 0: there is
+ * nothing before store_due_ms(), wall clock, or UINT64_MAX. -EAGAIN: ask again in the next turn.
+ */
+int store_due(uint64_t now_ms, struct store_due *out);
+uint64_t store_due_ms(void);
 
 /* --- wills, by session -------------------------------------------------------------------- */
 

@@ -6,15 +6,19 @@
 #ifndef PERSIST_STORE_INT_H
 #define PERSIST_STORE_INT_H
 
+#include <openssl/sha.h>
+
 #include "shared/mqtt/packet.h"
 #include "shared/mqtt/rd.h"
 #include "worker/persist/kv.h"
 #include "worker/persist/store.h"
 
+#define STORE_VERSION 2 /* of the tables as a whole; each record has its own too */
+
 #define TEXT_MAX 512 /* bytes of a topic or filter in a key; of a longer one the rest is a hash */
 
 struct key {
-	uint8_t b[16 + TEXT_MAX + 32];
+	uint8_t b[16 + TEXT_MAX + SHA256_DIGEST_LENGTH];
 	size_t len;
 };
 
@@ -61,6 +65,23 @@ bool will_read(struct rd *r, struct store_will *out); /* likewise */
 bool retained_read(struct span key, struct rd *r, struct store_retained *out);
 bool state_read(struct rd *r, struct store_queue *out); /* what of a queue is in the store */
 bool entry_read(const struct store_queue *q, uint64_t seq, struct rd *r, struct store_entry *out);
+
+/* --- store_due.c: the index of what expires, for who writes that ---------------------------- */
+
+int due_open(bool has_all); /* false: it may lack some of what is stored */
+/* fresh: as kv_put() has it. what: the key of an entry, or as due_retained() makes it. */
+int due_put(uint64_t expires_ms, struct span what, bool fresh);
+void due_del(uint64_t expires_ms, struct span what);
+int due_move(uint64_t from_ms, uint64_t to_ms, struct span what); /* 0: not in there */
+/* key: of KV_RETAINED; false: it can't be one. */
+bool due_retained(struct span key, struct key *what_out);
+bool due_turn(void); /* true: there is more to do */
+
+/* When a record is due; 0: never, or not any more. */
+uint64_t entry_expires_ms(struct span key, struct span value);
+uint64_t retained_expires_ms(struct span key, struct span value);
+struct store_queue *queue_at(uint64_t id);                     /* open now, or NULL */
+bool retained_at(struct span key, struct store_retained *out); /* by its key in KV_RETAINED */
 
 uint64_t id_next(void); /* never given before; 0: no memory */
 

@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "shared/base/hash.h"
+#include "shared/base/htab.h"
 #include "shared/base/log.h"
 #include "shared/base/must.h"
 #include "shared/child/child.h"
@@ -44,15 +46,29 @@ struct ahead {
 
 static struct {
 	struct list dirty;
+	struct htab open; /* by id */
 	uint64_t ahead_bytes;
 	uint64_t safe; /* all batches up to it were when last asked */
 } the;
+
+static uint64_t
+queue_hash(const void *entry)
+{
+	return hash_mix(((const struct store_queue *)entry)->id);
+}
+
+static bool
+queue_eq(const void *entry, const void *id)
+{
+	return ((const struct store_queue *)entry)->id == *(const uint64_t *)id;
+}
 
 int
 queues_open(void)
 {
 	list_init(&the.dirty);
 	the.safe = 0;
+	htab_init(&the.open, queue_hash);
 	return 0;
 }
 
@@ -63,6 +79,13 @@ queues_close(void)
 		return;
 	while (!list_is_empty(&the.dirty))
 		list_del(the.dirty.next);
+	htab_fini(&the.open);
+}
+
+struct store_queue *
+queue_at(uint64_t id)
+{
+	return htab_find(&the.open, hash_mix(id), queue_eq, &id);
 }
 
 static bool
@@ -240,6 +263,10 @@ store_queue_open(uint64_t id, struct store_queue **out)
 		return -ENOMEM;
 	*q = (struct store_queue){ .id = id, .next_seq = 1 };
 	list_init(&q->dirty);
+	if (htab_add(&the.open, queue_hash(q), q) != 0) {
+		free(q);
+		return -ENOMEM;
+	}
 	if (record_get(KV_STATE, &k, &r)) {
 		struct store_queue was = *q;
 
@@ -264,6 +291,7 @@ store_queue_close(struct store_queue **q)
 		list_del(&(*q)->dirty);
 	}
 	ahead_drop(*q);
+	htab_del(&the.open, queue_hash(*q), *q);
 	free(*q);
 	*q = NULL;
 }
@@ -351,6 +379,8 @@ store_entry_add(struct store_queue *q, const struct store_entry *e, struct store
 		return -ENOMEM;
 	if (m->is_shared && !m->is_new && m->refs == 0 && !refs_put(m->id, refs_get(m->id), false))
 		return -ENOMEM; /* as in msg_share() */
+	if (e->expires_ms != 0 && due_put(e->expires_ms, key_span(&k), true) != 0)
+		return -ENOMEM;
 	flags |= e->retain ? ENTRY_RETAIN : 0;
 	flags |= m->is_shared ? ENTRY_SHARED : 0;
 	flags |= m->again ? ENTRY_AGAIN : 0;
@@ -367,8 +397,11 @@ store_entry_add(struct store_queue *q, const struct store_entry *e, struct store
 		len += 2 + e->subids.len;
 	}
 	len += m->is_shared ? 8 : message_len(&m->v);
-	if (!record_put(KV_QUEUE, &k, len, true, &w))
+	if (!record_put(KV_QUEUE, &k, len, true, &w)) {
+		if (e->expires_ms != 0)
+			due_del(e->expires_ms, key_span(&k));
 		return -ENOMEM;
+	}
 	wr_u8(&w, flags);
 	wr_u8(&w, e->qos);
 	wr_u32(&w, e->size);
@@ -642,6 +675,39 @@ store_queue_rest(struct store_queue *q)
 	queue_touch(q);
 }
 
+void
+store_entry_sent(struct store_queue *q, const struct store_entry *e)
+{
+	struct key k = entry_key(q->id, e->seq);
+
+	if (e->state == ENTRY_QUEUED && e->expires_ms != 0)
+		due_del(e->expires_ms, key_span(&k));
+	store_queue_sent(q, e->seq);
+}
+
+/* What has been handed out no longer expires. */
+uint64_t
+entry_expires_ms(struct span key, struct span value)
+{
+	struct rd k = rd_of(key), r = rd_of(value);
+	uint64_t id = rd_u64(&k), seq = rd_u64(&k), ms;
+	const struct store_queue *q = queue_at(id);
+	uint64_t sent = q != NULL ? q->sent : 0;
+	struct key state = queue_key(id);
+
+	if (!record_is_good(KV_QUEUE, &r) || !(rd_u8(&r) & ENTRY_EXPIRES))
+		return 0;
+	(void)rd_bytes(&r, 1 + 4);
+	ms = rd_u64(&r);
+	if (k.bad || rd_left(&k) != 0 || r.bad)
+		return 0;
+	if (q == NULL && record_get(KV_STATE, &state, &r)) {
+		(void)rd_u64(&r);
+		sent = rd_u64(&r);
+	}
+	return seq > sent ? ms : 0;
+}
+
 bool
 store_entry_is_safe(const struct store_queue *q, uint64_t seq)
 {
@@ -674,12 +740,14 @@ store_entry_del(struct store_queue *q, const struct store_entry *e)
 {
 	struct key k = entry_key(q->id, e->seq);
 	uint64_t shared = e->msg.is_shared && e->state != ENTRY_RELEASED ? e->msg.id : 0,
-		 seq = e->seq;
+		 seq = e->seq, expires_ms = e->state == ENTRY_QUEUED ? e->expires_ms : 0;
 	uint32_t size = e->size;
 	int err = kv_del(KV_QUEUE, key_span(&k));
 
 	if (err != 0)
 		return err;
+	if (expires_ms != 0)
+		due_del(expires_ms, key_span(&k));
 	if (shared != 0)
 		message_unref(shared);
 	q->entries -= q->entries > 0;
@@ -688,6 +756,8 @@ store_entry_del(struct store_queue *q, const struct store_entry *e)
 		q->bytes = 0;
 	if (seq == q->first)
 		q->first++;
+	if (seq > q->given) /* and not out of what was read ahead */
+		ahead_drop(q);
 	queue_touch(q);
 	return 0;
 }

@@ -20,6 +20,7 @@
 #include "tests/unit/unit.h"
 #include "tests/unit/worker/persist/bdb_sanitized.h"
 #include "worker/persist/directory.h"
+#include "worker/persist/expiry.h"
 #include "worker/persist/out.h"
 #include "worker/persist/peer.h"
 #include "worker/persist/publish.h"
@@ -287,6 +288,7 @@ fake_restart(uint32_t gen, uint32_t restarts)
 	CU_ASSERT_EQUAL_FATAL(session_init(), 0);
 	CU_ASSERT_EQUAL_FATAL(will_init(), 0);
 	CU_ASSERT_EQUAL_FATAL(retained_init(), 0);
+	CU_ASSERT_EQUAL_FATAL(expiry_init(), 0);
 	CU_ASSERT_EQUAL_FATAL(peer_init(), 0);
 	for (unsigned slot = 0; slot < 2; slot++) {
 		fake.open[slot] = true;
@@ -372,6 +374,7 @@ fake_end(void)
 	directory_fini();
 	will_fini();
 	retained_fini();
+	expiry_fini();
 	publish_fini();
 	peer_fini();
 	out_fini();

@@ -136,6 +136,8 @@ __wrap_realloc(void *p, size_t n)
 
 enum { QUEUE_A = 1000001, QUEUE_B, QUEUE_C, QUEUES = 3 };
 
+#define DUE_MS 1000000
+
 static struct store_queue *queue[QUEUES];
 static char payload[24 << 10];
 
@@ -177,7 +179,9 @@ add_entries(uint64_t i)
 		return err;
 	v = message_of("alone", i, 100);
 	store_msg_init(&m, &v, 1);
-	err = store_entry_add(queue[2], &(struct store_entry){ .seq = i, .size = 7, .qos = 2 }, &m);
+	err = store_entry_add(queue[2],
+	    &(struct store_entry){ .seq = i, .size = 7, .qos = 2, .expires_ms = DUE_MS + i * 100 },
+	    &m);
 	store_msg_fini(&m);
 	return err;
 }
@@ -193,7 +197,7 @@ drop_entries(uint64_t i)
 	if (err == 0 && i > 2 && store_entry_get(queue[1], i - 2, &e))
 		err = store_entry_del(queue[1], &e);
 	if (err == 0 && i > 1 && store_entry_get(queue[2], i - 1, &e)) {
-		store_queue_sent(queue[2], i - 1);
+		store_entry_sent(queue[2], &e);
 		err = store_entry_release(queue[2], &e);
 	}
 	return err;
@@ -231,10 +235,14 @@ change_others(uint64_t i)
 {
 	struct msg_view v = message_of(name_of("r", i % 5), i, 1000);
 	uint32_t number = (uint32_t)(i % 4);
-	int err = store_retained_put(&v, i);
+	struct store_retained old;
+	int err;
 
-	if (err == 0)
-		err = store_retained_del(span_str(name_of("r", (i + 2) % 5)));
+	v.has_expiry = true;
+	v.expiry = DUE_MS / 1000;
+	err = store_retained_put(&v, i, store_retained_get(v.topic, &old) ? &old : NULL);
+	if (err == 0 && store_retained_get(span_str(name_of("r", (i + 2) % 5)), &old))
+		err = store_retained_del(&old);
 	if (err == 0)
 		err = store_will_put(number, &v, (uint32_t)i);
 	if (err == 0)
@@ -341,6 +349,27 @@ others_are(uint64_t s)
 	}
 	CU_ASSERT_TRUE(s == 0 || store_rxid_has((uint32_t)(s % 4), (uint16_t)s));
 	CU_ASSERT_EQUAL(store_position(0, 1), s * 8);
+}
+
+/* All that expires has its place in the index, or would be dropped late. */
+static void
+due_are(uint64_t s)
+{
+	unsigned retained = 0, entries = 0;
+	struct store_due due;
+	int err;
+
+	while (store_turn())
+		;
+	CU_ASSERT_EQUAL(store_due(DUE_MS - 1, &due), 0);
+	while ((err = store_due(2 * DUE_MS, &due)) != 0) {
+		entries += err == 1 && due.queue == queue[2] && due.entry.seq == s;
+		retained += err == 1 && due.queue == NULL;
+	}
+	CU_ASSERT_EQUAL(entries, s > 0);
+	for (uint32_t k = 0; k < 5; k++)
+		retained -= put_last(s, k, 5, 3) > 0;
+	CU_ASSERT_EQUAL(retained, 0);
 }
 
 /* --- the process that works -------------------------------------------------------------- */
@@ -463,6 +492,7 @@ look(void)
 	entries_are(0, s > 3 ? s - 2 : 1, s);
 	entries_are(1, s > 2 ? s - 1 : 1, s);
 	entries_are(2, 1, s);
+	due_are(s);
 	close_all();
 }
 
