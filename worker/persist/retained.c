@@ -52,6 +52,7 @@ static struct {
 	bool is_changed; /* what is counted of all of them */
 } the;
 
+static void count_all(void);
 static void forget(const struct store_retained *r);
 static bool get_go_on(struct get *g, unsigned *looked);
 static void page_end(struct get *g, bool more);
@@ -62,6 +63,7 @@ static bool fence_is_passed(struct fence *f);
 int
 retained_init(void)
 {
+	struct store_status status;
 	uint64_t n;
 
 	list_init(&the.gets);
@@ -71,6 +73,9 @@ retained_init(void)
 		count_set(CNT_retained, n);
 	if (store_meta_get("retained_bytes", &n))
 		count_set(CNT_retained_bytes, n);
+	store_status(&status);
+	if (status.opened.damaged > 0)
+		count_all();
 	return 0;
 }
 
@@ -186,6 +191,26 @@ retained_expired(const struct store_retained *r)
 {
 	count(CNT_dropped__expired);
 	forget(r);
+}
+
+/* Some of the damaged table may be there, or an older one, or none. */
+static void
+count_all(void)
+{
+	uint64_t n = 0, bytes = 0;
+	struct store_retained r;
+	struct span at = span_of(NULL, 0);
+
+	while (store_retained_seek(at, true, &r)) {
+		at = r.v.topic;
+		n++;
+		bytes += msg_view_size(&r.v);
+		if (n % 4096 == 0)
+			mesh_beat(self.mesh);
+	}
+	count_set(CNT_retained, n);
+	count_set(CNT_retained_bytes, bytes);
+	the.is_changed = true;
 }
 
 static bool

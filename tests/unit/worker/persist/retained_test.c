@@ -317,6 +317,59 @@ over_the_limit_messages_are_not_kept(void)
 }
 
 static void
+damage(const char *name)
+{
+	char path[128], byte;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", fake.dir, name);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	CU_ASSERT_EQUAL_FATAL(pread(fd, &byte, 1, 40), 1);
+	byte ^= 1;
+	CU_ASSERT_EQUAL(pwrite(fd, &byte, 1, 40), 1);
+	close(fd);
+}
+
+static void
+what_is_kept_is_known_to_the_byte_after_a_restart(void)
+{
+	uint64_t bytes;
+
+	fake_start();
+	for (int i = 0; i < 100; i++) {
+		char topic[8];
+
+		snprintf(topic, sizeof(topic), "t/%d", i % 10);
+		retain(topic, &"123456789"[i % 9], 1);
+		if (i % 7 == 0)
+			retain(topic, "", 1);
+	}
+	turn();
+	bytes = counted(CNT_retained_bytes);
+	for (int i = 0; i < 3; i++) {
+		uint64_t n = counted(CNT_retained);
+
+		if (i == 2) { /* damage: what was counted says nothing of what is there */
+			store_meta_put("retained", 12345);
+			store_meta_put("retained_bytes", 12345);
+		}
+		fake_end();
+		if (i == 2)
+			damage("will.db");
+		count_set(CNT_retained, 0);
+		count_set(CNT_retained_bytes, 0);
+		fake_restart(2 + (uint32_t)i, 1);
+		CU_ASSERT_EQUAL(counted(CNT_retained), n);
+		CU_ASSERT_EQUAL(counted(CNT_retained_bytes), bytes);
+	}
+	self.conf.retained_max_bytes = bytes;
+	CU_ASSERT_EQUAL(retain("new", "1", 1), MQTT_QUOTA_EXCEEDED);
+	CU_ASSERT_EQUAL(retain("t/2", "", 1), 0);
+	CU_ASSERT_EQUAL(retain("t/2", "1", 1), 0);
+	fake_stop();
+}
+
+static void
 what_has_expired_is_not_sent_and_goes(void)
 {
 	fake_start();
@@ -341,4 +394,6 @@ UNIT_MAIN("worker/persist/retained", TEST(requests_that_cannot_be_are_refused),
     TEST(a_sparse_filter_over_many_topics_takes_several_turns),
     TEST(a_durable_session_gets_qos_1_through_its_queue),
     TEST(an_update_that_raced_with_a_subscription_reaches_it),
-    TEST(over_the_limit_messages_are_not_kept), TEST(what_has_expired_is_not_sent_and_goes))
+    TEST(over_the_limit_messages_are_not_kept),
+    TEST(what_is_kept_is_known_to_the_byte_after_a_restart),
+    TEST(what_has_expired_is_not_sent_and_goes))
