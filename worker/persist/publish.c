@@ -39,7 +39,7 @@ static struct {
 
 static void
 find_targets(const struct msg_view *v, const struct topic_hash *t, const struct session *from);
-static bool would_reject(const struct msg_view *v);
+static enum limit would_break(const struct msg_view *v);
 static enum queued give_targets(struct store_msg *m, bool *matched);
 static void
 own_to_workers(struct store_msg *m, const struct topic_hash *t, const struct session *publisher);
@@ -65,6 +65,7 @@ publish_store(unsigned slot, struct span body, bool again)
 	struct store_msg m;
 	struct msg_view v;
 	uint8_t reason = MQTT_SUCCESS, flags = 0;
+	enum limit full;
 	bool matched = false;
 
 	if (!rec_take(&body, &rec, sizeof(rec)) || !rec_msg_parse(&rec.m, body, &v, &groups))
@@ -92,9 +93,9 @@ publish_store(unsigned slot, struct span body, bool again)
 		find_targets(&v, &t, from);
 	store_msg_init(&m, &v, the.ntargets + rec.m.ngroups);
 	m.again = again;
-	if (self.conf.queue_drop == DROP_reject && would_reject(&v)) {
+	if (self.conf.queue_drop == DROP_reject && (full = would_break(&v)) != LIMIT_NONE) {
 		reason = MQTT_QUOTA_EXCEEDED;
-		count(CNT_dropped__queue_full);
+		queue_dropped(full);
 		goto out;
 	}
 	if ((rec.want & STORE_QOS2) &&
@@ -298,17 +299,24 @@ is_ours(const struct target *x, uint8_t qos)
 	return qos > 0 || (self.conf.queue_qos0 && x->durable->session->state == SESSION_OFFLINE);
 }
 
-static bool
-would_reject(const struct msg_view *v)
+/* A limit, if all who are to get it were given it. */
+static enum limit
+would_break(const struct msg_view *v)
 {
+	size_t size = msg_view_size(v);
+	uint64_t n = 0;
+
 	for (size_t i = 0; i < the.ntargets; i++) {
 		const struct target *x = &the.target[i];
+		const struct durable *d = x->durable;
 
-		if (is_ours(x, effective_qos(v, x)) &&
-		    !queue_has_room(x->durable, msg_view_size(v)))
-			return true;
+		if (!is_ours(x, effective_qos(v, x)))
+			continue;
+		if (queue_limit(d->queue, queue_waiting(d), size) != LIMIT_NONE)
+			return LIMIT_QUEUE;
+		n++;
 	}
-	return false;
+	return n > 0 ? queue_limit_of_all(n, n * size) : LIMIT_NONE;
 }
 
 static enum queued

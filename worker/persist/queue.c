@@ -88,14 +88,47 @@ queue_waiting(const struct durable *d)
 	return n > d->used ? n - d->used : 0;
 }
 
-bool
-queue_has_room(const struct durable *d, size_t size)
+enum limit
+queue_limit(const struct store_queue *q, uint64_t waiting, size_t size)
 {
 	const struct conf *c = &self.conf;
 
-	return (c->queue_max_messages == 0 || queue_waiting(d) < c->queue_max_messages) &&
-	    (c->queue_max_bytes == 0 || d->queue == NULL ||
-		d->queue->bytes + size <= c->queue_max_bytes);
+	if ((c->queue_max_messages > 0 && waiting >= c->queue_max_messages) ||
+	    (c->queue_max_bytes > 0 && q != NULL && q->bytes + size > c->queue_max_bytes))
+		return LIMIT_QUEUE;
+	return LIMIT_NONE;
+}
+
+static uint64_t
+level(enum counter c)
+{
+	return atomic_load_explicit(&counters[c], memory_order_relaxed);
+}
+
+enum limit
+queue_limit_of_all(uint64_t messages, uint64_t bytes)
+{
+	const struct conf *c = &self.conf;
+
+	if ((c->store_max_messages > 0 && level(CNT_queued) + messages > c->store_max_messages) ||
+	    (c->store_max_bytes > 0 && level(CNT_queued_bytes) + bytes > c->store_max_bytes))
+		return LIMIT_STORE;
+	return LIMIT_NONE;
+}
+
+void
+queue_dropped(enum limit why)
+{
+	count(why == LIMIT_STORE ? CNT_dropped__store_limit : CNT_dropped__queue_full);
+}
+
+uint64_t
+queue_expires_ms(const struct msg_view *v)
+{
+	uint64_t expires = msg_expires_ms(v),
+		 old = clock_wall_ms() + self.conf.queue_max_age * UINT64_C(1000);
+
+	return self.conf.queue_max_age > 0 && (expires == 0 || old < expires) ? old : expires;
 }
 
 bool
@@ -111,22 +144,23 @@ queue_add(struct durable *d, const struct queue_item *item)
 	struct store_entry e = {
 		.group = item->group,
 		.subids = item->subids,
-		.expires_ms = msg_expires_ms(v),
+		.expires_ms = item->moved != NULL ? item->moved->expires_ms : queue_expires_ms(v),
 		.size = (uint32_t)msg_view_size(v),
 		.qos = item->qos,
 		.retain = item->retain,
 	};
+	enum limit full;
 
 	if (d->queue == NULL && store_queue_open(d->queue_id, &d->queue) != 0)
 		goto no_memory;
-	while (!queue_has_room(d, e.size)) {
-		log_every(10, LOG_WARNING, "queue: full, messages dropped id=%s waiting=%" PRIu64,
-		    log_esc(session_id(d->session)), queue_waiting(d));
-		if (self.conf.queue_drop != DROP_oldest || !drop_waiting(d)) {
-			count(CNT_dropped__queue_full);
+	while ((full = queue_limit(d->queue, queue_waiting(d), e.size)) != LIMIT_NONE ||
+	    (item->moved == NULL && (full = queue_limit_of_all(1, e.size)) != LIMIT_NONE)) {
+		log_every(10, LOG_WARNING, "%s: full, messages dropped id=%s waiting=%" PRIu64,
+		    full == LIMIT_STORE ? "store" : "queue", log_esc(session_id(d->session)),
+		    queue_waiting(d));
+		queue_dropped(full);
+		if (self.conf.queue_drop != DROP_oldest || !drop_waiting(d))
 			return QUEUE_FULL;
-		}
-		count(CNT_dropped__queue_full);
 	}
 	e.seq = d->queue->next_seq;
 	/*
@@ -459,7 +493,8 @@ queue_expired(struct store_queue *q, const struct store_entry *e)
 {
 	uint32_t size = e->size;
 
-	count(CNT_dropped__expired);
+	count(msg_is_expired(&e->msg.v, clock_wall_ms()) ? CNT_dropped__expired
+							 : CNT_dropped__too_old);
 	if (share_drop(q, e) || store_entry_del(q, e) != 0)
 		return;
 	count_sub(CNT_queued, 1);
@@ -574,12 +609,12 @@ bury_some(void)
 			free(g);
 			continue;
 		}
+		count_sub(CNT_queued, 1); /* it may be counted elsewhere in a moment */
+		count_sub(CNT_queued_bytes, e.size);
 		/* 4.8.2: a QoS 2 delivery that has begun stays with whom it began. */
 		if (!g->move || e.group == 0 || (e.qos == 2 && e.state != ENTRY_QUEUED) ||
 		    !share_again(&e))
 			count(CNT_dropped__session_end);
-		count_sub(CNT_queued, 1);
-		count_sub(CNT_queued_bytes, e.size);
 		store_entry_del(g->queue, &e);
 	}
 	return the.graves != NULL;

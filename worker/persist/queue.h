@@ -42,20 +42,27 @@ struct durable { /* what only a session that outlives its connection has */
 
 struct queue_item {
 	struct store_msg *msg;
-	struct span subids; /* u32 each */
-	uint32_t group;     /* number of the shared subscription; 0: none */
+	const struct store_entry *moved; /* it waits already, there; NULL: it is new */
+	struct span subids;              /* u32 each */
+	uint32_t group;                  /* number of the shared subscription; 0: none */
 	uint8_t qos;
 	bool retain;
 };
 
 enum queued { QUEUE_OK, QUEUE_FULL, QUEUE_NO_MEMORY };
 
+enum limit { LIMIT_NONE, LIMIT_QUEUE, LIMIT_STORE }; /* what one more message would break */
+
 void queue_init(struct durable *d, struct session *s, uint64_t queue_id);
 void queue_load(struct durable *d); /* after a restart: its queue is there */
 /* queue_drop decides which message goes when it is full; QUEUE_FULL: this one. */
 enum queued queue_add(struct durable *d, const struct queue_item *item);
-bool queue_has_room(
-    const struct durable *d, size_t size); /* as queue_max_messages and queue_max_bytes are */
+/* One more for a queue, NULL: it is empty, in which so many wait. */
+enum limit queue_limit(const struct store_queue *q, uint64_t waiting, size_t size);
+enum limit queue_limit_of_all(uint64_t messages, uint64_t bytes); /* for all queues together */
+void queue_dropped(enum limit why);                               /* counts one */
+/* What a new message becomes too old, or expires, at; wall clock, 0: never. */
+uint64_t queue_expires_ms(const struct msg_view *v);
 /* An entry of any queue that has expired before it was sent. */
 void queue_expired(struct store_queue *q, const struct store_entry *e);
 bool queue_can_send(

@@ -335,23 +335,23 @@ share_drop(struct store_queue *q, const struct store_entry *e)
 static enum queued
 group_add(struct group *g, struct store_msg *m)
 {
-	const struct conf *c = &self.conf;
 	const struct store_queue *q = g->queue;
 	struct store_entry e = {
 		.seq = q->next_seq,
-		.expires_ms = msg_expires_ms(&m->v),
+		.expires_ms = queue_expires_ms(&m->v),
 		.group = g->number,
 		.size = (uint32_t)msg_view_size(&m->v),
 		.qos = m->v.qos,
 		.retain = m->v.retain,
 	};
+	enum limit full;
 
-	while ((c->queue_max_messages > 0 && q->entries >= c->queue_max_messages) ||
-	    (c->queue_max_bytes > 0 && q->bytes + e.size > c->queue_max_bytes)) {
+	while ((full = queue_limit(q, q->entries, e.size)) != LIMIT_NONE ||
+	    (full = queue_limit_of_all(1, e.size)) != LIMIT_NONE) {
 		struct store_entry old;
 
-		count(CNT_dropped__queue_full);
-		if (c->queue_drop != DROP_oldest || !store_entry_next(g->queue, 0, &old))
+		queue_dropped(full);
+		if (self.conf.queue_drop != DROP_oldest || !store_entry_next(g->queue, 0, &old))
 			return QUEUE_FULL;
 		group_pop(g, &old);
 	}
@@ -386,6 +386,7 @@ share_fetch(struct durable *d)
 		}
 		item = (struct queue_item){
 			.msg = &e.msg,
+			.moved = &e,
 			.group = g->number,
 			.subids = span_of(&id, id != 0 ? sizeof(id) : 0),
 			.qos = effective_qos(s, e.qos),

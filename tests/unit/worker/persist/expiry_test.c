@@ -364,9 +364,55 @@ an_update_of_a_retained_message_has_its_own_time(void)
 	fake_stop();
 }
 
+static void
+what_waits_too_long_goes(void)
+{
+	struct rec_retain_get rec = {
+		.token = 55,
+		.max = 10,
+		.max_bytes = 1000,
+		.filter_len = 1,
+		.options = 1,
+		.durable = 1,
+	};
+	struct client c, d;
+
+	fake_start();
+	c = offline("c", "t");
+	publish("t", "before", 0, STORE_DURABLE);
+	self.conf.queue_max_age = 100;
+	publish("t", "old", 0, STORE_DURABLE);
+	publish("t", "expires", 50, STORE_DURABLE);
+	publish("t", "expires later", 500, STORE_DURABLE);
+	self.conf.queue_max_age = 0;
+	publish("t", "after", 0, STORE_DURABLE);
+	pass_ms(96000);
+	CU_ASSERT_EQUAL(counted(CNT_dropped__expired), 1);
+	CU_ASSERT_EQUAL(counted(CNT_dropped__too_old), 0);
+	pass_ms(4000);
+	CU_ASSERT_EQUAL(counted(CNT_dropped__expired), 1);
+	CU_ASSERT_EQUAL(counted(CNT_dropped__too_old), 2);
+	CU_ASSERT_EQUAL(counted(CNT_queued), 2);
+	join(&c);
+	CU_ASSERT_TRUE(next_is(&c, "before") && next_is(&c, "after"));
+	/* A retained message is as old as it is, but waits from now on. */
+	publish("r", "kept", 0, STORE_RETAIN);
+	pass_ms(1000000);
+	self.conf.queue_max_age = 100;
+	d = offline("d", "r");
+	join(&d);
+	rec.epoch = d.epoch;
+	rec.session = d.session;
+	CU_ASSERT_EQUAL(
+	    tell_parts(0, REC_RETAIN_GET, &rec, sizeof(rec), span_str("r"), NOTHING), 0);
+	turn();
+	CU_ASSERT_TRUE(next_is(&d, "kept"));
+	fake_stop();
+}
+
 UNIT_MAIN("worker/persist/expiry", TEST(what_expires_behind_what_does_not_goes_in_its_second),
     TEST(what_is_sent_or_acknowledged_leaves_nothing_behind),
     TEST(a_restart_forgets_nothing_that_expires), TEST(a_store_without_an_index_gets_one),
     TEST(an_index_that_is_lost_is_made_again), TEST(many_that_are_due_at_once_go_in_slices),
     TEST(what_was_read_ahead_expires_too), TEST(what_waits_for_a_member_of_a_group_expires),
-    TEST(an_update_of_a_retained_message_has_its_own_time))
+    TEST(an_update_of_a_retained_message_has_its_own_time), TEST(what_waits_too_long_goes))

@@ -328,6 +328,62 @@ bytes_are_limited_too(void)
 }
 
 static void
+the_store_is_limited_as_a_whole(void)
+{
+	struct client a, b;
+	struct delivery d;
+
+	fake_start();
+	self.conf.store_max_messages = 3;
+	a = online("a", "a", 1, 10);
+	b = online("b", "b", 1, 10);
+	leave(&a, 0, 0);
+	leave(&b, 0, 0);
+	store("a", "1", 1);
+	store("a", "2", 1);
+	store("b", "1", 1);
+	CU_ASSERT_EQUAL(store("b", "2", 1), 0);
+	CU_ASSERT_EQUAL(counted(CNT_dropped__store_limit), 1);
+	CU_ASSERT_EQUAL(counted(CNT_dropped__queue_full), 0);
+	CU_ASSERT_EQUAL(counted(CNT_queued), 3);
+	self.conf.queue_drop = DROP_oldest; /* of the same client's */
+	store("b", "3", 1);
+	CU_ASSERT_EQUAL(counted(CNT_dropped__store_limit), 2);
+	CU_ASSERT_EQUAL(counted(CNT_queued), 3);
+	self.conf.store_max_messages = 0;
+	self.conf.store_max_bytes = counted(CNT_queued_bytes);
+	store("a", "3", 1);
+	CU_ASSERT_EQUAL(counted(CNT_dropped__store_limit), 3);
+	CU_ASSERT_EQUAL(counted(CNT_queued), 3);
+	join(&a);
+	CU_ASSERT_TRUE(take_delivery(&a, &d));
+	CU_ASSERT_STRING_EQUAL(d.payload, "2");
+	ack(&a, &d, PKT_PUBACK, 0);
+	store("b", "4", 1);
+	CU_ASSERT_EQUAL(counted(CNT_dropped__store_limit), 3);
+	fake_stop();
+}
+
+static void
+what_the_whole_store_has_no_room_for_is_rejected_for_all(void)
+{
+	struct client a, b;
+
+	fake_start();
+	self.conf.store_max_messages = 3;
+	self.conf.queue_drop = DROP_reject;
+	a = online("a", "t", 1, 10);
+	b = online("b", "t", 1, 10);
+	leave(&a, 0, 0);
+	leave(&b, 0, 0);
+	CU_ASSERT_EQUAL(store("t", "1", 1), 0);
+	CU_ASSERT_EQUAL(store("t", "2", 1), MQTT_QUOTA_EXCEEDED); /* one would fit */
+	CU_ASSERT_EQUAL(counted(CNT_queued), 2);
+	CU_ASSERT_EQUAL(counted(CNT_dropped__store_limit), 1);
+	fake_stop();
+}
+
+static void
 what_expired_while_it_waited_is_dropped(void)
 {
 	struct client c;
@@ -405,7 +461,7 @@ UNIT_MAIN("worker/persist/queue", TEST(an_acknowledgement_of_nothing_changes_not
     TEST(packet_ids_go_round_and_pass_over_those_in_use), TEST(a_long_queue_waits_for_an_id_in_use),
     TEST(a_full_queue_drops_the_newest), TEST(a_full_queue_drops_the_oldest_that_was_not_sent),
     TEST(a_full_queue_rejects_towards_the_publisher_and_stores_nothing),
-    TEST(bytes_are_limited_too),
-
+    TEST(bytes_are_limited_too), TEST(the_store_is_limited_as_a_whole),
+    TEST(what_the_whole_store_has_no_room_for_is_rejected_for_all),
     TEST(what_expired_while_it_waited_is_dropped), TEST(a_full_ring_holds_deliveries_back),
     TEST(queue_qos0_keeps_messages_for_who_is_offline_only))

@@ -143,6 +143,34 @@ what_an_ended_member_had_goes_to_another_but_not_qos_2_that_has_begun(void)
 }
 
 static void
+what_moves_within_a_full_store_is_not_one_more(void)
+{
+	struct client a, b;
+	struct delivery d;
+
+	fake_start();
+	a = member("a", 0, 10);
+	b = member("b", 1, 10);
+	leave(&a, 0, 0);
+	leave(&b, 0, 0);
+	give("1", 1);
+	give("2", 1);
+	self.conf.store_max_messages = 2;
+	join(&a); /* from the group to its member */
+	CU_ASSERT_TRUE(take_delivery(&a, &d) && take_delivery(&a, &d));
+	leave(&a, 0, 0);
+	join(&b);
+	session_clear(directory_find(span_str("a"))); /* and to another */
+	turn();
+	CU_ASSERT_TRUE(take_delivery(&b, &d) && take_delivery(&b, &d));
+	CU_ASSERT_EQUAL(counted(CNT_dropped__store_limit), 0);
+	CU_ASSERT_EQUAL(counted(CNT_queued), 2);
+	CU_ASSERT_EQUAL(give("3", 1), 0);
+	CU_ASSERT_EQUAL(counted(CNT_dropped__store_limit), 1);
+	fake_stop();
+}
+
+static void
 the_last_members_end_drops_what_waits(void)
 {
 	struct client a;
@@ -223,5 +251,6 @@ UNIT_MAIN("worker/persist/share", TEST(a_group_nobody_has_is_counted),
     TEST(a_member_with_a_full_window_is_passed_over_and_what_nobody_can_take_waits),
     TEST(with_all_members_offline_messages_wait_for_the_first_to_return),
     TEST(what_an_ended_member_had_goes_to_another_but_not_qos_2_that_has_begun),
+    TEST(what_moves_within_a_full_store_is_not_one_more),
     TEST(the_last_members_end_drops_what_waits), TEST(clean_members_take_part_by_their_number),
     TEST(the_least_loaded_member_is_picked))
