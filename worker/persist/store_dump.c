@@ -11,7 +11,7 @@
 typedef bool show_fn(json_t *j, struct span key, struct rd *r, bool payload);
 
 static show_fn show_meta, show_session, show_state, show_sub, show_group, show_msg, show_entry,
-    show_retained, show_will, show_rxid;
+    show_retained, show_will, show_rxid, show_expiry;
 
 static show_fn *const show[KV_TABLES] = {
 	[KV_META] = show_meta,
@@ -24,8 +24,10 @@ static show_fn *const show[KV_TABLES] = {
 	[KV_RETAINED] = show_retained,
 	[KV_WILL] = show_will,
 	[KV_RXID] = show_rxid,
+	[KV_EXPIRY] = show_expiry,
 };
 
+static struct span text_of(struct span key);
 static json_t *raw(enum kv_table t, struct span key, size_t len);
 static void hex_write(struct span s, char *out);
 static int hex_digit(char c);
@@ -181,10 +183,7 @@ show_group(json_t *j, struct span key, struct rd *r, bool payload)
 	uint64_t queue;
 
 	(void)payload;
-	if (key.len > TEXT_MAX) /* of the rest it has the hash only */
-		for (key.len = TEXT_MAX; key.len > 1 && (key.p[key.len - 1] & 0x80) != 0;)
-			key.len--;
-	json_object_set_new(j, "filter", json_text(key));
+	json_object_set_new(j, "filter", json_text(text_of(key)));
 	if (!group_read(r, &number, &queue))
 		return false;
 	set(j, "group", number);
@@ -283,7 +282,36 @@ show_rxid(json_t *j, struct span key, struct rd *r, bool payload)
 	return !k.bad && rd_left(r) == 0;
 }
 
+/* An entry of a queue, or a retained message. */
+static bool
+show_expiry(json_t *j, struct span key, struct rd *r, bool payload)
+{
+	struct rd k = rd_of(key);
+	uint64_t queue;
+
+	(void)payload;
+	set(j, "second", rd_u64(&k));
+	queue = rd_u64(&k);
+	if (queue != 0) {
+		set(j, "queue", queue);
+		set(j, "sequence", rd_u64(&k));
+	} else {
+		json_object_set_new(j, "topic", json_text(text_of(rd_rest(&k))));
+	}
+	return !k.bad && rd_left(&k) == 0 && rd_left(r) == 0;
+}
+
 /* --- helpers ------------------------------------------------------------------------------ */
+
+/* Of a longer one the key has the hash only. */
+static struct span
+text_of(struct span key)
+{
+	if (key.len > TEXT_MAX)
+		for (key.len = TEXT_MAX; key.len > 1 && (key.p[key.len - 1] & 0x80) != 0;)
+			key.len--;
+	return key;
+}
 
 static json_t *
 raw(enum kv_table t, struct span key, size_t len)

@@ -134,6 +134,9 @@ each_record_is_decoded(void)
 	    "\"update\":", "\"bytes\":2}"));
 	CU_ASSERT_TRUE(HAS_PAYLOAD("retained", "\"payload_base64\":\"Af8=\""));
 	CU_ASSERT_TRUE(HAS("rxid", "\"packet_id\":77"));
+	CU_ASSERT_TRUE(HAS("expiry", "\"second\":", "\"topic\":\"r\""));
+	store_full(NULL, 1, "a/1", "x", 1, STORE_DURABLE, 0, 500, NULL, NULL, NULL);
+	CU_ASSERT_TRUE(HAS("expiry", "\"second\":", "\"queue\":", "\"sequence\":2"));
 	fake_stop();
 }
 
