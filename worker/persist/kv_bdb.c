@@ -36,7 +36,6 @@ static void forget_before(struct bdb_position *p, struct span key, bool above);
 static void move_key(struct bdb_position *p, struct span key);
 static struct span key_of(const struct bdb_position *p);
 static int position_out(const struct bdb_position *p, struct span *key_out, struct span *value_out);
-static void mark_broken(void);
 
 bool
 bdb_is_broken(void)
@@ -54,6 +53,7 @@ bdb_close(void)
 	}
 	if (bdb.env != NULL)
 		bdb.env->close(bdb.env, 0);
+	pages_close();
 	memset(&bdb, 0, sizeof(bdb));
 }
 
@@ -77,7 +77,7 @@ bdb_log_put(struct span record, bool kernel, struct kv_lsn *lsn_out)
 
 	if (err != 0) {
 		/* What the log has of it is unknown, and nothing can be put behind that. */
-		mark_broken();
+		bdb_break();
 		return bdb_errno(err);
 	}
 	*lsn_out = (struct kv_lsn){ lsn.file, lsn.offset };
@@ -106,7 +106,7 @@ bdb_log_sync(void)
 	}
 	/* The kernel forgets what it could not write: a second try would lie. */
 	if (err != 0)
-		mark_broken();
+		bdb_break();
 	return err;
 }
 
@@ -118,6 +118,9 @@ bdb_checkpoint(void)
 	/* Files that have records of the trees only, too: pages must not be ahead of them. */
 	if (err == 0)
 		err = dir_sync(bdb.dir);
+	/* What a failed one has left: Berkeley DB takes it for written, and would not ask again. */
+	if (err == 0)
+		err = pages_sync();
 	return err == 0 ? bdb_errno(bdb.env->txn_checkpoint(bdb.env, 0, 0, 0)) : err;
 }
 
@@ -331,7 +334,7 @@ bdb_errno(int err)
 	case DB_NOTFOUND:
 		return -ENOENT;
 	case DB_RUNRECOVERY:
-		mark_broken();
+		bdb_break();
 		return -EIO;
 	default:
 		return err > 0 ? -err : -EIO;
@@ -342,8 +345,8 @@ bdb_errno(int err)
  * A page that can't be read panics Berkeley DB, and recovery alone doesn't meet it again: the next
  * start has to look at all of them.
  */
-static void
-mark_broken(void)
+void
+bdb_break(void)
 {
 	char path[PATH_MAX + sizeof("/" BDB_CHECK)];
 	int fd;

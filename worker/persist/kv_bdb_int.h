@@ -1,5 +1,5 @@
 /*
- * kv_bdb_int.h - what the files kv_bdb*.c share: the only ones that see db.h
+ * kv_bdb_int.h - what the files of kv_bdb share: the only ones that see db.h
  */
 #ifndef PERSIST_KV_BDB_INT_H
 #define PERSIST_KV_BDB_INT_H
@@ -33,12 +33,14 @@ struct bdb {
 	_Atomic bool broken;
 };
 
-#define BDB_CHECK "check" /* this file is there: look at every page before the next start */
+#define BDB_PAGE_SIZE 4096 /* the largest that a disk may write whole, see kv_bdb_pages.c */
+#define BDB_CHECK "check"  /* this file is there: look at every page before the next start */
 
 extern struct bdb bdb;
 extern const char *const bdb_table_file[KV_TABLES];
 
 int bdb_errno(int err);            /* a library's code as -errno; a panic breaks us for good */
+void bdb_break(void);              /* for good: only closing is left */
 int bdb_env_new(DB_ENV **env_out); /* with its messages in our log */
 int bdb_tree_open(enum kv_table t);
 void bdb_tree_close(enum kv_table t); /* what the cache has of it stays there */
@@ -48,5 +50,14 @@ dbt_of(struct span s)
 {
 	return (DBT){ .data = (void *)s.p, .size = (uint32_t)s.len };
 }
+
+/* --- kv_bdb_pages.c: pages of the trees get there whole ------------------------------------ */
+
+/* Before an environment is opened: first writes what a run that was cut off could not. */
+int pages_open(const char *dir);
+void pages_watch(void); /* the trees that are there now */
+/* What was held when it is called is in the trees, and synced. */
+int pages_sync(void);
+void pages_close(void); /* what isn't in the trees now is in the log only */
 
 #endif

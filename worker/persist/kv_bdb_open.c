@@ -15,7 +15,6 @@
 #include "shared/base/clock.h"
 #include "shared/base/log.h"
 
-#define PAGE_SIZE 4096    /* the file system's block: a torn page can't be repaired from the log */
 #define META_LAST_PAGE 32 /* where the first page of a table has the number of its last */
 #define LOG_BUFFER (UINT64_C(4) << 20)
 #define CHECK_CACHE (UINT32_C(1) << 20)
@@ -73,18 +72,21 @@ bdb_open(const struct kv_options *o)
 	snprintf(bdb.dir, sizeof(bdb.dir), "%s", o->dir);
 	snprintf(check, sizeof(check), "%s/" BDB_CHECK, o->dir);
 	bdb.log_file_size = (uint32_t)o->log_file_size;
-	if (access(check, F_OK) == 0) {
+	err = pages_open(o->dir);
+	if (err == 0 && access(check, F_OK) == 0) {
 		log_notice(
 		    "store: looking at all pages: the last run ended with a failure of the store");
-		for (enum kv_table t = 0; t < KV_TABLES; t++)
+		for (enum kv_table t = 0; t < KV_TABLES && err == 0; t++)
 			if (!bdb_has_whole_pages(o->dir, t))
-				return the.machine != 0 ? the.machine : -EUCLEAN;
+				err = the.machine != 0 ? the.machine : -EUCLEAN;
 	}
-	err = recover(o);
+	if (err == 0)
+		err = recover(o);
 	for (enum kv_table t = 0; t < KV_TABLES && err == 0; t++) {
 		err = bdb_tree_open(t);
 		the.failed[t] = err != 0;
 	}
+	pages_watch();
 	for (enum kv_table t = 0; t < KV_TABLES && err == 0; t++)
 		if (the.aside[t][0] != '\0')
 			err = salvage(t);
@@ -280,7 +282,7 @@ bdb_tree_open(enum kv_table t)
 	bdb.at[t].value.flags = DB_DBT_REALLOC;
 	err = db->set_flags(db, DB_CHKSUM);
 	if (err == 0)
-		err = db->set_pagesize(db, PAGE_SIZE);
+		err = db->set_pagesize(db, BDB_PAGE_SIZE);
 	if (err == 0)
 		err = db->open(
 		    db, NULL, bdb_table_file[t], NULL, DB_BTREE, DB_CREATE | DB_AUTO_COMMIT, 0600);
@@ -355,7 +357,7 @@ has_all_pages(enum kv_table t)
 		return false;
 	memcpy(&last, (const uint8_t *)page + META_LAST_PAGE, sizeof(last));
 	return file->put(file, page, DB_PRIORITY_VERY_LOW, 0) == 0 &&
-	    st.st_size / PAGE_SIZE > (off_t)last;
+	    st.st_size / BDB_PAGE_SIZE > (off_t)last;
 }
 
 static bool

@@ -7,6 +7,7 @@
  *     kv_bdb_open  finding out what there is, recovery, damage
  *     kv_bdb_copy  a copy of the files while they are written
  *     kv_bdb_compact  a table written anew beside itself
+ *     kv_bdb_pages pages reach the trees whole, whatever the power does
  *     kv_admin     what an administrator asks for and takes long
  *     kv_compact   the same in slices, by the loop
  *

@@ -1,5 +1,6 @@
 #include "worker/persist/kv.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
@@ -7,6 +8,7 @@
 #include <sys/syscall.h>
 
 #include "tests/unit/worker/persist/kv_model.h"
+#include "worker/persist/kv_bdb_int.h"
 
 /* --- the machine's moods: these take the place of the C library's -------------------------- */
 
@@ -363,6 +365,9 @@ tables_that_are_no_tables_are_set_aside(void)
 	int fd;
 
 	make_store(true, BATCHES);
+	/* What was written last would heal them in part. */
+	snprintf(path, sizeof(path), "%s/pages", store.dir);
+	CU_ASSERT_EQUAL(unlink(path), 0);
 	snprintf(path, sizeof(path), "%s/queue.db", store.dir);
 	CU_ASSERT_EQUAL(truncate(path, 100), 0);
 	snprintf(path, sizeof(path), "%s/rxid.db", store.dir);
@@ -376,6 +381,56 @@ tables_that_are_no_tables_are_set_aside(void)
 		works_again();
 	}
 	store_stop();
+}
+
+/* Opens what was closed by a crash; nothing may be missing. */
+static void
+opens_whole(void)
+{
+	store_open();
+	CU_ASSERT_EQUAL(store.found.damaged, 0);
+	CU_ASSERT_EQUAL(store_batch(), BATCHES);
+	CU_ASSERT_TRUE(is_as_model_after(BATCHES));
+	kv_close();
+	store_stop();
+}
+
+static void
+pages_torn_by_a_power_cut_are_written_once_more(void)
+{
+	uint32_t name[2];
+	uint64_t count = 0;
+	char path[PATH_MAX], half[BDB_PAGE_SIZE / 2] = { 0 };
+	int pages, tree;
+
+	make_store(true, BATCHES);
+	snprintf(path, sizeof(path), "%s/pages", store.dir);
+	pages = open(path, O_RDONLY);
+	CU_ASSERT_EQUAL(pread(pages, &count, sizeof(count), 8), sizeof(count));
+	CU_ASSERT_TRUE(count > 0);
+	for (uint64_t i = 0; i < le64toh(count); i++) {
+		CU_ASSERT_EQUAL_FATAL(
+		    pread(pages, name, sizeof(name), (off_t)(16 + i * sizeof(name))), sizeof(name));
+		snprintf(path, sizeof(path), "%s/%s", store.dir, bdb_table_file[le32toh(name[0])]);
+		tree = open(path, O_WRONLY);
+		CU_ASSERT_EQUAL(pwrite(tree, half, sizeof(half),
+				    (off_t)le32toh(name[1]) * BDB_PAGE_SIZE + sizeof(half)),
+		    sizeof(half));
+		close(tree);
+	}
+	close(pages);
+	opens_whole();
+}
+
+static void
+pages_that_were_not_yet_to_be_written_are_not(void)
+{
+	char path[PATH_MAX];
+
+	make_store(true, BATCHES);
+	snprintf(path, sizeof(path), "%s/pages", store.dir);
+	flip(path, 5 * BDB_PAGE_SIZE);
+	opens_whole();
 }
 
 /* --- each file, in each way --------------------------------------------------------------- */
@@ -722,6 +777,8 @@ UNIT_MAIN("worker/persist/kv_damage",
     TEST(a_log_cut_short_costs_whole_batches), TEST(other_damage_to_logs_opens_or_says_so),
     TEST(a_flipped_bit_in_a_table_costs_what_was_on_its_page),
     TEST(tables_that_are_no_tables_are_set_aside),
+    TEST(pages_torn_by_a_power_cut_are_written_once_more),
+    TEST(pages_that_were_not_yet_to_be_written_are_not),
     TEST(whatever_is_wrong_with_a_table_it_opens_or_says_so),
     TEST(whatever_is_wrong_with_a_log_it_opens_or_says_so),
     TEST(with_a_full_disk_nothing_is_written_and_later_it_is),
