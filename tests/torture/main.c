@@ -10,6 +10,7 @@
 
 #include "tests/lib/tool.h"
 #include "tests/torture/ledger.h"
+#include "tests/torture/power.h"
 #include "tests/torture/torture.h"
 
 #define KINDS_MAX 16
@@ -41,7 +42,9 @@ static const struct setting settings[] = {
 	{ "start", 0, &opt.start, 0, 0,
 	    "command that starts the broker and returns when it serves" },
 	{ "kill", 0, &opt.kills, 0, 0,
-	    "what is killed: all, master, names of processes (master,all)" },
+	    "what is killed: all, master, names of processes, or power (master,all)" },
+	{ "store", 0, &opt.store, 0, 0,
+	    "directory that the broker keeps all in, watched for power cuts" },
 	{ "host", 'h', &opt.host, 0, 0, "of the broker (127.0.0.1)" },
 	{ "port", 'p', &opt.port, 1, 65535, "of the broker (1883)" },
 	{ "version", 'V', &opt.version, 3, 5, "3: MQTT 3.1.1, 5: MQTT 5 (5)" },
@@ -94,6 +97,8 @@ plan_init(void)
 	for (word = strtok_r(list, ",", &rest); word != NULL; word = strtok_r(NULL, ",", &rest)) {
 		if (plan.kinds == KINDS_MAX)
 			tool_bad_usage("too many kinds of kills", "");
+		if (strcmp(word, "power") == 0 && opt.store == NULL)
+			tool_bad_usage("power cuts", " need --store");
 		plan.order[plan.kinds] = plan.kinds;
 		plan.kind[plan.kinds++] = word; /* the list stays */
 	}
@@ -212,6 +217,7 @@ static void
 summary(bool good)
 {
 	struct ledger_totals t = ledger_totals();
+	struct power_totals p = power_totals();
 
 	printf("seed %" PRIu64 ", killed", opt.seed);
 	for (unsigned i = 0; i < plan.kinds; i++)
@@ -221,6 +227,10 @@ summary(bool good)
 	    t.published, t.sent_again, t.acknowledged, t.refused, t.arrived, t.dup);
 	if (opt.tolerated != NULL)
 		printf(", tolerated without DUP %" PRIu64, t.tolerated);
+	if (opt.store != NULL)
+		printf("; not synced at %" PRIu64 " power cuts: %" PRIu64 " sectors, lost %" PRIu64
+		       ", %" PRIu64 " directory entries, lost %" PRIu64,
+		    p.cuts, p.sectors, p.sectors_lost, p.entries, p.entries_lost);
 	for (unsigned f = 0; f < FAULTS; f++)
 		printf("%s %s %" PRIu64, f > 0 ? "," : ";", fault_name[f], t.fault[f]);
 	puts(good ? ": good" : ": BAD");
@@ -254,6 +264,8 @@ main(int argc, char **argv)
 	publishers_init();
 	subscribers_init();
 	victim_init();
+	if (opt.store != NULL)
+		power_init(opt.store, "../libpower.so");
 
 	good = torment() && settle();
 	if (publishers_are_done()) /* else much may be on its way */

@@ -16,7 +16,7 @@
 
 /* All that is a number is a uint64_t: main.c has them in a table. */
 struct options {
-	const char *start, *kills, *tolerated, *host;
+	const char *start, *store, *kills, *tolerated, *host;
 	uint64_t port, version, seed, rounds;
 	uint64_t publishers, topics, online, offline;
 	uint64_t inflight, size, backlog;
@@ -53,7 +53,7 @@ void victim_turn(void);  /* starts it when nothing of it lives */
 bool victim_is_up(void); /* the command has started it, and it has not been killed whole since */
 /*
  * SIGKILL for "all", for "master" (what has become a child of ours), or for one of the processes of that
- * name. False: there is no such process now.
+ * name; "power": for all, and what was not synced is lost. False: there is no such process now.
  */
 bool victim_kill(const char *what);
 bool victim_end(void); /* in order; false: it had to be killed */

@@ -6,15 +6,18 @@
  * when we have no child.
  */
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "tests/lib/proc.h"
 #include "tests/lib/tool.h"
+#include "tests/torture/power.h"
 #include "tests/torture/torture.h"
 
 static struct {
@@ -43,6 +46,7 @@ start(void)
 	if (v.starter > 0)
 		return;
 	dup2(STDERR_FILENO, STDOUT_FILENO);
+	power_env();
 	execl("/bin/sh", "sh", "-c", opt.start, (char *)NULL);
 	_exit(127);
 }
@@ -91,11 +95,13 @@ is_meant(const struct proc *p, const char *what)
 	return strcmp(what, p->name) == 0;
 }
 
-bool
-victim_kill(const char *what)
+/* How many. They are dead then: so long they may still write. */
+static size_t
+kill_meant(const char *what)
 {
 	struct proc *p;
 	size_t n = proc_tree(getpid(), &p), meant = 0;
+	struct pollfd *dead;
 
 	for (size_t i = 0; i < n; i++)
 		if (is_meant(&p[i], what))
@@ -104,10 +110,38 @@ victim_kill(const char *what)
 		p[0] = p[between(0, meant - 1)];
 		meant = 1;
 	}
+	dead = grab(meant, sizeof(*dead));
 	for (size_t i = 0; i < meant; i++)
-		kill(p[i].pid, SIGKILL);
+		dead[i] = (struct pollfd){ .fd = pidfd_open(p[i].pid, 0), .events = POLLIN };
+	for (size_t i = 0; i < meant; i++)
+		pidfd_send_signal(dead[i].fd, SIGKILL, NULL, 0);
+	for (size_t i = 0; i < meant; i++) {
+		while (dead[i].fd >= 0 && poll(&dead[i], 1, -1) < 0)
+			;
+		close(dead[i].fd);
+	}
+	free(dead);
 	free(p);
-	return meant > 0;
+	return meant;
+}
+
+bool
+victim_kill(const char *what)
+{
+	bool is_power = strcmp(what, "power") == 0, any = false;
+
+	power_hold();
+	if (is_power) {
+		/* Also those that had just been started. */
+		while (kill_meant("all") > 0)
+			any = true;
+		if (any)
+			power_cut();
+	} else {
+		any = kill_meant(what) > 0;
+	}
+	power_let_go();
+	return any;
 }
 
 bool
