@@ -214,26 +214,35 @@ static void
 on_connected(struct client *c)
 {
 	char id[64];
-	uint8_t buf[128];
-	struct wr w = wr_of(buf, sizeof(buf));
 	int err = 0,
 	    len = snprintf(
 		id, sizeof(id), "%s-%u-%s-%u", net.options.name, net.run, c->hooks->role, c->index);
 	bool is_5 = net.options.version == MQTT_5, expires = is_5 && c->hooks->durable;
-	bool limited = is_5 && net.options.receive_max > 0;
+	bool limited = is_5 && net.options.receive_max > 0, has_will = c->hooks->will != NULL;
 	uint32_t props = (expires ? 5 : 0) + (limited ? 3 : 0);
 	socklen_t err_len = sizeof(err);
+	struct client_will will;
+	size_t will_len = 0;
+	struct wr w;
+	uint8_t *buf;
 
 	getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &err, &err_len);
 	if (err != 0) {
 		client_drop(c, strerror(err));
 		return;
 	}
+	if (has_will) {
+		c->hooks->will(c, &will);
+		will_len = (is_5 ? 1 : 0) + 4 + strlen(will.topic) + will.payload.len;
+	}
+	buf = grab(1, 128 + will_len);
+	w = wr_of(buf, 128 + will_len);
 	wr_u8(&w, PKT_CONNECT << 4);
-	wr_varint(&w, 12 + (uint32_t)len + (is_5 ? 1 : 0) + props);
+	wr_varint(&w, 12 + (uint32_t)len + (is_5 ? 1 : 0) + props + (uint32_t)will_len);
 	wr_str(&w, span_str("MQTT"));
 	wr_u8(&w, (uint8_t)net.options.version);
-	wr_u8(&w, c->hooks->durable ? 0 : 0x02); /* clean start */
+	/* 0x02: clean start */
+	wr_u8(&w, (c->hooks->durable ? 0 : 0x02) | (has_will ? 0x04 | (uint8_t)will.qos << 3 : 0));
 	wr_u16(&w, (uint16_t)net.options.keep_alive);
 	if (is_5)
 		wr_varint(&w, props);
@@ -242,9 +251,16 @@ on_connected(struct client *c)
 	if (limited)
 		wr_prop_num(&w, PROP_RECEIVE_MAX, net.options.receive_max);
 	wr_str(&w, span_of(id, (size_t)len));
+	if (has_will && is_5)
+		wr_varint(&w, 0);
+	if (has_will) {
+		wr_str(&w, span_str(will.topic));
+		wr_str(&w, will.payload);
+	}
 	c->state = CLIENT_ASKING;
 	watch(c, EPOLL_CTL_MOD, EPOLLIN);
 	client_send(c, buf, (size_t)(w.p - buf));
+	free(buf);
 }
 
 void

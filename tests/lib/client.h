@@ -22,9 +22,16 @@ extern const char *const client_state_name[];
 
 struct client;
 
+struct client_will {
+	char topic[64];
+	struct span payload; /* until CONNECT is sent */
+	unsigned qos;
+};
+
 struct client_hooks {
 	const char *role; /* a part of the client id */
 	bool durable;     /* the session outlives the connection and is asked for again */
+	void (*will)(struct client *c, struct client_will *out); /* CONNECT is to have one */
 	void (*on_up)(struct client *c);
 	void (*on_suback)(struct client *c);
 	void (*on_message)(struct client *c, const struct publish *m); /* without properties */

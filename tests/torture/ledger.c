@@ -14,6 +14,7 @@ const char *const fault_name[FAULTS] = {
 	[FAULT_UNDUPPED] = "again without DUP",
 	[FAULT_SPOILT] = "spoilt",
 	[FAULT_FORGOTTEN] = "session forgotten",
+	[FAULT_STALE] = "retained old",
 };
 
 enum { PUBLISHED, ACKNOWLEDGED, REFUSED };
@@ -26,7 +27,7 @@ struct message {
 
 struct stream {
 	struct message *message;
-	uint64_t next;
+	uint64_t next, acknowledged_next;
 	size_t cap;
 	uint32_t publisher, topic;
 	uint8_t qos;
@@ -54,6 +55,7 @@ struct kill {
 static struct {
 	struct stream *stream;
 	struct cell *cell; /* of a subscriber one for each stream */
+	bool *is_group;    /* a subscriber */
 	struct kill *kill;
 	size_t kills, kill_cap;
 	uint32_t streams, subscribers;
@@ -71,6 +73,7 @@ ledger_init(uint32_t streams, uint32_t subscribers, const char *tolerated, FILE 
 	ld.report = report;
 	ld.stream = grab(streams, sizeof(*ld.stream));
 	ld.cell = grab((size_t)streams * subscribers, sizeof(*ld.cell));
+	ld.is_group = grab(subscribers, sizeof(*ld.is_group));
 }
 
 void
@@ -82,6 +85,7 @@ ledger_fini(void)
 		free(ld.cell[i].arrival);
 	free(ld.stream);
 	free(ld.cell);
+	free(ld.is_group);
 	free(ld.kill);
 	memset(&ld, 0, sizeof(ld));
 }
@@ -92,6 +96,12 @@ ledger_stream(uint32_t stream, uint32_t publisher, uint32_t topic, unsigned qos)
 	ld.stream[stream].publisher = publisher;
 	ld.stream[stream].topic = topic;
 	ld.stream[stream].qos = (uint8_t)qos;
+}
+
+void
+ledger_group(uint32_t subscriber)
+{
+	ld.is_group[subscriber] = true;
 }
 
 static struct cell *
@@ -153,8 +163,9 @@ say_message(uint32_t subscriber, uint32_t stream, uint64_t seq)
 {
 	const struct stream *s = &ld.stream[stream];
 
-	fprintf(ld.report, "subscriber %u, publisher %u topic %u QoS %u message %" PRIu64,
-	    subscriber, s->publisher, s->topic, s->qos, seq);
+	fprintf(ld.report, "%s %u, publisher %u topic %u QoS %u message %" PRIu64,
+	    ld.is_group[subscriber] ? "group" : "subscriber", subscriber, s->publisher, s->topic,
+	    s->qos, seq);
 }
 
 /* --- publishing -------------------------------------------------------------------------- */
@@ -201,6 +212,8 @@ ledger_acknowledged(uint32_t stream, uint64_t seq, uint64_t now)
 	struct message *m = &ld.stream[stream].message[seq];
 
 	m->state = ACKNOWLEDGED;
+	if (seq >= ld.stream[stream].acknowledged_next)
+		ld.stream[stream].acknowledged_next = seq + 1;
 	m->acknowledged_ns = now;
 	ld.totals.acknowledged++;
 }
@@ -235,7 +248,7 @@ came_first(uint32_t subscriber, uint32_t stream, uint64_t seq, uint64_t now)
 	c->came++;
 	if (seq >= c->next) {
 		c->next = seq + 1;
-	} else if (fault_begin(FAULT_DISORDER)) {
+	} else if (!ld.is_group[subscriber] && fault_begin(FAULT_DISORDER)) {
 		say_message(subscriber, stream, seq);
 		fprintf(ld.report, ": came behind %" PRIu64, c->next - 1);
 		fault_end(now);
@@ -263,7 +276,7 @@ came_again(
 {
 	const struct stream *s = &ld.stream[stream];
 
-	if (s->qos == 1 && before->plain > s->message[seq].sends) {
+	if (s->qos == 1 && !ld.is_group[subscriber] && before->plain > s->message[seq].sends) {
 		undupped(subscriber, stream, seq, before, now);
 	} else if (s->qos == 2 && fault_begin(FAULT_TWICE)) {
 		say_message(subscriber, stream, seq);
@@ -321,13 +334,40 @@ ledger_behind(uint32_t subscriber)
 	return behind;
 }
 
+static bool
+has(uint32_t subscriber, uint32_t stream, uint64_t seq)
+{
+	const struct cell *c = cell_of(subscriber, stream);
+
+	return seq < c->cap && c->arrival[seq].times > 0;
+}
+
+/* Of what was acknowledged: the first number from seq on that is missing, or where the stream ends. */
+static uint64_t
+next_missing(uint32_t subscriber, uint32_t stream, uint64_t seq)
+{
+	const struct stream *s = &ld.stream[stream];
+
+	while (seq < s->next &&
+	    (s->message[seq].state != ACKNOWLEDGED || has(subscriber, stream, seq)))
+		seq++;
+	return seq;
+}
+
 bool
 ledger_has_last(uint32_t subscriber)
 {
 	for (uint32_t i = 0; i < ld.streams; i++)
-		if (cell_of(subscriber, i)->next != ld.stream[i].next)
+		if (ld.is_group[subscriber] ? next_missing(subscriber, i, 0) < ld.stream[i].next
+					    : cell_of(subscriber, i)->next != ld.stream[i].next)
 			return false;
 	return true;
+}
+
+uint64_t
+ledger_acknowledged_next(uint32_t stream)
+{
+	return ld.stream[stream].acknowledged_next;
 }
 
 static void
@@ -353,15 +393,10 @@ void
 ledger_close(void)
 {
 	for (uint32_t k = 0; k < ld.subscribers; k++)
-		for (uint32_t i = 0; i < ld.streams; i++) {
-			const struct stream *s = &ld.stream[i];
-			const struct cell *c = cell_of(k, i);
-
-			for (uint64_t seq = 0; seq < s->next; seq++)
-				if (s->message[seq].state == ACKNOWLEDGED &&
-				    (seq >= c->cap || c->arrival[seq].times == 0))
-					lost(k, i, seq);
-		}
+		for (uint32_t i = 0; i < ld.streams; i++)
+			for (uint64_t seq = 0; (seq = next_missing(k, i, seq)) < ld.stream[i].next;
+			     seq++)
+				lost(k, i, seq);
 }
 
 struct ledger_totals

@@ -8,6 +8,9 @@
  *   - QoS 2 comes once. Whether a packet repeats one that is still under way is for the caller to know.
  *   - QoS 1 without DUP comes at most as often as the publisher sent it, QoS 2 once.
  *
+ * A group of shared subscriptions is a subscriber for which order and repetitions of QoS 1 don't count:
+ * what a member had not acknowledged goes to another.
+ *
  * A fault is printed with what was expected, what came and the kills around it; after FAULTS_SHOWN of a
  * kind they are only counted.
  */
@@ -27,6 +30,7 @@ enum fault {
 	FAULT_UNDUPPED,  /* a packet again, without DUP */
 	FAULT_SPOILT,    /* a message that nobody sent like that */
 	FAULT_FORGOTTEN, /* a session */
+	FAULT_STALE,     /* retained: an older one, or none */
 	FAULTS
 };
 
@@ -48,6 +52,8 @@ void ledger_fini(void);
 /* How a stream is called in reports, and the QoS it has. */
 void ledger_stream(uint32_t stream, uint32_t publisher, uint32_t topic, unsigned qos);
 
+void ledger_group(uint32_t subscriber); /* it is one */
+
 void ledger_kill(const char *what, uint64_t now_ns); /* what: borrowed for ever */
 uint64_t ledger_publish(uint32_t stream);            /* the number of the new message */
 void ledger_sent_again(uint32_t stream, uint64_t seq);
@@ -59,8 +65,10 @@ bool ledger_arrived(
 /* A packet of QoS 2 that has come and is still under way comes again. */
 void ledger_repeated(uint32_t subscriber, uint32_t stream, uint64_t seq, bool dup, uint64_t now_ns);
 uint64_t ledger_behind(uint32_t subscriber); /* messages published and not there yet */
-bool ledger_has_last(uint32_t subscriber);   /* of each stream */
-void ledger_close(void);                     /* all has come that will: looks for what is lost */
+bool ledger_has_last(uint32_t subscriber); /* of each stream; a group: all that was acknowledged */
+/* One above the newest message that was acknowledged; 0: none was. */
+uint64_t ledger_acknowledged_next(uint32_t stream);
+void ledger_close(void); /* all has come that will: looks for what is lost */
 
 /* Found by others: what goes behind the name of the fault. */
 void ledger_fault(enum fault f, uint64_t now_ns, const char *fmt, ...)

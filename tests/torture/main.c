@@ -28,6 +28,9 @@ struct options opt = {
 	.topics = 4,
 	.online = 2,
 	.offline = 2,
+	.members = 3,
+	.retained = 1,
+	.wills = 4,
 	.inflight = 20,
 	.size = 200,
 	.backlog = 20000,
@@ -54,6 +57,11 @@ static const struct setting settings[] = {
 	{ "topics", 0, &opt.topics, 1, 1000, "of a publisher, QoS 1 and 2 in turns (4)" },
 	{ "online", 0, &opt.online, 1, 1000, "durable subscribers that reconnect at once (2)" },
 	{ "offline", 0, &opt.offline, 0, 1000, "durable subscribers that come and go (2)" },
+	{ "members", 0, &opt.members, 0, 1000,
+	    "of a group of shared subscriptions, who come and go (3)" },
+	{ "retained", 0, &opt.retained, 0, 1000,
+	    "topics of a publisher whose messages are retained (1)" },
+	{ "wills", 0, &opt.wills, 0, 1000, "clients that have one (4)" },
 	{ "inflight", 'i', &opt.inflight, 1, 1000, "unacknowledged messages of a publisher (20)" },
 	{ "size", 0, &opt.size, 1, 10000, "bytes of most payloads; some have 64 times that (200)" },
 	{ "backlog", 0, &opt.backlog, 1000, 100000000,
@@ -83,7 +91,8 @@ usage(void)
 	     "acknowledged has\n"
 	     "to reach each durable subscriber: in order, QoS 2 once, QoS 1 again only with DUP or "
 	     "where\n"
-	     "the publisher had sent again.\n");
+	     "the publisher had sent again. So have wills; retained messages have to reach new "
+	     "ones.\n");
 	tool_settings_print(settings, SETTINGS);
 	puts("\nWhat the command leaves running is the broker; it is ended in the end.\n"
 	     "Exit codes: 0 the broker kept its word, 1 it did not, 2 usage.");
@@ -134,6 +143,9 @@ turn(enum load load)
 	subscribers_turn(load == LOAD_FULL);
 	publishers_turn(
 	    load == LOAD_FULL && subscribers_are_ready() && !subscribers_are_far_behind());
+	if (subscribers_are_ready())
+		wills_turn();
+	retained_turn();
 	clients_turn(TURN_NS);
 	progress = publishers_answers() + subscribers_messages();
 	if (progress != plan.progress || plan.progress_ns == 0) {
@@ -200,6 +212,16 @@ torment(void)
 	return true;
 }
 
+/* Of two that come after one another, the second has subscribed when all had been acknowledged. */
+static bool
+new_subscribers_were_there(void)
+{
+	static uint64_t before = UINT64_MAX;
+
+	before = before == UINT64_MAX ? retained_rounds() : before;
+	return opt.retained == 0 || retained_rounds() >= before + 2;
+}
+
 /*
  * One more kill, when nothing is under way. Then a last message on each stream says where it ends: who has
  * got that will get nothing of before any more.
@@ -210,7 +232,9 @@ settle(void)
 	return turns_until(LOAD_NONE, publishers_are_done, 0) &&
 	    kill_one(LOAD_NONE, plan.kinds - 1) && turns_until(LOAD_NONE, publishers_say_last, 0) &&
 	    turns_until(LOAD_NONE, publishers_are_done, 0) &&
-	    turns_until(LOAD_NONE, subscribers_have_all, 0);
+	    turns_until(LOAD_NONE, wills_say_last, 0) &&
+	    turns_until(LOAD_NONE, subscribers_have_all, 0) &&
+	    turns_until(LOAD_NONE, new_subscribers_were_there, 0);
 }
 
 static void
@@ -259,10 +283,12 @@ main(int argc, char **argv)
 	    .keep_alive = 60,
 	    .version = (enum mqtt_version)opt.version,
 	    .payload_max = 65 * opt.size });
-	ledger_init((uint32_t)(opt.publishers * opt.topics), (uint32_t)(opt.online + opt.offline),
-	    opt.tolerated, stdout);
+	ledger_init((uint32_t)(opt.publishers * opt.topics + opt.wills),
+	    (uint32_t)(opt.online + opt.offline + (opt.members > 0)), opt.tolerated, stdout);
 	publishers_init();
 	subscribers_init();
+	wills_init();
+	retained_init();
 	victim_init();
 	if (opt.store != NULL)
 		power_init(opt.store, "../libpower.so");

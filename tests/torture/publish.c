@@ -88,6 +88,7 @@ append(const struct pub *p, const struct flight *f, bool dup, size_t at)
 	out.topic = span_str(topic);
 	out.payload = message_of(f->stream, f->seq);
 	out.qos = f->waits == PKT_PUBACK ? 1 : 2;
+	out.retain = is_retained(f->stream);
 	return at +
 	    publish_encode(&out, (enum mqtt_version)opt.version, pubs.packets + at, pubs.room - at);
 }

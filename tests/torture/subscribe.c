@@ -1,7 +1,8 @@
 /*
  * subscribe.c - subscribers: durable sessions that get everything
  *
- * The first ones stay online, but for lost connections; the others go away for a while now and then.
+ * The first ones stay online, but for lost connections; the others go away for a while now and then. The
+ * last ones are members of a group, to whom everything comes once.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,13 +27,14 @@ struct held {
 struct sub {
 	struct kept kept;
 	struct held *held; /* by packet identifier */
+	uint32_t account;  /* in the ledger; members of the group have one */
 	uint64_t turn_ns;  /* goes or returns then; 0: it stays online */
 	bool is_away, is_subscribed, got_one;
 };
 
 static struct {
 	struct sub *sub;
-	uint32_t n;
+	uint32_t n, accounts;
 	uint64_t messages;
 	bool are_far_behind;
 } subs;
@@ -56,7 +58,8 @@ on_up(struct client *c)
 	}
 	if (s->is_subscribed)
 		return;
-	snprintf(filter, sizeof(filter), "torture/%u/#", run_id);
+	snprintf(filter, sizeof(filter), "%storture/%u/#",
+	    c->index >= opt.online + opt.offline ? "$share/group/" : "", run_id);
 	client_subscribe(c, &f, 1, 2);
 }
 
@@ -75,7 +78,7 @@ is_held(struct client *c, const struct publish *m, uint32_t stream, uint64_t seq
 	if (!h->is_used)
 		return false;
 	if (h->stream == stream && h->seq == seq) {
-		ledger_repeated(c->index, stream, seq, m->dup, clients.now);
+		ledger_repeated(sub_of(c)->account, stream, seq, m->dup, clients.now);
 		return true;
 	}
 	ledger_fault(FAULT_SPOILT, clients.now,
@@ -105,7 +108,7 @@ on_message(struct client *c, const struct publish *m)
 			return;
 		s->held[m->id] = (struct held){ .seq = seq, .stream = stream, .is_used = true };
 	}
-	if (!ledger_arrived(c->index, stream, seq, m->qos, m->dup, clients.now))
+	if (!ledger_arrived(s->account, stream, seq, m->qos, m->dup, clients.now))
 		ledger_fault(FAULT_SPOILT, clients.now,
 		    "subscriber %u, topic %.*s, QoS %u: message %llu was not sent like that",
 		    c->index, (int)m->topic.len, (const char *)m->topic.p, m->qos,
@@ -128,13 +131,17 @@ static const struct client_hooks hooks = { .role = "sub",
 void
 subscribers_init(void)
 {
-	subs.n = (uint32_t)(opt.online + opt.offline);
+	subs.n = (uint32_t)(opt.online + opt.offline + opt.members);
+	subs.accounts = (uint32_t)(opt.online + opt.offline) + (opt.members > 0);
+	if (opt.members > 0)
+		ledger_group(subs.accounts - 1);
 	subs.sub = grab(subs.n, sizeof(*subs.sub));
 	for (uint32_t i = 0; i < subs.n; i++) {
 		struct sub *s = &subs.sub[i];
 
 		s->kept.client.hooks = &hooks;
 		s->kept.client.index = i;
+		s->account = i < subs.accounts ? i : subs.accounts - 1;
 		s->held = grab(UINT16_MAX + 1, sizeof(*s->held));
 		if (i >= opt.online)
 			s->turn_ns = after_ms(STAY_MIN_MS, STAY_MAX_MS);
@@ -163,7 +170,7 @@ subscribers_turn(bool may_leave)
 	uint64_t behind = 0;
 
 	for (struct sub *s = subs.sub; s < subs.sub + subs.n; s++) {
-		uint64_t b = ledger_behind(s->kept.client.index);
+		uint64_t b = ledger_behind(s->account);
 
 		behind = b > behind ? b : behind;
 		if (s->turn_ns > 0 && may_leave && s->is_subscribed)
@@ -209,7 +216,7 @@ subscribers_are_far_behind(void)
 bool
 subscribers_have_all(void)
 {
-	for (uint32_t i = 0; i < subs.n; i++)
+	for (uint32_t i = 0; i < subs.accounts; i++)
 		if (!ledger_has_last(i))
 			return false;
 	return true;
@@ -227,7 +234,6 @@ subscribers_explain(void)
 	for (const struct sub *s = subs.sub; s < subs.sub + subs.n; s++)
 		printf("subscriber %u: connection %s%s, %llu messages behind%s\n",
 		    s->kept.client.index, client_state_name[s->kept.client.state],
-		    s->is_away ? " on purpose" : "",
-		    (unsigned long long)ledger_behind(s->kept.client.index),
+		    s->is_away ? " on purpose" : "", (unsigned long long)ledger_behind(s->account),
 		    s->got_one ? "" : ", nothing came since the last kill");
 }

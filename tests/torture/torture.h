@@ -18,7 +18,7 @@
 struct options {
 	const char *start, *store, *kills, *tolerated, *host;
 	uint64_t port, version, seed, rounds;
-	uint64_t publishers, topics, online, offline;
+	uint64_t publishers, topics, online, offline, members, retained, wills;
 	uint64_t inflight, size, backlog;
 	uint64_t calm_min, calm_max; /* ms of full load before a kill */
 	uint64_t deadline;           /* seconds */
@@ -86,5 +86,18 @@ bool subscribers_are_far_behind(void); /* publishing pauses */
 bool subscribers_have_all(void);       /* the last of each stream */
 uint64_t subscribers_messages(void);   /* a sign of life */
 void subscribers_explain(void);
+
+/* --- will.c ------------------------------------------------------------------------------ */
+
+void wills_init(void); /* their streams come behind those of the publishers */
+void wills_turn(void);
+bool wills_say_last(void); /* each is cut off a last time; true: all were */
+
+/* --- retained.c -------------------------------------------------------------------------- */
+
+void retained_init(void);
+void retained_turn(void);
+uint64_t retained_rounds(void); /* how often all had come */
+bool is_retained(uint32_t stream);
 
 #endif

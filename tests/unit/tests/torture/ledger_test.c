@@ -164,8 +164,68 @@ behind_counts_and_last_closes(void)
 	end();
 }
 
+static void
+of_a_group_neither_order_nor_qos_1_again_counts(void)
+{
+	begin(NULL);
+	ledger_group(1);
+	arrive(1, 0, 2, false);
+	arrive(1, 0, 1, false);
+	arrive(1, 0, 1, false);
+	arrive(1, 0, 1, true);
+	CU_ASSERT(ledger_is_good());
+	arrive(0, 0, 2, false);
+	arrive(0, 0, 1, false);
+	CU_ASSERT_EQUAL(faults(FAULT_DISORDER), 1);
+	end();
+}
+
+static void
+in_a_group_qos_2_comes_once_to_whom_ever(void)
+{
+	begin(NULL);
+	ledger_group(1);
+	arrive(1, 1, 0, false);
+	CU_ASSERT(ledger_is_good());
+	arrive(1, 1, 0, true);
+	CU_ASSERT_EQUAL(faults(FAULT_TWICE), 1);
+	CU_ASSERT(says("QoS 2 twice: group 1, publisher 7 topic 1 QoS 2 message 0"));
+	end();
+}
+
+static void
+a_group_waits_for_all_that_was_acknowledged(void)
+{
+	begin(NULL);
+	ledger_group(1);
+	ledger_acknowledged(0, 0, 10 * MS);
+	ledger_acknowledged(0, 2, 11 * MS);
+	arrive(1, 0, 2, false);
+	CU_ASSERT_FALSE(ledger_has_last(1));
+	ledger_close();
+	CU_ASSERT_EQUAL(faults(FAULT_LOST), 3); /* both at subscriber 0 */
+	arrive(1, 0, 0, false);
+	CU_ASSERT(ledger_has_last(1));
+	end();
+}
+
+static void
+the_newest_acknowledged_is_known_in_whatever_order(void)
+{
+	begin(NULL);
+	CU_ASSERT_EQUAL(ledger_acknowledged_next(0), 0);
+	ledger_acknowledged(0, 1, 10 * MS);
+	ledger_acknowledged(0, 0, 11 * MS);
+	CU_ASSERT_EQUAL(ledger_acknowledged_next(0), 2);
+	CU_ASSERT_EQUAL(ledger_acknowledged_next(1), 0);
+	end();
+}
+
 UNIT_MAIN("tests/torture/ledger", TEST(acknowledged_and_missing_at_one_subscriber_is_lost),
     TEST(neither_acknowledged_nor_there_is_no_fault), TEST(first_arrivals_have_an_order),
     TEST(qos_2_comes_once_whatever_its_flag), TEST(again_needs_dup_or_a_publisher_that_sent_again),
     TEST(only_named_kills_excuse_what_has_no_dup), TEST(what_nobody_sent_is_not_taken),
-    TEST(behind_counts_and_last_closes))
+    TEST(behind_counts_and_last_closes), TEST(of_a_group_neither_order_nor_qos_1_again_counts),
+    TEST(in_a_group_qos_2_comes_once_to_whom_ever),
+    TEST(a_group_waits_for_all_that_was_acknowledged),
+    TEST(the_newest_acknowledged_is_known_in_whatever_order))
