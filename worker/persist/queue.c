@@ -507,6 +507,17 @@ is_expired(const struct store_entry *e)
 	return e->expires_ms != 0 && e->expires_ms <= clock_wall_ms() && e->state == ENTRY_QUEUED;
 }
 
+/* At once what there is room for: it is sent when it is safe, and each batch is a sync. */
+static bool
+fetch_some(struct durable *d)
+{
+	unsigned n = 0;
+
+	while (n < SEND_MAX && d->ngroups > 0 && (n == 0 || queue_can_send(d)) && share_fetch(d))
+		n++;
+	return n > 0;
+}
+
 static enum sending
 send_some(struct durable *d)
 {
@@ -518,7 +529,7 @@ send_some(struct durable *d)
 		if (d->session->state != SESSION_ONLINE || d->used >= d->window)
 			return SENDING_DONE;
 		if (d->queue == NULL || !store_entry_next(d->queue, d->cursor, &e)) {
-			if (d->ngroups == 0 || !share_fetch(d))
+			if (!fetch_some(d))
 				return SENDING_DONE;
 			continue;
 		}

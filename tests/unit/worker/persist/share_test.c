@@ -171,6 +171,28 @@ what_moves_within_a_full_store_is_not_one_more(void)
 }
 
 static void
+what_waited_comes_in_few_batches(void)
+{
+	struct client a;
+	struct delivery d;
+	uint64_t before;
+	unsigned n = 0;
+
+	fake_start();
+	a = member("a", 0, 60);
+	leave(&a, 0, 0);
+	for (int i = 0; i < 50; i++)
+		give("m", 1 + i % 2);
+	before = store_batch();
+	join(&a);
+	while (take_delivery(&a, &d))
+		n++;
+	CU_ASSERT_EQUAL(n, 50);
+	CU_ASSERT(store_batch() - before < 10);
+	fake_stop();
+}
+
+static void
 the_last_members_end_drops_what_waits(void)
 {
 	struct client a;
@@ -252,5 +274,5 @@ UNIT_MAIN("worker/persist/share", TEST(a_group_nobody_has_is_counted),
     TEST(with_all_members_offline_messages_wait_for_the_first_to_return),
     TEST(what_an_ended_member_had_goes_to_another_but_not_qos_2_that_has_begun),
     TEST(what_moves_within_a_full_store_is_not_one_more),
-    TEST(the_last_members_end_drops_what_waits), TEST(clean_members_take_part_by_their_number),
-    TEST(the_least_loaded_member_is_picked))
+    TEST(what_waited_comes_in_few_batches), TEST(the_last_members_end_drops_what_waits),
+    TEST(clean_members_take_part_by_their_number), TEST(the_least_loaded_member_is_picked))
