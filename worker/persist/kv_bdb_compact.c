@@ -167,9 +167,12 @@ take_name(int *old_out, uint64_t *bytes_out)
 	if (old < 0)
 		return -errno;
 	bdb_tree_close(beside.table);
-	err = rename(beside.path, path) != 0 ? -errno : dir_sync(bdb.dir);
+	err = pages_forget();
+	if (err == 0)
+		err = rename(beside.path, path) != 0 ? -errno : dir_sync(bdb.dir);
 	if (err == 0)
 		err = bdb_tree_open(beside.table);
+	pages_watch();
 	if (err != 0) {
 		/* Which of the two is there is for the next start to see. */
 		close(old);

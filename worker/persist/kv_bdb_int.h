@@ -58,6 +58,8 @@ int pages_open(const char *dir);
 void pages_watch(void); /* the trees that are there now */
 /* What was held when it is called is in the trees, and synced. */
 int pages_sync(void);
+/* A table's file is about to become another, and nothing of the table is dirty: no start may write into that what this one had. */
+int pages_forget(void);
 void pages_close(void); /* what isn't in the trees now is in the log only */
 
 #endif

@@ -312,6 +312,18 @@ pages_sync(void)
 	return err;
 }
 
+int
+pages_forget(void)
+{
+	int err = pages_sync();
+
+	pthread_mutex_lock(&pages.write);
+	if (err == 0 && (ftruncate(pages.fd, 0) != 0 || fdatasync(pages.fd) != 0))
+		err = -errno;
+	pthread_mutex_unlock(&pages.write);
+	return err;
+}
+
 /* Of a tree's page: its place, or where it would be. */
 static uint16_t *
 slot_of(struct set *s, enum kv_table table, uint32_t page)

@@ -273,6 +273,6 @@ UNIT_MAIN("worker/persist/share", TEST(a_group_nobody_has_is_counted),
     TEST(a_member_with_a_full_window_is_passed_over_and_what_nobody_can_take_waits),
     TEST(with_all_members_offline_messages_wait_for_the_first_to_return),
     TEST(what_an_ended_member_had_goes_to_another_but_not_qos_2_that_has_begun),
-    TEST(what_moves_within_a_full_store_is_not_one_more),
-    TEST(what_waited_comes_in_few_batches), TEST(the_last_members_end_drops_what_waits),
-    TEST(clean_members_take_part_by_their_number), TEST(the_least_loaded_member_is_picked))
+    TEST(what_moves_within_a_full_store_is_not_one_more), TEST(what_waited_comes_in_few_batches),
+    TEST(the_last_members_end_drops_what_waits), TEST(clean_members_take_part_by_their_number),
+    TEST(the_least_loaded_member_is_picked))
