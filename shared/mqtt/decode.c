@@ -297,7 +297,7 @@ subscribe_decode(struct span body, enum mqtt_version v, struct subscribe *out, c
 	if (reason != MQTT_OK)
 		return reason;
 	for (; rd_left(&r) > 0; out->count++) {
-		struct span filter = rd_str(&r);
+		struct span filter = rd_str(&r), name, inner;
 		uint8_t options = rd_u8(&r);
 
 		if (r.bad)
@@ -314,6 +314,9 @@ subscribe_decode(struct span body, enum mqtt_version v, struct subscribe *out, c
 			return malformed(why, "reserved bits of the subscription options");
 		if ((options & 3) == 3 || (options & 0x30) == 0x30)
 			return protocol_error(why, "QoS or retain handling 3");
+		if ((options & 4) && filter_is_valid(filter) &&
+		    filter_share(filter, &name, &inner)) /* [MQTT-3.8.3-4] */
+			return protocol_error(why, "no local on a shared subscription");
 	}
 	return MQTT_OK;
 }

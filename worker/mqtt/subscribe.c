@@ -107,17 +107,8 @@ on_subscribe(struct conn *c, struct span body, uint8_t flags)
 		.packet_id = s.id,
 		.type = PKT_SUBACK,
 		.left = 1 };
-	while (c->state == CONN_OPEN && subscribe_next(&s.rest, c->version, &f)) {
-		struct span name, inner;
-
-		if (f.no_local && filter_is_valid(f.filter) &&
-		    filter_share(f.filter, &name, &inner)) { /* [MQTT-3.8.3-4] */
-			conn_end(c, CNT_ends__protocol_error, MQTT_PROTOCOL_ERROR,
-			    "no local on a shared subscription");
-			break;
-		}
+	while (c->state == CONN_OPEN && subscribe_next(&s.rest, c->version, &f))
 		filter_add(c, b, b->n++, &f, id);
-	}
 	if (--b->left == 0)
 		suback_send(c, b);
 }
