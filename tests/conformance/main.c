@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "tests/conformance/broken.h"
+#include "tests/conformance/malformed.h"
 #include "tests/conformance/statements.h"
 #include "tests/lib/tool.h"
 
@@ -23,7 +24,7 @@
 
 static struct {
 	const char *host, *version, *only, *broken;
-	uint64_t port, jobs, patience, list, json, coverage, rules;
+	uint64_t port, jobs, patience, list, json, coverage, rules, malformed;
 } opt = { .host = "127.0.0.1", .version = "all", .port = 1883, .jobs = 48, .patience = 5 };
 
 static const struct setting settings[] = {
@@ -39,6 +40,9 @@ static const struct setting settings[] = {
 	    "has to fail" },
 	{ "rules", 0, &opt.rules, 0, 1, "print the proxy's rules and end" },
 	{ "list", 0, &opt.list, 0, 1, "print the statements and end" },
+	{ "malformed", 0, &opt.malformed, 0, 1,
+	    "instead of statements, packets that no server may put up with; --only: parts of "
+	    "names" },
 	{ "coverage", 0, &opt.coverage, 0, 1, "print COVERAGE.md and end" },
 };
 
@@ -278,6 +282,17 @@ main(int argc, char **argv)
 
 	if (tool_options(argc, argv, settings, SETTINGS, usage) != argc)
 		tool_bad_usage("what is ", argv[optind]);
+	if (opt.malformed != 0)
+		return malformed(&(struct malformed){
+		    .host = opt.host,
+		    .only = opt.only,
+		    .port = (int)opt.port,
+		    .version = atoi(opt.version),
+		    .jobs = (unsigned)opt.jobs,
+		    .patience_ms = (int)opt.patience * 1000,
+		    .list = opt.list,
+		    .json = opt.json,
+		});
 	if (!statements_link())
 		return TOOL_BAD;
 	if (opt.broken != NULL && strcmp(opt.broken, "own") != 0 &&
