@@ -1,7 +1,9 @@
-# lib.sh - for the clients' scripts: a broker of their own with two workers, and counting. Sourced with the top of the tree as directory.
+# lib.sh - for the clients' scripts: a broker of their own with WORKERS=2, and counting. Sourced with the top of the tree as directory.
 # shellcheck shell=bash
 set -u
 BUILD=${BUILD:-build}
+WORKERS=${WORKERS:-2}
+list=tests/clients/README.md
 dir=$(mktemp -d)
 passed=0
 failed=0
@@ -12,7 +14,11 @@ finish() {
 		echo "FAILED clients: the broker's log in $dir"
 		failed=$((failed + 1))
 	fi
-	[[ $failed -gt 0 ]] && tail -n 20 "$dir/log/tbmq.log" || rm -rf "$dir"
+	if [[ $failed -gt 0 ]]; then
+		tail -n 20 "$dir/log/tbmq.log"
+	else
+		rm -rf "$dir"
+	fi
 	echo "$passed passed, $failed failed"
 	[[ $failed -eq 0 ]]
 }
@@ -28,7 +34,39 @@ result() {
 	fi
 }
 
-"$BUILD/bin/tbmqctl" --dir "$dir" start --port 0 --workers 2 >"$dir/out" 2>"$dir/err" || {
+# What a client has to show in a version: the rows of the table that neither are another version's nor say that it can't.
+due() { # client version
+	awk -F ' *[|] *' -v client="$1" -v version="$2" '
+		/^## What each shows/ { rows = 1 }
+		rows && $3 ~ "(^| )" version "( |$)" && ", " $5 "," !~ ", " client "( " version ")?," { print $2 }' "$list"
+}
+
+# Runs a client's program with port and version added, once a version, at the same time; each row of the table is a result.
+show() { # client versions command...
+	local client=$1 versions=$2 version row out pids=()
+	shift 2
+	for version in $versions; do
+		timeout -k 5 240 "$@" "$port" "$version" >"$dir/$client-$version" 2>&1 &
+		pids+=($!)
+	done
+	for version in $versions; do
+		out=$dir/$client-$version
+		wait "${pids[0]}" || echo "status $?" >>"$out"
+		pids=("${pids[@]:1}")
+		for row in $(due "$client" "$version"); do
+			grep -qx "shown $row" "$out"
+			result "$client v$version $row" $?
+		done
+		if ! diff <(sed -n 's/^shown //p' "$out" | sort) <(due "$client" "$version" | sort) >"$out.diff" || grep -q '^status ' "$out"; then
+			result "$client v$version is what the table says" 1
+			cat "$out.diff"
+			grep -v '^shown ' "$out" | tail -n 60
+		fi
+	done
+}
+
+# A keep alive short enough to outlive in a test, and aliases for those who take them.
+"$BUILD/bin/tbmqctl" --dir "$dir" start --port 0 --workers "$WORKERS" --set max_keepalive=4 --set topic_alias_max_out=4 >"$dir/out" 2>"$dir/err" || {
 	cat "$dir/err"
 	echo "FAILED clients: no broker"
 	echo "0 passed, 1 failed"
