@@ -166,13 +166,16 @@ take_name(int *old_out, uint64_t *bytes_out)
 	old = open(path, O_RDONLY | O_CLOEXEC);
 	if (old < 0)
 		return -errno;
-	bdb_tree_close(beside.table);
 	err = pages_forget();
-	if (err == 0)
-		err = rename(beside.path, path) != 0 ? -errno : dir_sync(bdb.dir);
+	if (err != 0) {
+		close(old);
+		return err;
+	}
+	bdb_tree_close(beside.table);
+	err = rename(beside.path, path) != 0 ? -errno : dir_sync(bdb.dir);
+	pages_watch();
 	if (err == 0)
 		err = bdb_tree_open(beside.table);
-	pages_watch();
 	if (err != 0) {
 		/* Which of the two is there is for the next start to see. */
 		close(old);

@@ -58,7 +58,7 @@ int pages_open(const char *dir);
 void pages_watch(void); /* the trees that are there now */
 /* What was held when it is called is in the trees, and synced. */
 int pages_sync(void);
-/* A table's file is about to become another, and nothing of the table is dirty: no start may write into that what this one had. */
+/* And the next start has nothing to write once more: a tree is about to be another file. */
 int pages_forget(void);
 void pages_close(void); /* what isn't in the trees now is in the log only */
 

@@ -74,6 +74,7 @@ static struct {
 };
 
 static int restore(void);
+static int empty_file(void);
 static bool is_whole(struct set *s, size_t len);
 static int write_trees(const struct set *s, bool again);
 static bool has_table(const struct set *s, enum kv_table t);
@@ -162,9 +163,13 @@ restore(void)
 	}
 	s->count = 0;
 	/* Trees may be others soon, by salvage. */
-	if (err == 0 && (ftruncate(pages.fd, 0) != 0 || fdatasync(pages.fd) != 0))
-		err = -errno;
-	return err;
+	return err == 0 ? empty_file() : err;
+}
+
+static int
+empty_file(void)
+{
+	return ftruncate(pages.fd, 0) == 0 && fdatasync(pages.fd) == 0 ? 0 : -errno;
 }
 
 static size_t
@@ -288,26 +293,31 @@ write_old(void)
 	return 0;
 }
 
+/* With `write` held. */
+static int
+write_held(void)
+{
+	struct set *s = pages.old;
+	int err = pages.failed != 0 ? pages.failed : write_old();
+
+	if (err != 0)
+		return err;
+	pthread_mutex_lock(&pages.lock);
+	pages.old = pages.now;
+	pages.now = s;
+	pthread_mutex_unlock(&pages.lock);
+	return write_old();
+}
+
 int
 pages_sync(void)
 {
 	int err;
 
-	if (pages.failed != 0)
-		return pages.failed;
 	if (pages.held == 0)
-		return 0;
+		return pages.failed;
 	pthread_mutex_lock(&pages.write);
-	err = write_old();
-	if (err == 0) {
-		struct set *s = pages.old;
-
-		pthread_mutex_lock(&pages.lock);
-		pages.old = pages.now;
-		pages.now = s;
-		pthread_mutex_unlock(&pages.lock);
-		err = write_old();
-	}
+	err = write_held();
 	pthread_mutex_unlock(&pages.write);
 	return err;
 }
@@ -315,11 +325,12 @@ pages_sync(void)
 int
 pages_forget(void)
 {
-	int err = pages_sync();
+	int err;
 
 	pthread_mutex_lock(&pages.write);
-	if (err == 0 && (ftruncate(pages.fd, 0) != 0 || fdatasync(pages.fd) != 0))
-		err = -errno;
+	err = write_held();
+	if (err == 0)
+		err = empty_file();
 	pthread_mutex_unlock(&pages.write);
 	return err;
 }
