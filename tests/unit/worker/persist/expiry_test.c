@@ -17,13 +17,26 @@ offline(const char *id, const char *filter)
 	return c;
 }
 
-/* Published at the beginning of a second, so that it is over at one. */
-static void
+/* In the middle of a second, whatever it is that takes time; when that was. */
+static uint64_t
 publish(const char *topic, const char *payload, uint32_t expiry, uint8_t want)
 {
-	*fake.clock += 1000 - (int64_t)(clock_wall_ms() % 1000);
+	uint64_t at;
+
 	clock_tick();
+	*fake.clock += 1500 - (int64_t)(clock_wall_ms() % 1000);
+	clock_tick();
+	at = clock_wall_ms();
 	store_full(NULL, 1, topic, payload, 1, want, 0, expiry, NULL, NULL, NULL);
+	return at;
+}
+
+static void
+pass_until(uint64_t wall_ms)
+{
+	clock_tick();
+	CU_ASSERT_TRUE_FATAL(clock_wall_ms() < wall_ms);
+	pass_ms((int64_t)(wall_ms - clock_wall_ms()));
 }
 
 static void
@@ -99,23 +112,22 @@ what_expires_behind_what_does_not_goes_in_its_second(void)
 {
 	struct client c;
 	struct delivery d;
+	uint64_t at[2];
 
 	fake_start();
 	c = offline("d", "t");
 	publish("t", "first", 0, STORE_DURABLE);
-	publish("t", "short", 100, STORE_DURABLE);
-	publish("t", "shorter", 50, STORE_DURABLE);
+	at[0] = publish("t", "short", 100, STORE_DURABLE) + 100000;
+	at[1] = publish("t", "shorter", 50, STORE_DURABLE) + 50000;
 	publish("t", "last", 0, STORE_DURABLE);
-	pass_ms(46000); /* each was published in a second of its own */
+	pass_until(at[1] - 200);
 	CU_ASSERT_EQUAL(counted(CNT_queued), 4);
-	pass_ms(2000);
-	CU_ASSERT_EQUAL(counted(CNT_queued), 4);
-	pass_ms(1000);
+	pass_until(at[1] + 600);
 	CU_ASSERT_EQUAL(counted(CNT_queued), 3);
 	CU_ASSERT_EQUAL(counted(CNT_dropped__expired), 1);
-	pass_ms(47000);
+	pass_until(at[0] - 200);
 	CU_ASSERT_EQUAL(counted(CNT_queued), 3);
-	pass_ms(2000);
+	pass_until(at[0] + 600);
 	CU_ASSERT_EQUAL(counted(CNT_queued), 2);
 	CU_ASSERT_EQUAL(counted(CNT_dropped__expired), 2);
 	CU_ASSERT_EQUAL(indexed(), 0);
@@ -376,20 +388,21 @@ what_waits_too_long_goes(void)
 		.durable = 1,
 	};
 	struct client c, d;
+	uint64_t at[2];
 
 	fake_start();
 	c = offline("c", "t");
 	publish("t", "before", 0, STORE_DURABLE);
 	self.conf.queue_max_age = 100;
-	publish("t", "old", 0, STORE_DURABLE);
+	at[0] = publish("t", "old", 0, STORE_DURABLE) + 100000;
 	publish("t", "expires", 50, STORE_DURABLE);
-	publish("t", "expires later", 500, STORE_DURABLE);
+	at[1] = publish("t", "expires later", 500, STORE_DURABLE) + 100000;
 	self.conf.queue_max_age = 0;
 	publish("t", "after", 0, STORE_DURABLE);
-	pass_ms(96000);
+	pass_until(at[0] - 200);
 	CU_ASSERT_EQUAL(counted(CNT_dropped__expired), 1);
 	CU_ASSERT_EQUAL(counted(CNT_dropped__too_old), 0);
-	pass_ms(4000);
+	pass_until(at[1] + 600);
 	CU_ASSERT_EQUAL(counted(CNT_dropped__expired), 1);
 	CU_ASSERT_EQUAL(counted(CNT_dropped__too_old), 2);
 	CU_ASSERT_EQUAL(counted(CNT_queued), 2);
