@@ -597,12 +597,13 @@ open_store(struct kv_found *found_out)
 static int
 open_files(struct journal_found *j_out, uint32_t *damaged_out, bool *lacks_derived_out)
 {
-	bool has_log = true;
-
 	/* It has its number once all tables are there. */
-	*damaged_out = kv.store != 0 ? bdb_missing(kv.o.dir, kv.o.salvage, lacks_derived_out) : 0;
-	if (*damaged_out > 0 && !kv.o.salvage)
-		return -EUCLEAN;
+	int lacking = kv.store != 0 ? bdb_lacking(&kv.o, lacks_derived_out) : 0;
+	bool has_log = true, has_gaps = false; /* the log */
+
+	if (lacking < 0 || (lacking > 0 && !kv.o.salvage))
+		return lacking < 0 ? lacking : -EUCLEAN;
+	*damaged_out = (uint32_t)lacking;
 	for (;;) {
 		int err = 0, n;
 
@@ -615,13 +616,23 @@ open_files(struct journal_found *j_out, uint32_t *damaged_out, bool *lacks_deriv
 			if (n < 0)
 				return n;
 			*damaged_out += (uint32_t)n;
+			has_gaps = has_log;
 		}
 		if (err == 0)
 			err = bdb_open(&kv.o);
-		if (err != -EUCLEAN || !kv.o.salvage)
+		if (err == 0 && !has_gaps)
+			return 0;
+		/* Recovery passes over a gap, and goes on with what doesn't fit. */
+		if (err == 0) {
+			bdb_close();
+			n = bdb_set_inconsistent_aside(kv.o.dir);
+			has_log = has_gaps = false; /* what was read of it is in memory */
+		} else if (err == -EUCLEAN && kv.o.salvage) {
+			n = bdb_set_aside(&kv.o, &has_log);
+		} else {
 			return err;
-		n = bdb_set_aside(&kv.o, &has_log);
-		if (n <= 0)
+		}
+		if (n < 0 || (n == 0 && err != 0))
 			return n < 0 ? n : err;
 		*damaged_out += (uint32_t)n;
 	}

@@ -102,6 +102,8 @@ bdb_log_sync(void)
 	/* A file whose name isn't on the disk isn't either; Berkeley DB doesn't see to that. */
 	if (err == 0 && file != bdb.file_known) {
 		err = dir_sync(bdb.dir);
+		if (err == 0)
+			err = pages_know_log(file);
 		bdb.file_known = file;
 	}
 	/* The kernel forgets what it could not write: a second try would lie. */
@@ -121,7 +123,9 @@ bdb_checkpoint(void)
 	/* What a failed one has left: Berkeley DB takes it for written, and would not ask again. */
 	if (err == 0)
 		err = pages_sync();
-	return err == 0 ? bdb_errno(bdb.env->txn_checkpoint(bdb.env, 0, 0, 0)) : err;
+	if (err == 0)
+		err = bdb_errno(bdb.env->txn_checkpoint(bdb.env, 0, 0, 0));
+	return err == 0 ? pages_know() : err;
 }
 
 void

@@ -166,7 +166,7 @@ take_name(int *old_out, uint64_t *bytes_out)
 	old = open(path, O_RDONLY | O_CLOEXEC);
 	if (old < 0)
 		return -errno;
-	err = pages_forget();
+	err = pages_forget(beside.table);
 	if (err != 0) {
 		close(old);
 		return err;

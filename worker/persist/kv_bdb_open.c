@@ -15,7 +15,6 @@
 #include "shared/base/clock.h"
 #include "shared/base/log.h"
 
-#define META_LAST_PAGE 32 /* where the first page of a table has the number of its last */
 #define LOG_BUFFER (UINT64_C(4) << 20)
 #define CHECK_CACHE (UINT32_C(1) << 20)
 #define COPY_MAX ((size_t)1 << 30)
@@ -25,6 +24,7 @@
 static struct {
 	DB_ENV *env;
 	DB_LOGC *cursor;
+	uint32_t first; /* file of the log */
 } reader;
 
 /* Of one attempt to open, for the next. */
@@ -39,7 +39,6 @@ static struct {
 static int recover(const struct kv_options *o);
 static int env_open(const struct kv_options *o);
 static int open_error(int err);
-static bool has_all_pages(enum kv_table t);
 static bool has_whole_pages(DB *db, off_t size);
 static int set_table_aside(const char *dir, enum kv_table t);
 static int rename_log_aside(const char *dir, const char *name);
@@ -54,6 +53,7 @@ static ssize_t hex_line(char *line, ssize_t len);
 static int reader_get(
     struct kv_lsn lsn, uint32_t how, uint32_t then, struct kv_lsn *lsn_out, struct span *out);
 static int each_log(const char *dir, int (*f)(const char *dir, const char *name));
+static uint32_t first_log(const char *dir);
 static bool is_log_name(const char *name);
 static void *bdb_malloc(size_t n);
 static void *bdb_realloc(void *p, size_t n);
@@ -90,13 +90,9 @@ bdb_open(const struct kv_options *o)
 	for (enum kv_table t = 0; t < KV_TABLES && err == 0; t++)
 		if (the.aside[t][0] != '\0')
 			err = salvage(t);
-	/* The files of new tables are on the disk then, as a later check expects. */
+	/* What new tables' files have is known then. */
 	if (err == 0)
 		err = bdb_checkpoint();
-	for (enum kv_table t = 0; t < KV_TABLES && err == 0; t++) {
-		the.failed[t] = !has_all_pages(t);
-		err = the.failed[t] ? -EUCLEAN : 0;
-	}
 	if (err != 0) {
 		bdb_close();
 		return err;
@@ -124,44 +120,78 @@ bdb_set_aside(const struct kv_options *o, bool *has_log_out)
 	return bdb_set_logs_aside(o->dir);
 }
 
-/* Berkeley DB makes a new one without a word, but of one that is empty it makes nothing. */
-uint32_t
-bdb_missing(const char *dir, bool remove_empty, bool *derived_out)
+/* Berkeley DB makes a new one, or one that was cut short longer, without a word. */
+int
+bdb_lacking(const struct kv_options *o, bool *derived_out)
 {
+	uint64_t known[KV_TABLES];
 	char path[PATH_ROOM];
-	uint32_t n = 0;
+	uint32_t log_file;
+	int n = 0, err = 0;
 	struct stat st;
 
 	*derived_out = false;
-	for (enum kv_table t = 0; t < KV_TABLES; t++) {
-		snprintf(path, sizeof(path), "%s/%s", dir, bdb_table_file[t]);
-		if (stat(path, &st) == 0 ? st.st_size > 0 : errno != ENOENT)
+	pages_known(o->dir, known, &log_file);
+	for (enum kv_table t = 0; t < KV_TABLES && err == 0; t++) {
+		uint64_t size;
+
+		snprintf(path, sizeof(path), "%s/%s", o->dir, bdb_table_file[t]);
+		if (stat(path, &st) == 0)
+			size = (uint64_t)st.st_size;
+		else if (errno == ENOENT)
+			size = 0;
+		else
+			return -errno;
+		if (size > 0 && size >= known[t])
 			continue;
 		if (t == KV_EXPIRY) { /* nothing is lost by that, and once there was none */
 			*derived_out = true;
 			unlink(path);
 			continue;
 		}
-		log_err("store: missing or empty file=%s", path);
-		if (remove_empty)
+		log_err("store: %s file=%s", size == 0 ? "missing or empty" : "cut short", path);
+		if (o->salvage && size == 0)
 			unlink(path);
+		else if (o->salvage)
+			err = set_table_aside(o->dir, t);
 		n++;
 	}
-	return n;
+	return err != 0 ? err : n;
+}
+
+uint32_t
+bdb_known_log(const char *dir)
+{
+	uint64_t size[KV_TABLES];
+	uint32_t log_file;
+
+	pages_known(dir, size, &log_file);
+	return log_file;
 }
 
 int
 bdb_set_logs_aside(const char *dir)
 {
-	int n = each_log(dir, rename_log_aside), err = 0;
+	int n = each_log(dir, rename_log_aside), err = 0, tables;
 
-	for (enum kv_table t = 0; t < KV_TABLES && n > 0 && err == 0; t++) {
+	if (n <= 0)
+		return n;
+	for (enum kv_table t = 0; t < KV_TABLES && err == 0; t++)
 		err = reset_lsn(dir, t);
-		if (err == 0 && !bdb_is_consistent(dir, t)) {
+	tables = err == 0 ? bdb_set_inconsistent_aside(dir) : err;
+	return tables < 0 ? tables : n + tables;
+}
+
+int
+bdb_set_inconsistent_aside(const char *dir)
+{
+	int n = 0, err = 0;
+
+	for (enum kv_table t = 0; t < KV_TABLES && err == 0; t++)
+		if (!bdb_is_consistent(dir, t)) {
 			err = set_table_aside(dir, t);
 			n++;
 		}
-	}
 	return err != 0 ? err : n;
 }
 
@@ -339,25 +369,6 @@ bdb_has_whole_pages(const char *dir, enum kv_table t)
 	if (env != NULL)
 		env->close(env, 0);
 	return is_good;
-}
-
-/* Of a tree that is open and on the disk: one cut short between two pages has only whole ones. */
-static bool
-has_all_pages(enum kv_table t)
-{
-	DB_MPOOLFILE *file = bdb.tree[t]->get_mpf(bdb.tree[t]);
-	char path[PATH_ROOM];
-	db_pgno_t first = 0;
-	uint32_t last;
-	struct stat st;
-	void *page;
-
-	snprintf(path, sizeof(path), "%s/%s", bdb.dir, bdb_table_file[t]);
-	if (stat(path, &st) != 0 || file->get(file, &first, NULL, 0, &page) != 0)
-		return false;
-	memcpy(&last, (const uint8_t *)page + META_LAST_PAGE, sizeof(last));
-	return file->put(file, page, DB_PRIORITY_VERY_LOW, 0) == 0 &&
-	    st.st_size / BDB_PAGE_SIZE > (off_t)last;
 }
 
 static bool
@@ -590,6 +601,7 @@ bdb_reader_again(const char *dir, struct kv_lsn *end_out)
 	int err;
 
 	bdb_reader_close();
+	reader.first = first_log(dir);
 	err = bdb_env_new(&reader.env);
 	if (err != 0)
 		return -err;
@@ -627,7 +639,11 @@ bdb_reader_last(struct kv_lsn *lsn_out, struct span *out)
 int
 bdb_reader_seek(struct kv_lsn lsn, struct kv_lsn *lsn_out, struct span *out)
 {
-	return reader_get(lsn, lsn.file == 0 ? DB_FIRST : DB_SET, DB_NEXT, lsn_out, out);
+	int got = reader_get(lsn, lsn.file == 0 ? DB_FIRST : DB_SET, DB_NEXT, lsn_out, out);
+
+	if (got == -EUCLEAN && lsn_out->file == 0)
+		lsn_out->file = reader.first;
+	return got;
 }
 
 int
@@ -687,6 +703,26 @@ each_log(const char *dir, int (*f)(const char *dir, const char *name))
 	}
 	closedir(d);
 	return err != 0 ? err : n;
+}
+
+/* Its number; 0: there is none. */
+static uint32_t
+first_log(const char *dir)
+{
+	DIR *d = opendir(dir);
+	uint32_t first = 0, file;
+	struct dirent *e;
+
+	while (d != NULL && (e = readdir(d)) != NULL) {
+		if (!is_log_name(e->d_name))
+			continue;
+		file = (uint32_t)strtoul(e->d_name + 4, NULL, 10);
+		if (first == 0 || file < first)
+			first = file;
+	}
+	if (d != NULL)
+		closedir(d);
+	return first;
 }
 
 /* "log.0000000001" and nothing behind it. */

@@ -29,6 +29,9 @@
  * Two sets of pages take turns, so that nobody who writes or reads a page waits for the disk unless both
  * are full: what comes while one is on its way gathers in the other.
  *
+ * The file begins with what is known to be on the disk, for a tree that is cut short between two pages,
+ * or a log without its last file, looks like one of a moment ago, and recovery would make it longer.
+ *
  * Runs in: the loop, the keeper's thread (checkpoints), the thread of a copy.
  */
 #define FILE_NAME "pages"
@@ -38,7 +41,20 @@
 
 static const struct hash_key file_key = { { 0x7061676573206f66, 0x2074686520747265 } };
 
-/* The file, little-endian: this, then the pages. Its size is one of whole pages. */
+/*
+ * The file, little-endian: `known` in a page of its own, smaller than any sector; then a set's head, then
+ * its pages.
+ */
+#define SET_AT BDB_PAGE_SIZE
+
+struct known {
+	uint64_t sum; /* of what follows */
+	uint64_t log_file;
+	uint64_t size[KV_TABLES];
+};
+
+static_assert(sizeof(struct known) <= 512, "it is never torn");
+
 struct file_head {
 	uint64_t sum; /* of what follows */
 	uint64_t count;
@@ -65,16 +81,24 @@ static struct {
 	_Atomic int failed;           /* -errno: what Berkeley DB has written is not all here */
 	_Atomic ino_t ino[KV_TABLES]; /* 0: not there yet */
 	_Atomic dev_t dev;
+	pthread_mutex_t knows; /* of what is known; after `write` */
+	struct known known;    /* in our own order; no sum */
+	enum kv_table forgot;  /* on its way to be another file; KV_TABLES: none is */
 	char dir[PATH_MAX];
 	int fd;
 } pages = {
 	.lock = PTHREAD_MUTEX_INITIALIZER,
+	.knows = PTHREAD_MUTEX_INITIALIZER,
 	.write = PTHREAD_MUTEX_INITIALIZER,
+	.forgot = KV_TABLES,
 	.fd = -1,
 };
 
 static int restore(void);
 static int empty_file(void);
+static int know_less(enum kv_table t, uint64_t size, bool forget);
+static int known_read(const char *dir, int fd, struct known *out);
+static int known_write(void);
 static bool is_whole(struct set *s, size_t len);
 static int write_trees(const struct set *s, bool again);
 static bool has_table(const struct set *s, enum kv_table t);
@@ -98,7 +122,9 @@ pages_open(const char *dir)
 		return -errno;
 	pages.now = calloc(1, sizeof(*pages.now));
 	pages.old = calloc(1, sizeof(*pages.old));
-	err = pages.now != NULL && pages.old != NULL ? restore() : -ENOMEM;
+	err = known_read(dir, pages.fd, &pages.known);
+	if (err == 0)
+		err = pages.now != NULL && pages.old != NULL ? restore() : -ENOMEM;
 	if (err == 0)
 		err = dir_sync(dir);
 	if (err != 0) {
@@ -119,6 +145,9 @@ pages_watch(void)
 	char path[PATH_ROOM];
 	struct stat st;
 
+	pthread_mutex_lock(&pages.knows);
+	pages.forgot = KV_TABLES;
+	pthread_mutex_unlock(&pages.knows);
 	for (enum kv_table t = 0; t < KV_TABLES; t++) {
 		snprintf(path, sizeof(path), "%s/%s", pages.dir, bdb_table_file[t]);
 		pages.ino[t] = stat(path, &st) == 0 ? st.st_ino : 0;
@@ -136,13 +165,128 @@ pages_close(void)
 	pages.now = pages.old = NULL;
 	if (pages.fd >= 0) {
 		/* What the trees have need not be written again, but it could. */
-		if (pages.held == 0 && pages.failed == 0 && ftruncate(pages.fd, 0) != 0)
+		if (pages.held == 0 && pages.failed == 0 && ftruncate(pages.fd, SET_AT) != 0)
 			log_warning("store: can't truncate %s/" FILE_NAME ": %m", pages.dir);
 		close(pages.fd);
 	}
 	pages.held = 0;
 	pages.failed = 0;
 	pages.fd = -1;
+}
+
+/* --- what is known ------------------------------------------------------------------------ */
+
+void
+pages_known(const char *dir, uint64_t size_out[KV_TABLES], uint32_t *log_file_out)
+{
+	struct known k = { 0 };
+	char path[PATH_ROOM];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/" FILE_NAME, dir);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		known_read(dir, fd, &k);
+		close(fd);
+	}
+	memcpy(size_out, k.size, sizeof(k.size));
+	*log_file_out = (uint32_t)k.log_file;
+}
+
+/* Whoever writes to the trees has synced them when `write` is free. */
+int
+pages_know(void)
+{
+	char path[PATH_ROOM];
+	struct stat st;
+	int err;
+
+	pthread_mutex_lock(&pages.write);
+	pthread_mutex_lock(&pages.knows);
+	for (enum kv_table t = 0; t < KV_TABLES; t++) {
+		snprintf(path, sizeof(path), "%s/%s", pages.dir, bdb_table_file[t]);
+		if (t != pages.forgot)
+			pages.known.size[t] = stat(path, &st) == 0 ? (uint64_t)st.st_size : 0;
+	}
+	err = known_write();
+	pthread_mutex_unlock(&pages.knows);
+	if (err == 0 && fdatasync(pages.fd) != 0)
+		err = -errno;
+	pthread_mutex_unlock(&pages.write);
+	return err;
+}
+
+int
+pages_know_log(uint32_t file)
+{
+	int err;
+
+	pthread_mutex_lock(&pages.knows);
+	pages.known.log_file = file;
+	err = known_write();
+	pthread_mutex_unlock(&pages.knows);
+	return err;
+}
+
+/* Before it is so. */
+static int
+know_less(enum kv_table t, uint64_t size, bool forget)
+{
+	int err = 0;
+
+	pthread_mutex_lock(&pages.knows);
+	if (forget)
+		pages.forgot = t;
+	if (pages.known.size[t] > size) {
+		pages.known.size[t] = size;
+		err = known_write();
+		if (err == 0 && fdatasync(pages.fd) != 0)
+			err = -errno;
+	}
+	pthread_mutex_unlock(&pages.knows);
+	return err;
+}
+
+static uint64_t
+known_sum(const struct known *le)
+{
+	return hash_bytes(
+	    &file_key, span_of(&le->log_file, sizeof(*le) - offsetof(struct known, log_file)));
+}
+
+/* Zeros: nothing is. */
+static int
+known_read(const char *dir, int fd, struct known *out)
+{
+	struct known le = { 0 };
+	ssize_t n = pread(fd, &le, sizeof(le), 0);
+
+	memset(out, 0, sizeof(*out));
+	if (n < 0)
+		return -errno;
+	/* A set may have been written before anything was known. */
+	if (n == 0 || memcmp(&le, &(struct known){ 0 }, sizeof(le)) == 0)
+		return 0;
+	if (n != sizeof(le) || le64toh(le.sum) != known_sum(&le)) {
+		log_warning(
+		    "store: damaged file=%s/" FILE_NAME ": a table cut short may look well", dir);
+		return 0;
+	}
+	out->log_file = le64toh(le.log_file);
+	for (enum kv_table t = 0; t < KV_TABLES; t++)
+		out->size[t] = le64toh(le.size[t]);
+	return 0;
+}
+
+static int
+known_write(void)
+{
+	struct known le = { .log_file = htole64(pages.known.log_file) };
+
+	for (enum kv_table t = 0; t < KV_TABLES; t++)
+		le.size[t] = htole64(pages.known.size[t]);
+	le.sum = htole64(known_sum(&le));
+	return write_all(pages.fd, &le, sizeof(le), 0);
 }
 
 /* --- the file ----------------------------------------------------------------------------- */
@@ -152,7 +296,7 @@ static int
 restore(void)
 {
 	struct set *s = pages.old;
-	ssize_t n = pread(pages.fd, s, offsetof(struct set, count), 0);
+	ssize_t n = pread(pages.fd, s, offsetof(struct set, count), SET_AT);
 	int err = 0;
 
 	if (n < 0)
@@ -169,7 +313,7 @@ restore(void)
 static int
 empty_file(void)
 {
-	return ftruncate(pages.fd, 0) == 0 && fdatasync(pages.fd) == 0 ? 0 : -errno;
+	return ftruncate(pages.fd, SET_AT) == 0 && fdatasync(pages.fd) == 0 ? 0 : -errno;
 }
 
 static size_t
@@ -205,7 +349,7 @@ write_set(struct set *s)
 
 	s->head.count = htole64(s->count);
 	s->head.sum = htole64(sum_of(s));
-	err = write_all(pages.fd, s, len_of(s), 0);
+	err = write_all(pages.fd, s, len_of(s), SET_AT);
 	return err == 0 && fdatasync(pages.fd) != 0 ? -errno : err;
 }
 
@@ -323,7 +467,7 @@ pages_sync(void)
 }
 
 int
-pages_forget(void)
+pages_forget(enum kv_table t)
 {
 	int err;
 
@@ -331,6 +475,8 @@ pages_forget(void)
 	err = write_held();
 	if (err == 0)
 		err = empty_file();
+	if (err == 0)
+		err = know_less(t, 0, true);
 	pthread_mutex_unlock(&pages.write);
 	return err;
 }
@@ -478,8 +624,11 @@ on_fsync(int fd)
 static int
 on_ftruncate(int fd, off_t size)
 {
-	int err = table_of(fd, 0, 0) != KV_TABLES ? pages_sync() : 0;
+	enum kv_table t = table_of(fd, 0, 0);
+	int err = t != KV_TABLES ? pages_sync() : 0;
 
+	if (err == 0 && t != KV_TABLES)
+		err = know_less(t, (uint64_t)size, false);
 	if (err == 0 && ftruncate(fd, size) != 0)
 		err = -errno;
 	return -err;

@@ -175,10 +175,16 @@ int bdb_open(const struct kv_options *o);
  * -errno.
  */
 int bdb_set_aside(const struct kv_options *o, bool *has_log_out);
-/* Tables that were there once and are missing or empty; logged, but for the derived one. */
-uint32_t bdb_missing(const char *dir, bool remove_empty, bool *derived_out);
+/*
+ * Tables that are missing, empty or shorter than they were once; logged, but for the derived one. For
+ * salvage they are out of the way then. How many, or -errno.
+ */
+int bdb_lacking(const struct kv_options *o, bool *derived_out);
+uint32_t
+bdb_known_log(const char *dir); /* a file of the log that was there, or a later one; or 0 */
 /* Without the log the trees are as they are, and those that aren't consistent then go, too. */
 int bdb_set_logs_aside(const char *dir);
+int bdb_set_inconsistent_aside(const char *dir);
 int bdb_copy_log_aside(const char *dir, uint32_t file);
 const char *bdb_table_name(enum kv_table t); /* of its file */
 void bdb_sizes(const char *dir, uint64_t *log_out, uint64_t *trees_out);

@@ -83,6 +83,7 @@ static bool next_op(struct span *rest, struct op *op_out);
 static void expect(struct reading *r, uint64_t last);
 static void note_damage(struct reading *r, uint32_t file);
 static void look_behind_end(struct reading *r);
+static void look_for_last(struct reading *r);
 static uint64_t safe_in(const struct reading *r, const char *path, uint32_t offset);
 static void tell(struct reading *r);
 
@@ -317,6 +318,7 @@ read_journal(struct reading *r, uint64_t store, bool from_beginning)
 		err = read_all(r);
 	if (err == 0) {
 		look_behind_end(r);
+		look_for_last(r);
 		r->found->state.made = r->last;
 		r->found->state.safe = r->last;
 	}
@@ -578,6 +580,20 @@ look_behind_end(struct reading *r)
 		return;
 	note_damage(r, r->found->end.file);
 	r->found->lost += safe - r->last;
+}
+
+/* Without its last file a log ends like any other. */
+static void
+look_for_last(struct reading *r)
+{
+	uint32_t last = bdb_known_log(r->o->dir);
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/" KV_LOG_NAME, r->o->dir, last);
+	if (last <= r->found->end.file || access(path, F_OK) == 0)
+		return;
+	log_err("store: missing file=%s", path);
+	note_damage(r, last);
 }
 
 static uint64_t

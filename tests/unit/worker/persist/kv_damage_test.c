@@ -406,11 +406,12 @@ pages_torn_by_a_power_cut_are_written_once_more(void)
 	make_store(true, BATCHES);
 	snprintf(path, sizeof(path), "%s/pages", store.dir);
 	pages = open(path, O_RDONLY);
-	CU_ASSERT_EQUAL(pread(pages, &count, sizeof(count), 8), sizeof(count));
+	CU_ASSERT_EQUAL(pread(pages, &count, sizeof(count), BDB_PAGE_SIZE + 8), sizeof(count));
 	CU_ASSERT_TRUE(count > 0);
 	for (uint64_t i = 0; i < le64toh(count); i++) {
-		CU_ASSERT_EQUAL_FATAL(
-		    pread(pages, name, sizeof(name), (off_t)(16 + i * sizeof(name))), sizeof(name));
+		CU_ASSERT_EQUAL_FATAL(pread(pages, name, sizeof(name),
+					  (off_t)(BDB_PAGE_SIZE + 16 + i * sizeof(name))),
+		    sizeof(name));
 		snprintf(path, sizeof(path), "%s/%s", store.dir, bdb_table_file[le32toh(name[0])]);
 		tree = open(path, O_WRONLY);
 		CU_ASSERT_EQUAL(pwrite(tree, half, sizeof(half),
