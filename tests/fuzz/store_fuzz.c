@@ -372,9 +372,10 @@ walk_wills(void)
 	while (store_will_next(&number, &w)) {
 		must(number == w.number + 1);
 		w.v = keep_message(&w.v);
-		must(store_will_put(w.number, &w.v, w.delay) == 0);
+		must(store_will_put(&w) == 0);
 		must(store_will_get(w.number, &again));
-		must(is_message(&again.v, &w.v) && again.delay == w.delay);
+		must(
+		    is_message(&again.v, &w.v) && again.delay == w.delay && again.epoch == w.epoch);
 		must(store_will_del(w.number) == 0 && !store_will_get(w.number, &again));
 		drop_message(&w.v);
 	}

@@ -16,6 +16,7 @@
 #include "worker/persist/retained.h"
 #include "worker/persist/session.h"
 #include "worker/persist/store.h"
+#include "worker/persist/will.h"
 
 #define LOST_MAX 20000 /* sessions looked at in a turn for those of a dead worker */
 #define POLL_NS 1000000
@@ -31,6 +32,12 @@ struct lost {
 	bool drained;
 };
 
+struct epochs {
+	uint64_t *at;
+	size_t n, cap;
+	bool is_sorted;
+};
+
 static struct {
 	struct peer {
 		uint32_t gen, ups;
@@ -40,6 +47,8 @@ static struct {
 		uint64_t stored_before;
 		uint64_t
 		    read_before; /* up to here it may have read, and delivered; 0: there was none */
+		/* While it registers: epochs of which its ring still has a GONE from before. */
+		struct epochs gone;
 		/* Positions in its ring: applied; with the batch that is on its way; safe; given back. */
 		uint64_t read, writing, safe, released;
 	} peer[SLOTS];
@@ -50,6 +59,9 @@ static struct {
 } the = { .poll.fd = -1, .disk.fd = -1 };
 
 typedef int record_fn(unsigned slot, struct span body);
+static int on_gone(unsigned slot, struct span body);
+static void gone_note(struct peer *p, uint64_t epoch);
+static void gone_forget(struct peer *p);
 static void arrived(unsigned slot);
 static int on_store(unsigned slot, struct span body);
 static int on_release(unsigned slot, struct span body);
@@ -69,7 +81,7 @@ static record_fn *const on_record[REC_TYPES] = {
 	[REC_STORE] = on_store,
 	[REC_RELEASE] = on_release,
 	[REC_CONNECT] = session_connect,
-	[REC_GONE] = session_gone,
+	[REC_GONE] = on_gone,
 	[REC_REGISTER] = session_register,
 	[REC_REGISTERED] = on_registered,
 	[REC_SUB] = session_subscribe,
@@ -116,6 +128,8 @@ peer_fini(void)
 		the.lost = l->next;
 		free(l);
 	}
+	for (unsigned slot = 0; slot < SLOTS; slot++)
+		gone_forget(&the.peer[slot]);
 	memset(&the, 0, sizeof(the));
 	the.poll.fd = the.disk.fd = -1;
 }
@@ -198,6 +212,68 @@ on_release(unsigned slot, struct span body)
 	return publish_release(slot, body);
 }
 
+static int
+on_gone(unsigned slot, struct span body)
+{
+	struct peer *p = &the.peer[slot];
+	struct rec_gone rec;
+
+	if (!rec_take(&body, &rec, sizeof(rec)) || body.len != 0)
+		return -EPROTO;
+	if (p->registers)
+		gone_note(p, rec.epoch);
+	session_gone(slot, &rec);
+	return 0;
+}
+
+static void
+gone_note(struct peer *p, uint64_t epoch)
+{
+	struct epochs *e = &p->gone;
+
+	if (e->n == e->cap) {
+		size_t cap = e->cap ? e->cap * 2 : 64;
+		uint64_t *at = realloc(e->at, cap * sizeof(*at));
+
+		if (at == NULL) {
+			count(CNT_dropped__no_memory);
+			return;
+		}
+		e->at = at;
+		e->cap = cap;
+	}
+	e->at[e->n++] = epoch;
+	e->is_sorted = false;
+}
+
+static int
+by_number(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+bool
+peer_has_gone(unsigned slot, uint64_t epoch)
+{
+	struct epochs *e = &the.peer[slot].gone;
+
+	if (e->n == 0)
+		return false;
+	if (!e->is_sorted)
+		qsort(e->at, e->n, sizeof(*e->at), by_number);
+	e->is_sorted = true;
+	return bsearch(&epoch, e->at, e->n, sizeof(epoch), by_number) != NULL;
+}
+
+static void
+gone_forget(struct peer *p)
+{
+	free(p->gone.at);
+	p->gone = (struct epochs){ 0 };
+}
+
 static void
 arrived(unsigned slot)
 {
@@ -247,6 +323,7 @@ peer_down(void *arg, unsigned slot)
 			log_err("peer: no memory to let go the sessions of=%s", proc_title(slot));
 		}
 	}
+	gone_forget(p);
 	p->up = p->registers = false;
 	p->ups++;
 	if (the.going)
@@ -300,9 +377,12 @@ on_registered(unsigned slot, struct span body)
 
 	if (!rec_take(&body, &rec, sizeof(rec)) || body.len != 0)
 		return -EPROTO;
-	if (rec.gen != self.gen) /* our predecessor died before it had read that */
+	if (rec.gen != self.gen) { /* our predecessor died before it had read that */
+		session_unregistered(slot);
 		return 0;
+	}
 	the.peer[slot].registers = false;
+	gone_forget(&the.peer[slot]);
 	if (the.going)
 		recovered_when_all();
 	return 0;
@@ -374,6 +454,7 @@ peer_turn(void)
 	more |= expiry_turn();
 	more |= retained_turn();
 	more |= queue_turn();
+	will_turn();
 	for (unsigned slot = 0; slot < SLOTS; slot++)
 		if (the.peer[slot].up)
 			the.peer[slot].read = mesh_position(self.mesh, slot);

@@ -25,6 +25,8 @@ bool peer_is_up(unsigned slot);
 uint32_t peer_ups(
     unsigned slot); /* counts the processes that have held the slot: tells one from its successor */
 bool peer_registers(unsigned slot); /* it has not told yet all that it held under our predecessor */
+bool
+peer_has_gone(unsigned slot, uint64_t epoch); /* and what it tells of this one comes too late */
 bool peer_is_recovered(void);
 bool peer_is_full(void); /* the disk: what would have to be kept is refused */
 void peer_conf(void);    /* the configuration is another */

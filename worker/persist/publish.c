@@ -42,7 +42,10 @@ find_targets(const struct msg_view *v, const struct topic_hash *t, const struct 
 static enum limit would_break(const struct msg_view *v);
 static enum queued give_targets(struct store_msg *m, bool *matched);
 static void
-own_to_workers(struct store_msg *m, const struct topic_hash *t, const struct session *publisher);
+give_groups(struct store_msg *m, const struct topic_hash *t, const struct session *publisher);
+static size_t pick_groups(const struct msg_view *v, const struct topic_hash *t);
+static size_t groups_for(unsigned slot, size_t picked, uint64_t out[GROUPS_MAX]);
+static bool wants_plain(unsigned slot, const struct topic_hash *t);
 
 /* Of whom nothing is known, be it as his worker has yet to register, may have been promised all. */
 static void
@@ -186,6 +189,13 @@ publish_release(unsigned slot, struct span body)
 void
 publish_own(const struct msg_view *v, const struct session *publisher)
 {
+	publish_own_kept(v, publisher);
+	publish_own_rest(v);
+}
+
+void
+publish_own_kept(const struct msg_view *v, const struct session *publisher)
+{
 	struct topic_hash t;
 	struct store_msg m;
 	bool matched;
@@ -197,8 +207,42 @@ publish_own(const struct msg_view *v, const struct session *publisher)
 	give_targets(&m, &matched);
 	if (v->retain)
 		retained_update(v);
-	own_to_workers(&m, &t, publisher);
+	give_groups(&m, &t, publisher);
 	store_msg_fini(&m);
+}
+
+void
+publish_own_rest(const struct msg_view *v)
+{
+	struct topic_hash t;
+	size_t picked;
+
+	topic_hash(&self.key, v->topic, &t);
+	picked = pick_groups(v, &t);
+	for (unsigned slot = 0; slot < SLOT_MQTT_MAX; slot++) {
+		uint64_t groups[GROUPS_MAX];
+		size_t ngroups = groups_for(slot, picked, groups);
+		bool plain = wants_plain(slot, &t);
+		struct rec_msg rec;
+
+		if (!plain && ngroups == 0)
+			continue;
+		rec = rec_msg_of(v, (unsigned)ngroups, plain);
+		out_message(slot, REC_FWD, span_of(&rec, sizeof(rec)),
+		    span_of(groups, ngroups * sizeof(groups[0])), v);
+	}
+}
+
+bool
+publish_has_rest(const struct msg_view *v)
+{
+	struct topic_hash t;
+
+	topic_hash(&self.key, v->topic, &t);
+	for (unsigned slot = 0; slot < SLOT_MQTT_MAX; slot++)
+		if (wants_plain(slot, &t))
+			return true;
+	return pick_groups(v, &t) > 0;
 }
 
 void
@@ -367,21 +411,25 @@ by_group(const void *a, const void *b)
 	return (int)x->slot - (int)y->slot;
 }
 
-/*
- * Groups without a member here, and which process of theirs gets it; persist's own are served at
- * once. Answers how many, in the.hit.
- */
-static size_t
-pick_groups(struct store_msg *m, const struct topic_hash *t, const struct session *publisher)
+/* Groups with a member here are served at once. */
+static void
+give_groups(struct store_msg *m, const struct topic_hash *t, const struct session *publisher)
 {
-	const struct msg_view *v = &m->v;
 	struct subnode **node;
-	size_t n = sub_match(v->topic, t, &node), nhits = 0, picked = 0;
-	bool durable = v->qos > 0 || self.conf.upgrade_outgoing_qos;
+	size_t n = sub_match(m->v.topic, t, &node);
 
-	for (size_t i = 0; durable && i < n; i++)
+	for (size_t i = 0; (m->v.qos > 0 || self.conf.upgrade_outgoing_qos) && i < n; i++)
 		if (node[i]->group != NULL && node[i]->nshown > 0)
 			share_give(node[i], m, t, publisher, 0);
+}
+
+/* The others, and which process of theirs gets it. Answers how many, in the.hit. */
+static size_t
+pick_groups(const struct msg_view *v, const struct topic_hash *t)
+{
+	size_t nhits = 0, picked = 0;
+	bool durable = v->qos > 0 || self.conf.upgrade_outgoing_qos;
+
 	for (unsigned slot = 0; slot < SLOT_MQTT_MAX; slot++) {
 		const struct segment *seg = peer_is_up(slot) ? mesh_peer(self.mesh, slot) : NULL;
 		struct interest_hit hit[GROUPS_MAX];
@@ -415,29 +463,21 @@ pick_groups(struct store_msg *m, const struct topic_hash *t, const struct sessio
 	return picked;
 }
 
-static void
-own_to_workers(struct store_msg *m, const struct topic_hash *t, const struct session *publisher)
+static size_t
+groups_for(unsigned slot, size_t picked, uint64_t out[GROUPS_MAX])
 {
-	const struct msg_view *v = &m->v;
-	size_t picked = pick_groups(m, t, publisher);
+	size_t n = 0;
 
-	for (unsigned slot = 0; slot < SLOT_MQTT_MAX; slot++) {
-		const struct segment *seg = peer_is_up(slot) ? mesh_peer(self.mesh, slot) : NULL;
-		uint64_t groups[GROUPS_MAX];
-		unsigned ngroups = 0;
-		struct rec_msg rec;
-		bool plain;
+	for (size_t i = 0; i < picked && n < GROUPS_MAX; i++)
+		if (the.hit[i].slot == slot)
+			out[n++] = the.hit[i].group;
+	return n;
+}
 
-		if (seg == NULL)
-			continue;
-		plain = interest_probe(&seg->interest, mesh_tables(self.mesh, slot), t);
-		for (size_t i = 0; i < picked && ngroups < GROUPS_MAX; i++)
-			if (the.hit[i].slot == slot)
-				groups[ngroups++] = the.hit[i].group;
-		if (!plain && ngroups == 0)
-			continue;
-		rec = rec_msg_of(v, ngroups, plain);
-		out_message(slot, REC_FWD, span_of(&rec, sizeof(rec)),
-		    span_of(groups, ngroups * sizeof(groups[0])), v);
-	}
+static bool
+wants_plain(unsigned slot, const struct topic_hash *t)
+{
+	const struct segment *seg = peer_is_up(slot) ? mesh_peer(self.mesh, slot) : NULL;
+
+	return seg != NULL && interest_probe(&seg->interest, mesh_tables(self.mesh, slot), t);
 }

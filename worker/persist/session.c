@@ -22,13 +22,12 @@ struct connect { /* a CONNECT or REGISTER; borrows from the record */
 	struct msg_view will;
 };
 
-struct pending {          /* a CONNECT that can't be answered yet, or a GONE */
+struct pending {          /* a CONNECT that can't be answered yet */
 	struct list link; /* in the.held until everybody has registered */
 	struct timer deadline;
 	struct session *session;
 	uint32_t ups; /* of its worker */
 	uint8_t slot;
-	bool is_gone;
 	uint32_t len;
 	uint8_t body[];
 };
@@ -37,6 +36,8 @@ static struct {
 	struct list held;
 	uint64_t epoch;
 	struct session_numbers numbers;
+	struct store_asker *asker; /* while sessions are recovered; sorted */
+	size_t naskers;
 } the;
 
 static void session_load(const struct store_session *rec);
@@ -45,6 +46,7 @@ static void connect_begin(unsigned slot, const struct connect *c, struct span bo
 static struct pending *pending_new(unsigned slot, struct span body);
 static void pending_free(struct pending *p);
 static void on_deadline(struct timer *t);
+static struct store_asker asker_of(unsigned slot, const struct rec_connect *rec);
 static void deny(unsigned slot, const struct connect *c, enum mqtt_reason reason);
 static void grant(struct session *s, const struct connect *c, unsigned slot);
 static void let_go(struct session *s, enum mqtt_reason reason);
@@ -96,6 +98,7 @@ session_load(const struct store_session *rec)
 	}
 	s->durable->expiry = rec->expiry;
 	s->durable->left_ms = rec->left_ms;
+	s->epoch = rec->epoch; /* of its last connection, until that is heard of */
 	sub_load(s->durable);
 	offline(s, true);
 }
@@ -208,23 +211,6 @@ connect_parse(struct span body, struct connect *out)
 	return true;
 }
 
-/* What a worker asks again because its question may have died with our predecessor: had that not read it, we have. */
-static bool
-is_held(unsigned slot, uint64_t token)
-{
-	struct pending *p, *tmp;
-	struct rec_connect rec;
-
-	LIST_FOREACH(p, tmp, &the.held, struct pending, link) {
-		if (p->slot != slot || p->is_gone)
-			continue;
-		memcpy(&rec, p->body, sizeof(rec));
-		if (rec.token == token)
-			return true;
-	}
-	return false;
-}
-
 int
 session_connect(unsigned slot, struct span body)
 {
@@ -233,12 +219,13 @@ session_connect(unsigned slot, struct span body)
 
 	if (!connect_parse(body, &c))
 		return -EPROTO;
+	/* Answered by our predecessor, or asked again when its worker registers. */
+	if (peer_registers(slot) && !(c.rec.flags & CONNECT_AGAIN))
+		return 0;
 	if (peer_is_recovered()) {
 		connect_begin(slot, &c, body);
 		return 0;
 	}
-	if ((c.rec.flags & CONNECT_AGAIN) && is_held(slot, c.rec.token))
-		return 0;
 	p = pending_new(slot, body);
 	if (p == NULL)
 		deny(slot, &c, MQTT_QUOTA_EXCEEDED);
@@ -248,27 +235,88 @@ session_connect(unsigned slot, struct span body)
 }
 
 void
+session_unregistered(unsigned slot)
+{
+	struct pending *p, *tmp;
+
+	LIST_FOREACH(p, tmp, &the.held, struct pending, link)
+		if (p->slot == slot)
+			pending_free(p);
+}
+
+static int
+by_asker(const void *a, const void *b)
+{
+	const struct store_asker *x = a, *y = b;
+
+	if (x->slot != y->slot)
+		return (int)x->slot - (int)y->slot;
+	if (x->gen != y->gen)
+		return x->gen < y->gen ? -1 : 1;
+	return x->token < y->token ? -1 : x->token > y->token;
+}
+
+/* Of those held, sorted. */
+static void
+askers_begin(void)
+{
+	struct pending *p, *tmp;
+	size_t n = 0;
+
+	LIST_FOREACH(p, tmp, &the.held, struct pending, link)
+		n++;
+	the.asker = n > 0 ? malloc(n * sizeof(*the.asker)) : NULL;
+	if (n > 0 && the.asker == NULL) {
+		count(CNT_dropped__no_memory);
+		return;
+	}
+	LIST_FOREACH(p, tmp, &the.held, struct pending, link) {
+		struct rec_connect rec;
+
+		memcpy(&rec, p->body, sizeof(rec));
+		the.asker[the.naskers++] = asker_of(p->slot, &rec);
+	}
+	if (n > 0)
+		qsort(the.asker, n, sizeof(*the.asker), by_asker);
+}
+
+static void
+askers_end(void)
+{
+	free(the.asker);
+	the.asker = NULL;
+	the.naskers = 0;
+}
+
+bool
+session_is_asked(const struct store_asker *a)
+{
+	return a->gen != 0 && the.naskers > 0 &&
+	    bsearch(a, the.asker, the.naskers, sizeof(*a), by_asker) != NULL;
+}
+
+void
 session_recovered(void)
 {
 	uint32_t number = 0;
 	struct session *s;
 
 	while ((s = directory_next(&number, UINT32_MAX)) != NULL)
-		if (s->state == SESSION_OFFLINE)
+		if (s->state == SESSION_OFFLINE) {
+			s->epoch = 0;
 			left(s);
+		}
+	askers_begin();
 	will_recover();
+	askers_end();
 	while (!list_is_empty(&the.held)) {
 		struct pending *p = LIST_FIRST(&the.held, struct pending, link);
 		struct span body = span_of(p->body, p->len);
 		struct connect c;
 
 		list_del(&p->link);
-		if (peer_ups(p->slot) == p->ups) {
-			if (p->is_gone)
-				session_gone(p->slot, body);
-			else if (connect_parse(body, &c))
-				connect_begin(p->slot, &c, body);
-		}
+		if (peer_ups(p->slot) == p->ups && connect_parse(body, &c))
+			connect_begin(p->slot, &c, body);
 		pending_free(p);
 	}
 }
@@ -305,9 +353,6 @@ connect_begin(unsigned slot, const struct connect *c, struct span body)
 		grant(s, c, slot);
 		return;
 	}
-	/* A handle is used again when GONE has been read: it has it already, by a GRANT of our predecessor. */
-	if (s->slot == slot && s->handle == c->rec.handle)
-		return;
 	p = pending_new(slot, body);
 	if (p == NULL) {
 		deny(slot, c, MQTT_QUOTA_EXCEEDED);
@@ -327,28 +372,25 @@ connect_begin(unsigned slot, const struct connect *c, struct span body)
 	let_go(s, MQTT_SESSION_TAKEN_OVER);
 }
 
-int
-session_gone(unsigned slot, struct span body)
+void
+session_gone(unsigned slot, const struct rec_gone *rec)
 {
-	struct rec_gone rec;
-	struct session *s;
-	struct pending *p;
+	struct session *s = session_about(slot, rec->session, rec->epoch);
+	bool will = rec->flags & GONE_WILL;
 
-	if (body.len != sizeof(rec))
-		return -EPROTO;
-	if (!peer_is_recovered()) { /* not all who may want its will can be heard yet */
-		p = pending_new(slot, body);
-		if (p != NULL) {
-			p->is_gone = true;
-			list_add_tail(&the.held, &p->link);
-			return 0;
-		}
+	/* It ended under our predecessor, who has not brought that to the disk. */
+	if (s != NULL && s->state == SESSION_OFFLINE) {
+		if (s->epoch != rec->epoch || s->epoch == 0)
+			return;
+		offline(s, false);
+		will_load(s, rec->epoch);
+		s->state = SESSION_ONLINE;
+		the.numbers.connected++;
+	} else if (s == NULL && peer_registers(slot)) {
+		will_gone(rec->session, rec->epoch, will);
 	}
-	memcpy(&rec, body.p, sizeof(rec));
-	s = session_about(slot, rec.session, rec.epoch);
-	if (s != NULL && s->state != SESSION_OFFLINE)
-		owner_left(s, rec.flags & GONE_WILL, rec.flags & GONE_EXPIRY ? &rec.expiry : NULL);
-	return 0;
+	if (s != NULL)
+		owner_left(s, will, rec->flags & GONE_EXPIRY ? &rec->expiry : NULL);
 }
 
 void
@@ -366,6 +408,8 @@ session_register(unsigned slot, struct span body)
 	if (!connect_parse(body, &c) || c.rec.session >= SESSION_NUMBERS ||
 	    c.rec.token >> 32 >= self.gen)
 		return -EPROTO;
+	if (peer_has_gone(slot, c.rec.token))
+		return 0;
 	if (peer_is_recovered()) {
 		log_every(10, LOG_WARNING, "session: registered too late, ignored from=%s id=%s",
 		    proc_title(slot), log_esc(c.id));
@@ -423,7 +467,12 @@ session_register(unsigned slot, struct span body)
 		queue_go_on(s->durable, c.rec.last_seq);
 	}
 	if (c.rec.flags & CONNECT_WILL)
-		will_set(s, &c.will, c.rec.will_delay);
+		will_set(s,
+		    &(struct store_will){
+			.v = c.will,
+			.epoch = s->epoch,
+			.delay = c.rec.will_delay,
+		    });
 	return 0;
 }
 
@@ -525,6 +574,16 @@ on_deadline(struct timer *t)
 	pending_free(p);
 }
 
+static struct store_asker
+asker_of(unsigned slot, const struct rec_connect *rec)
+{
+	return (struct store_asker){
+		.token = rec->token,
+		.gen = mesh_gen(self.mesh, slot),
+		.slot = (uint8_t)slot,
+	};
+}
+
 static void
 deny(unsigned slot, const struct connect *c, enum mqtt_reason reason)
 {
@@ -589,6 +648,7 @@ save(const struct session *s)
 		.user_name = span_of(s->user, s->user != NULL ? strlen(s->user) : 0),
 		.queue = s->durable->queue_id,
 		.left_ms = s->durable->left_ms,
+		.epoch = s->epoch,
 		.number = s->number,
 		.expiry = s->durable->expiry,
 	};
@@ -630,6 +690,13 @@ grant(struct session *s, const struct connect *c, unsigned slot)
 {
 	bool present = !(c->rec.flags & CONNECT_CLEAN) && s->durable != NULL;
 	struct rec_grant rec = { .token = c->rec.token };
+	uint64_t epoch = ++the.epoch;
+	struct store_will will = {
+		.v = c->will,
+		.epoch = epoch,
+		.delay = c->rec.will_delay,
+		.asker = asker_of(slot, &c->rec),
+	};
 	enum mqtt_reason reason = MQTT_OK;
 
 	rec.expiry = c->rec.expiry < self.conf.session_expiry_max ? c->rec.expiry
@@ -647,8 +714,7 @@ grant(struct session *s, const struct connect *c, unsigned slot)
 		reason = durable_begin(s, store_queue_id());
 	if (reason == MQTT_OK && !set_user(s, c->user))
 		reason = MQTT_QUOTA_EXCEEDED;
-	if (reason == MQTT_OK && (c->rec.flags & CONNECT_WILL) &&
-	    will_set(s, &c->will, c->rec.will_delay) != 0)
+	if (reason == MQTT_OK && (c->rec.flags & CONNECT_WILL) && will_set(s, &will) != 0)
 		reason = MQTT_QUOTA_EXCEEDED;
 	if (reason != MQTT_OK) {
 		deny(slot, c, reason);
@@ -663,7 +729,7 @@ grant(struct session *s, const struct connect *c, unsigned slot)
 		session_free(s);
 		return;
 	}
-	own(s, c, slot, ++the.epoch);
+	own(s, c, slot, epoch);
 	s->is_kept |= has_kept(s);
 	if (s->durable != NULL) {
 		s->durable->expiry = rec.expiry;

@@ -17,13 +17,15 @@
 #define PERSIST_SESSION_H
 
 #include "worker/persist/directory.h"
+#include "worker/persist/store.h"
 
 int session_connect(unsigned slot, struct span body);
-int session_gone(unsigned slot, struct span body);
 int session_register(unsigned slot, struct span body);
 int session_subscribe(unsigned slot, struct span body);
 int session_unsubscribe(unsigned slot, struct span body);
 int session_acked(unsigned slot, struct span body);
+
+void session_gone(unsigned slot, const struct rec_gone *rec);
 
 /*
  * Whom a record of this worker is about, if it still is that. Before it has registered, what it says was
@@ -36,7 +38,9 @@ struct session *session_about(unsigned slot, uint32_t number, uint64_t epoch);
 void session_lost(
     struct session *s); /* its worker died, and everybody has seen all that it had published */
 void session_recovered(void); /* everybody has registered: CONNECTs that waited are served */
-uint64_t session_epoch(void); /* the last one granted */
+void session_unregistered(unsigned slot); /* it is to say once more who is connected and who asks */
+bool session_is_asked(const struct store_asker *a); /* before they are: by one that waits */
+uint64_t session_epoch(void);                       /* the last one granted */
 void session_kick(struct session *s, enum mqtt_reason reason);
 void
 session_clear(struct session *s); /* ends it, with its connection if it has one; s may be gone */

@@ -470,12 +470,13 @@ store_session_put(const struct store_session *s)
 	struct key k = number_key(s->number);
 	struct wr w;
 
-	if (!record_put(
-		KV_SESSION, &k, 4 + 8 + 8 + 2 + s->client_id.len + 2 + s->user_name.len, false, &w))
+	if (!record_put(KV_SESSION, &k, 4 + 8 + 8 + 8 + 2 + s->client_id.len + 2 + s->user_name.len,
+		false, &w))
 		return -ENOMEM;
 	wr_u32(&w, s->expiry);
 	wr_u64(&w, s->queue);
 	wr_u64(&w, s->left_ms);
+	wr_u64(&w, s->epoch);
 	wr_str(&w, s->client_id);
 	wr_str(&w, s->user_name);
 	must(!w.over);
@@ -488,6 +489,7 @@ session_read(struct rd *r, struct store_session *out)
 	out->expiry = rd_u32(r);
 	out->queue = rd_u64(r);
 	out->left_ms = rd_u64(r);
+	out->epoch = rd_u64(r);
 	out->client_id = rd_str(r);
 	out->user_name = rd_str(r);
 	return !r->bad && rd_left(r) == 0 && out->client_id.len > 0;
@@ -772,15 +774,20 @@ store_retained_seek(struct span from, bool above, struct store_retained *out)
 /* --- wills -------------------------------------------------------------------------------- */
 
 int
-store_will_put(uint32_t number, const struct msg_view *v, uint32_t delay)
+store_will_put(const struct store_will *x)
 {
-	struct key k = number_key(number);
+	struct key k = number_key(x->number);
 	struct wr w;
 
-	if (!record_put(KV_WILL, &k, 4 + message_len(v), false, &w))
+	if (!record_put(KV_WILL, &k, 4 + 8 + 8 + 4 + 8 + 1 + message_len(&x->v), false, &w))
 		return -ENOMEM;
-	wr_u32(&w, delay);
-	message_write(&w, v);
+	wr_u32(&w, x->delay);
+	wr_u64(&w, x->epoch);
+	wr_u64(&w, self.birth.broker_id);
+	wr_u32(&w, x->asker.gen);
+	wr_u64(&w, x->asker.token);
+	wr_u8(&w, x->asker.slot);
+	message_write(&w, &x->v);
 	must(!w.over);
 	return 0;
 }
@@ -789,8 +796,16 @@ bool
 will_read(struct rd *r, struct store_will *out)
 {
 	struct store_will x;
+	bool is_this_run;
 
 	x.delay = rd_u32(r);
+	x.epoch = rd_u64(r);
+	is_this_run = rd_u64(r) == self.birth.broker_id;
+	x.asker.gen = rd_u32(r);
+	x.asker.token = rd_u64(r);
+	x.asker.slot = rd_u8(r);
+	if (!is_this_run)
+		x.asker.gen = 0;
 	message_read(r, &x.v);
 	if (r->bad) {
 		record_bad(KV_WILL);

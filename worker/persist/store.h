@@ -62,6 +62,7 @@ struct store_session {
 	struct span client_id, user_name;
 	uint64_t queue;   /* its id */
 	uint64_t left_ms; /* wall clock; 0: connected */
+	uint64_t epoch;   /* of its connection; 0: it has none */
 	uint32_t number, expiry;
 };
 
@@ -192,12 +193,21 @@ uint64_t store_due_ms(void);
 
 /* --- wills, by session -------------------------------------------------------------------- */
 
-struct store_will {
-	struct msg_view v;
-	uint32_t number, delay; /* delay in seconds */
+struct store_asker { /* of a CONNECT */
+	uint64_t token;
+	uint32_t
+	    gen; /* of its worker, within this run of the broker; 0: of none that will ask again */
+	uint8_t slot;
 };
 
-int store_will_put(uint32_t number, const struct msg_view *v, uint32_t delay); /* replaces */
+struct store_will {
+	struct msg_view v;
+	uint64_t epoch;           /* of the connection */
+	uint32_t number, delay;   /* delay in seconds */
+	struct store_asker asker; /* whose CONNECT it came with */
+};
+
+int store_will_put(const struct store_will *w); /* replaces */
 bool store_will_get(uint32_t number, struct store_will *out);
 int store_will_del(uint32_t number);
 bool store_will_next(uint32_t *number, struct store_will *out); /* as store_session_next() */

@@ -8,20 +8,36 @@
 #include "shared/base/hash.h"
 #include "shared/base/htab.h"
 #include "shared/base/log.h"
+#include "worker/persist/peer.h"
 #include "worker/persist/publish.h"
 #include "worker/persist/queue.h"
-#include "worker/persist/store.h"
+#include "worker/persist/session.h"
+
+#define DUE UINT32_C(0x80000000) /* numbers of wills that belong to no session any more */
 
 struct delay { /* a will that waits */
 	struct timer timer;
 	uint32_t number;
 };
 
+struct due { /* workers are still to get it */
+	struct list link;
+	struct msg *msg;
+	uint64_t batch; /* has it in the store */
+	uint32_t number;
+};
+
 static struct {
 	struct htab delays; /* by number of the session */
+	struct list dues;
+	uint32_t last_due;
 	bool is_open;
 } the;
 
+static void publish(struct msg *m, const struct session *s);
+static void publish_stored(struct store_will *w);
+static struct due *due_new(uint32_t number, struct msg *m, uint64_t batch);
+static void due_free(struct due *d);
 static void on_delay(struct timer *t);
 
 static uint64_t
@@ -47,8 +63,21 @@ delay_find(uint32_t number)
 int
 will_init(void)
 {
+	uint32_t number = DUE;
+	struct store_will w;
+
 	htab_init(&the.delays, delay_hash);
+	list_init(&the.dues);
+	the.last_due = DUE;
 	the.is_open = true;
+	while (store_will_next(&number, &w)) {
+		struct msg *m = msg_new(&w.v);
+
+		the.last_due = w.number;
+		if (m == NULL || due_new(w.number, m, 0) == NULL)
+			return -ENOMEM;
+		msg_unref(&m);
+	}
 	return 0;
 }
 
@@ -69,6 +98,8 @@ will_fini(void)
 
 	if (!the.is_open)
 		return;
+	while (!list_is_empty(&the.dues))
+		due_free(LIST_FIRST(&the.dues, struct due, link));
 	for (pos = 0; (d = htab_next(&the.delays, &pos)) != NULL; pos = 0)
 		delay_free(d);
 	htab_fini(&the.delays);
@@ -76,12 +107,14 @@ will_fini(void)
 }
 
 int
-will_set(struct session *s, const struct msg_view *v, uint32_t delay)
+will_set(struct session *s, const struct store_will *w)
 {
+	struct store_will x = *w;
 	int err;
 
 	will_drop(s);
-	err = store_will_put(s->number, v, delay);
+	x.number = s->number;
+	err = store_will_put(&x);
 	s->has_will = err == 0;
 	return err;
 }
@@ -110,7 +143,6 @@ void
 will_publish(struct session *s)
 {
 	struct store_will w;
-	struct msg_view v;
 	struct msg *copy;
 
 	if (!s->has_will || !store_will_get(s->number, &w))
@@ -119,15 +151,79 @@ will_publish(struct session *s)
 	copy = msg_new(&w.v);
 	/* First forgotten, then published: in one commit, but never twice in this process. */
 	will_drop(s);
-	if (copy == NULL) {
+	publish(copy, s);
+}
+
+/* Takes m, which may be NULL. */
+static void
+publish(struct msg *m, const struct session *s)
+{
+	struct due *due = NULL;
+	struct msg_view v;
+
+	if (m == NULL) {
 		count(CNT_dropped__no_memory);
 		return;
 	}
-	v = msg_view(copy);
-	log_debug("will: published id=%s topic=%s", log_esc(session_id(s)), log_esc(v.topic));
+	v = msg_view(m);
+	log_debug("will: published id=%s topic=%s", s != NULL ? log_esc(session_id(s)) : "",
+	    log_esc(v.topic));
 	count(CNT_wills_published);
-	publish_own(&v, s);
-	msg_unref(&copy);
+	publish_own_kept(&v, s);
+	/* Before all have registered nobody can tell. */
+	if (!peer_is_recovered() || publish_has_rest(&v)) {
+		the.last_due = (the.last_due + 1) | DUE;
+		due = due_new(the.last_due, m, store_batch());
+		if (due == NULL ||
+		    store_will_put(&(struct store_will){ .v = v, .number = due->number }) != 0) {
+			if (due != NULL)
+				due_free(due);
+			publish_own_rest(&v);
+		}
+	}
+	msg_unref(&m);
+}
+
+void
+will_turn(void)
+{
+	uint64_t safe = store_safe(store_strictest());
+	struct due *d, *tmp;
+
+	if (!peer_is_recovered())
+		return;
+	LIST_FOREACH(d, tmp, &the.dues, struct due, link) {
+		struct msg_view v = msg_view(d->msg);
+
+		if (d->batch > safe)
+			break;
+		publish_own_rest(&v);
+		store_will_del(d->number);
+		due_free(d);
+	}
+}
+
+/* NULL: no memory, which is counted. */
+static struct due *
+due_new(uint32_t number, struct msg *m, uint64_t batch)
+{
+	struct due *d = malloc(sizeof(*d));
+
+	if (d == NULL) {
+		count(CNT_dropped__no_memory);
+		return NULL;
+	}
+	*d = (struct due){ .msg = msg_ref(m), .batch = batch, .number = number };
+	list_add_tail(&the.dues, &d->link);
+	return d;
+}
+
+static void
+due_free(struct due *d)
+{
+	list_del(&d->link);
+	msg_unref(&d->msg);
+	free(d);
 }
 
 void
@@ -138,7 +234,7 @@ will_start(struct session *s, uint32_t expiry, uint64_t since_ms)
 	uint32_t seconds;
 	struct delay *d;
 
-	if (!s->has_will || !store_will_get(s->number, &w))
+	if (!s->has_will || s->will_waits || !store_will_get(s->number, &w))
 		return;
 	seconds = w.delay < expiry ? w.delay : expiry; /* [MQTT-3.1.3-9]: whichever comes first */
 	seconds = seconds > passed ? seconds - (uint32_t)passed : 0;
@@ -161,34 +257,58 @@ will_start(struct session *s, uint32_t expiry, uint64_t since_ms)
 }
 
 void
+will_load(struct session *s, uint64_t epoch)
+{
+	struct store_will w;
+
+	s->has_will = store_will_get(s->number, &w) && w.epoch == epoch;
+}
+
+void
+will_gone(uint32_t number, uint64_t epoch, bool is_due)
+{
+	struct store_will w;
+
+	if (!store_will_get(number, &w) || w.epoch != epoch)
+		return;
+	if (is_due)
+		publish_stored(&w);
+	else
+		store_will_del(number);
+}
+
+/* Of a session that isn't there any more. */
+static void
+publish_stored(struct store_will *w)
+{
+	struct msg *copy;
+
+	w->v.publish_ms = clock_wall_ms();
+	copy = msg_new(&w->v);
+	store_will_del(w->number);
+	publish(copy, NULL);
+}
+
+void
 will_recover(void)
 {
 	uint32_t number = 0;
-	struct session *s;
 	struct store_will w;
 
-	while (store_will_next(&number, &w)) {
-		struct msg *copy;
-		struct msg_view v;
+	while (store_will_next(&number, &w) && w.number < DUE) {
+		struct session *s = directory_at(w.number);
 
-		s = directory_at(w.number);
-		if (s != NULL && !s->has_will && s->state == SESSION_OFFLINE) {
+		if (s != NULL && s->has_will)
+			continue;
+		/* Who is back without one had another before. */
+		if ((s != NULL && s->state != SESSION_OFFLINE) || session_is_asked(&w.asker)) {
+			store_will_del(w.number);
+		} else if (s != NULL) {
 			s->has_will = true;
 			will_start(s, s->durable->expiry, s->durable->left_ms);
+		} else {
+			publish_stored(&w);
 		}
-		if (s != NULL)
-			continue;
-		w.v.publish_ms = clock_wall_ms();
-		copy = msg_new(&w.v);
-		store_will_del(w.number);
-		if (copy == NULL) {
-			count(CNT_dropped__no_memory);
-			continue;
-		}
-		v = msg_view(copy);
-		count(CNT_wills_published);
-		publish_own(&v, NULL);
-		msg_unref(&copy);
 	}
 }
 

@@ -515,16 +515,18 @@ struct client { /* a connection at a worker, as the worker knows it */
 	uint32_t will_delay;
 };
 
-static inline void
-ask_connect(struct client *c)
+/* CONNECT or REGISTER. */
+static inline int
+tell_connect(const struct client *c, unsigned type, uint64_t token, uint8_t flags)
 {
 	struct rec_connect rec = {
-		.token = c->handle,
+		.token = token,
 		.handle = c->handle,
+		.session = c->session,
 		.expiry = c->expiry,
 		.window = c->window ? c->window : 100,
 		.client_id_len = (uint16_t)strlen(c->id),
-		.flags = (uint8_t)((c->clean ? CONNECT_CLEAN : 0) |
+		.flags = (uint8_t)(flags | (c->clean ? CONNECT_CLEAN : 0) |
 		    (c->will_topic != NULL ? CONNECT_WILL : 0)),
 		.version = MQTT_5,
 		.durability = c->durability,
@@ -539,11 +541,23 @@ ask_connect(struct client *c)
 		rec.will = rec_msg_of(&v, 0, true);
 		snprintf(will, sizeof(will), "%sbye", c->will_topic);
 	}
+	return tell_parts(c->slot, type, &rec, sizeof(rec), span_str(c->id), span_str(will));
+}
+
+static inline void
+ask_connect(struct client *c)
+{
 	c->granted = false;
-	CU_ASSERT_EQUAL(
-	    tell_parts(c->slot, REC_CONNECT, &rec, sizeof(rec), span_str(c->id), span_str(will)),
-	    0);
+	CU_ASSERT_EQUAL(tell_connect(c, REC_CONNECT, c->handle, 0), 0);
 	turn();
+}
+
+/* A worker tells a successor of persist who is connected. */
+static inline int
+enlist(struct client *c, uint64_t epoch, uint8_t flags)
+{
+	c->epoch = epoch;
+	return tell_connect(c, REC_REGISTER, epoch, flags);
 }
 
 /* Takes the answer of its CONNECT, if there is one. */

@@ -157,6 +157,46 @@ what_a_dead_persist_may_have_delivered_comes_with_dup(void)
 	fake_stop();
 }
 
+/* Workers get it when it is safe that it is forgotten, and of a successor if it was so and they did not. */
+static void
+a_will_is_sent_when_no_crash_can_bring_it_again(void)
+{
+	struct client c = { .id = "w", .handle = 1, .will_topic = "will" };
+	struct rec_gone gone = { .flags = GONE_WILL };
+
+	fake_start();
+	fake.wants[1] = true;
+	for (int dies = 0; dies < 2; dies++) {
+		join(&c);
+		gone.epoch = c.epoch;
+		gone.session = c.session;
+		stands_still = true;
+		CU_ASSERT_EQUAL(tell_parts(0, REC_GONE, &gone, sizeof(gone), NOTHING, NOTHING), 0);
+		for (int i = 0; i < 3; i++)
+			turn_once();
+		CU_ASSERT_EQUAL(wills_seen(), 0);
+		stands_still = false;
+		if (dies) {
+			fake_end();
+			fake_restart(2, 1);
+			turn();
+			CU_ASSERT_EQUAL(wills_seen(), 0);
+			registered();
+		}
+		turn();
+		CU_ASSERT_EQUAL(wills_seen(), 1);
+		turn();
+		CU_ASSERT_EQUAL(wills_seen(), 0);
+	}
+	fake_end();
+	fake_restart(3, 2);
+	registered();
+	turn();
+	CU_ASSERT_EQUAL(wills_seen(), 0);
+	fake_stop();
+}
+
 UNIT_MAIN("worker/persist/peer", TEST(a_publisher_is_answered_by_the_class_of_its_listener),
     TEST(what_a_dead_persist_may_have_delivered_comes_with_dup),
+    TEST(a_will_is_sent_when_no_crash_can_bring_it_again),
     TEST(a_sync_that_fails_acknowledges_nothing_and_is_the_end))

@@ -244,7 +244,8 @@ change_others(uint64_t i)
 	if (err == 0 && store_retained_get(span_str(name_of("r", (i + 2) % 5)), &old))
 		err = store_retained_del(&old);
 	if (err == 0)
-		err = store_will_put(number, &v, (uint32_t)i);
+		err = store_will_put(
+		    &(struct store_will){ .v = v, .number = number, .delay = (uint32_t)i });
 	if (err == 0)
 		err = store_will_del((number + 2) % 4);
 	if (err == 0 && !store_rxid_has(number, (uint16_t)i))

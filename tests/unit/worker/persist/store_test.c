@@ -452,17 +452,23 @@ long_topics_are_told_apart(void)
 static void
 wills_and_ids_belong_to_their_session(void)
 {
-	struct msg_view v = message("w", "x");
-	struct store_will w;
+	struct store_will w, x = { .v = message("w", "x"), .epoch = 7, .number = 1, .delay = 5 };
 	uint32_t at = 0;
 
 	fake_start();
 	CU_ASSERT_FALSE(store_will_get(1, &w));
 	CU_ASSERT_EQUAL(store_will_del(1), 0);
-	CU_ASSERT_EQUAL(store_will_put(1, &v, 5), 0);
-	CU_ASSERT_EQUAL(store_will_put(1, &v, 6), 0);
+	CU_ASSERT_EQUAL(store_will_put(&x), 0);
+	x.delay = 6;
+	x.asker = (struct store_asker){ .token = 3, .gen = 2, .slot = 1 };
+	CU_ASSERT_EQUAL(store_will_put(&x), 0);
 	CU_ASSERT_TRUE(store_will_get(1, &w));
 	CU_ASSERT_EQUAL(w.delay, 6);
+	CU_ASSERT_EQUAL(w.epoch, 7);
+	CU_ASSERT_TRUE(w.asker.token == 3 && w.asker.gen == 2 && w.asker.slot == 1);
+	/* Another run of the broker has other workers. */
+	self.birth.broker_id++;
+	CU_ASSERT_TRUE(store_will_get(1, &w) && w.asker.gen == 0);
 	CU_ASSERT_FALSE(store_will_get(2, &w));
 	CU_ASSERT_TRUE(store_will_next(&at, &w));
 	CU_ASSERT_TRUE(w.number == 1 && at == 2);
