@@ -381,10 +381,10 @@ group_find(struct interest *x, uint64_t key, uint64_t group, struct interest_gro
 }
 
 static void
-group_set(struct interest_group *g, uint32_t weight, bool durable)
+group_set(struct interest_group *g, uint32_t weight, uint32_t clean)
 {
 	atomic_store_explicit(&g->weight, weight, memory_order_relaxed);
-	atomic_store_explicit(&g->flags, durable ? INTEREST_DURABLE : 0, memory_order_relaxed);
+	atomic_store_explicit(&g->clean, clean, memory_order_relaxed);
 }
 
 static void
@@ -405,7 +405,7 @@ group_del(struct interest *x, struct interest_group *e)
 
 void
 interest_group(struct interest *x, struct span filter, struct span name, uint32_t weight,
-    bool durable, uint64_t *group_out)
+    uint32_t clean, uint64_t *group_out)
 {
 	uint64_t group = interest_group_hash(&x->key, filter, name), key = ANY_GROUP, first = 0;
 	struct interest_group *e = NULL, *place;
@@ -420,7 +420,7 @@ interest_group(struct interest *x, struct span filter, struct span name, uint32_
 		shaped = shaped && e == NULL;
 	}
 	if (e != NULL && weight > 0) {
-		group_set(e, weight, durable);
+		group_set(e, weight, clean);
 	} else if (e != NULL) {
 		group_del(x, e);
 		if (shaped)
@@ -438,7 +438,7 @@ interest_group(struct interest *x, struct span filter, struct span name, uint32_
 		(void)group_find(x, key, group, &place);
 		must(place != NULL);
 		atomic_store_explicit(&place->group, group, memory_order_relaxed);
-		group_set(place, weight, durable);
+		group_set(place, weight, clean);
 		atomic_store_explicit(&place->key, key, memory_order_release);
 		atomic_fetch_add_explicit(&x->head->ngroups, 1, memory_order_release);
 	}
@@ -544,7 +544,7 @@ groups_at_key(const struct interest_group *table, uint64_t key, struct interest_
 			continue;
 		hit.group = atomic_load_explicit(&g->group, memory_order_relaxed);
 		hit.weight = atomic_load_explicit(&g->weight, memory_order_relaxed);
-		hit.flags = atomic_load_explicit(&g->flags, memory_order_relaxed);
+		hit.clean = atomic_load_explicit(&g->clean, memory_order_relaxed);
 		atomic_thread_fence(memory_order_acquire);
 		if (atomic_load_explicit(&g->key, memory_order_relaxed) == key && hit.weight > 0)
 			out[found++] = hit;

@@ -34,10 +34,8 @@ struct interest_group {
 	_Atomic uint64_t key;    /* filter's hash; 0 empty, 1 deleted */
 	_Atomic uint64_t group;  /* hash of filter and group name: names it in records */
 	_Atomic uint32_t weight; /* members that can take a message; 0: as if it weren't there */
-	_Atomic uint32_t flags;  /* INTEREST_DURABLE */
+	_Atomic uint32_t clean;  /* those of them whose process needs no store to give them any */
 };
-
-#define INTEREST_DURABLE 1u
 
 struct interest_head {
 	_Atomic uint64_t
@@ -65,7 +63,7 @@ void interest_add(struct interest *x, struct span filter);
 void interest_del(struct interest *x, struct span filter);
 /* Members of a group on a filter changed; weight 0 takes it out. *group_out: its name in records. */
 void interest_group(struct interest *x, struct span filter, struct span name, uint32_t weight,
-    bool durable, uint64_t *group_out);
+    uint32_t clean, uint64_t *group_out);
 uint64_t interest_group_hash(const struct hash_key *key, struct span filter, struct span name);
 bool interest_step(
     struct interest *x); /* goes on with a rebuild; true: there is more to do. Once a turn */
@@ -73,7 +71,7 @@ bool interest_step(
 /* --- readers --- */
 struct interest_hit {
 	uint64_t group;
-	uint32_t weight, flags;
+	uint32_t weight, clean;
 };
 
 /* Sum of the versions that concern the topic. Read before probing. */

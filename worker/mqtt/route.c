@@ -120,7 +120,7 @@ match_here(struct span topic, const struct topic_hash *t)
 
 struct found {
 	uint64_t group;
-	uint32_t weight, flags;
+	uint32_t weight;
 	uint16_t slot;
 };
 
@@ -158,8 +158,7 @@ find_groups(const struct segment *seg, unsigned slot, const struct topic_hash *t
 		return -1;
 	*f = more;
 	for (unsigned i = 0; i < got; i++)
-		more[(*n)++] =
-		    (struct found){ hit[i].group, hit[i].weight, hit[i].flags, (uint16_t)slot };
+		more[(*n)++] = (struct found){ hit[i].group, hit[i].weight, (uint16_t)slot };
 	return 0;
 }
 

@@ -100,7 +100,7 @@ node_interest(struct subnode *n)
 
 	if (n->n.group_len > 0)
 		interest_group(
-		    x, index_filter(&n->n), index_group(&n->n), n->nsubs, false, &n->group);
+		    x, index_filter(&n->n), index_group(&n->n), n->nsubs, n->nclean, &n->group);
 	else if (n->nsubs == 0)
 		interest_del(x, index_filter(&n->n));
 	else if (n->nsubs == 1)
@@ -204,6 +204,19 @@ no_memory:
 }
 
 void
+sub_count(struct sub *s, bool is_durable)
+{
+	struct subnode *n = s->node;
+	bool is_clean = !is_durable || s->qos == 0;
+
+	if (n->group == 0 || s->is_clean == is_clean)
+		return;
+	n->nclean = is_clean ? n->nclean + 1 : n->nclean - 1;
+	s->is_clean = is_clean;
+	node_interest(n);
+}
+
+void
 sub_del(struct sub *s)
 {
 	struct subnode *n = s->node;
@@ -215,6 +228,8 @@ sub_del(struct sub *s)
 	if (n->n.group_len > 0)
 		count_sub(CNT_subscriptions_shared, 1);
 	node_pull(n, s);
+	if (s->is_clean)
+		n->nclean--;
 	if (n->n.group_len > 0 || n->nsubs == 0)
 		node_interest(n);
 	if (n->nsubs == 0)

@@ -22,6 +22,7 @@ struct sub {
 	uint32_t id;      /* subscription identifier; 0: none */
 	uint8_t qos, retain_handling;
 	bool no_local, retain_as_published;
+	bool is_clean; /* no message for it goes through the store */
 };
 
 struct subnode {
@@ -31,8 +32,9 @@ struct subnode {
 		struct sub **many;
 	};
 	uint32_t nsubs, cap;
-	uint64_t group; /* name of the group in records; 0: plain */
-	uint32_t turn;  /* round robin */
+	uint32_t nclean; /* of a group */
+	uint64_t group;  /* name of the group in records; 0: plain */
+	uint32_t turn;   /* round robin */
 };
 
 int subnode_init(void);
@@ -42,6 +44,8 @@ struct index *subnode_index(void);
 struct sub *sub_find(struct conn *c, struct span filter, struct span group);
 struct sub *
 sub_add(struct conn *c, struct span filter, struct span group); /* options are the caller's */
+/* Its session and QoS are known now, or others. */
+void sub_count(struct sub *s, bool is_durable);
 void sub_del(struct sub *s);
 
 static inline struct sub *

@@ -196,6 +196,7 @@ subscribe_resume(struct conn *c, struct span stored, uint8_t options, uint32_t i
 	s->retain_as_published = options & 8;
 	s->retain_handling = options >> 4 & 3;
 	s->id = id;
+	sub_count(s, true); /* conn->durable comes with the grant, behind this */
 	return true;
 }
 
@@ -433,6 +434,7 @@ filter_add(struct conn *c, struct suback *b, uint32_t nth, const struct filter *
 	s->retain_as_published = f->retain_as_published;
 	s->retain_handling = f->retain_handling;
 	s->id = id;
+	sub_count(s, c->durable);
 	count(CNT_subscribes);
 	bf->reason = s->qos; /* granted QoS: 0x00 to 0x02 */
 	bf->options = subscribe_options(s);

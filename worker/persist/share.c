@@ -229,19 +229,14 @@ member_add(size_t *n, struct sub *s, uint32_t weight, unsigned slot)
 static size_t
 members(const struct group *g, const struct msg_view *v, const struct topic_hash *t, bool clean)
 {
-	uint32_t online[SLOTS] = { 0 }; /* durable members at a worker, which counts them too */
 	size_t n = 0;
 
 	for (uint32_t i = 0; i < g->node->nsubs; i++) {
 		struct sub *s = subnode_subs(g->node)[i];
-		const struct session *at = s->durable->session;
-
 		if (effective_qos(s, v->qos) == 0)
 			continue; /* its worker's own business */
-		if (at->state != SESSION_OFFLINE)
-			online[at->slot]++;
 		if (queue_can_send(s->durable))
-			member_add(&n, s, 1, at->slot);
+			member_add(&n, s, 1, s->durable->session->slot);
 	}
 	for (unsigned slot = 0; clean && slot < SLOT_MQTT_MAX; slot++) {
 		struct interest_hit hit[GROUPS_MAX];
@@ -254,8 +249,8 @@ members(const struct group *g, const struct msg_view *v, const struct topic_hash
 		nhits = interest_probe_groups(
 		    &seg->interest, mesh_tables(self.mesh, slot), t, hit, GROUPS_MAX);
 		for (unsigned i = 0; i < nhits; i++)
-			if (hit[i].group == g->name && hit[i].weight > online[slot])
-				member_add(&n, NULL, hit[i].weight - online[slot], slot);
+			if (hit[i].group == g->name && hit[i].clean > 0)
+				member_add(&n, NULL, hit[i].clean, slot);
 	}
 	return n;
 }

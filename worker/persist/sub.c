@@ -290,7 +290,7 @@ node_show(struct subnode *n, int change)
 	if (n->group != NULL) {
 		uint64_t group;
 
-		interest_group(x, index_filter(&n->n), index_group(&n->n), n->nshown, true, &group);
+		interest_group(x, index_filter(&n->n), index_group(&n->n), n->nshown, 0, &group);
 	} else if (n->nshown == 0) {
 		interest_del(x, index_filter(&n->n));
 	} else if (n->nshown == 1 && change > 0) {

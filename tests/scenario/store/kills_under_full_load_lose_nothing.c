@@ -1,12 +1,12 @@
 #include "tests/lib/scenario.h"
 
-/* 20 kills, 200 with SCALE=10: of persist, a worker, the master, all at once. Groups are not in it. */
+/* 20 kills, 200 with SCALE=10: of persist, a worker, the master, all at once. */
 SCENARIO(2)
 {
 	char options[200];
 
 	snprintf(options, sizeof(options),
-	    "--rounds %d --kill tbmq-persist,tbmq-mqtt,master,all --members 0", 20 * scale());
+	    "--rounds %d --kill tbmq-persist,tbmq-mqtt,master,all", 20 * scale());
 	check(torture("--set queue_max_messages=0 --set queue_max_bytes=0", options) == 0);
 	/* What is there can be opened, and no process has complained. */
 	broker_start();

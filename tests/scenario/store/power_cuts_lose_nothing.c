@@ -5,7 +5,7 @@ SCENARIO(2)
 {
 	char options[200];
 
-	snprintf(options, sizeof(options), "--rounds %d --kill power --store $DIR/data --members 0",
+	snprintf(options, sizeof(options), "--rounds %d --kill power --store $DIR/data",
 	    15 * scale());
 	check(torture("--set queue_max_messages=0 --set queue_max_bytes=0 "
 		      "--set store_journal=4194304",

@@ -172,18 +172,18 @@ groups_have_weights_until_their_last_member_leaves(void)
 
 	topic_hash(&key, span_str("a/b"), &h);
 	CU_ASSERT_EQUAL(interest_probe_groups(t.head, t.tables, &h, hit, 4), 0);
-	interest_group(t.own, span_str("a/+"), span_str("one"), 2, false, &g1);
-	interest_group(t.own, span_str("a/+"), span_str("two"), 1, true, &g2);
-	interest_group(t.own, span_str("a/+"), span_str("one"), 3, false, &g1);
+	interest_group(t.own, span_str("a/+"), span_str("one"), 2, 1, &g1);
+	interest_group(t.own, span_str("a/+"), span_str("two"), 1, 0, &g2);
+	interest_group(t.own, span_str("a/+"), span_str("one"), 3, 1, &g1);
 	CU_ASSERT_EQUAL_FATAL(interest_probe_groups(t.head, t.tables, &h, hit, 4), 2);
 	for (int i = 0; i < 2; i++) {
 		CU_ASSERT_EQUAL(hit[i].weight, hit[i].group == g1 ? 3 : 1);
-		CU_ASSERT_EQUAL(hit[i].flags, hit[i].group == g2 ? INTEREST_DURABLE : 0);
+		CU_ASSERT_EQUAL(hit[i].clean, hit[i].group == g2 ? 0 : 1);
 	}
 	CU_ASSERT_FALSE(wants(&t, "a/b"));
-	interest_group(t.own, span_str("a/+"), span_str("one"), 0, false, &g1);
+	interest_group(t.own, span_str("a/+"), span_str("one"), 0, 0, &g1);
 	CU_ASSERT_EQUAL(interest_probe_groups(t.head, t.tables, &h, hit, 4), 1);
-	interest_group(t.own, span_str("a/+"), span_str("two"), 0, false, &g2);
+	interest_group(t.own, span_str("a/+"), span_str("two"), 0, 0, &g2);
 	CU_ASSERT_EQUAL(interest_probe_groups(t.head, t.tables, &h, hit, 4), 0);
 	table_free(&t);
 }
@@ -209,12 +209,12 @@ a_group_without_a_shape_is_changed_and_removed_like_others(void)
 			else
 				interest_del(t.own, span_str(text));
 		}
-		interest_group(t.own, filter, name, 2 + (uint32_t)pass, false, &g);
+		interest_group(t.own, filter, name, 2 + (uint32_t)pass, 0, &g);
 		topic_hash(&key, span_str("x/x/x/x/x/x/x/9"), &h);
 		CU_ASSERT_EQUAL_FATAL(interest_probe_groups(t.head, t.tables, &h, hit, 4), 1);
 		CU_ASSERT_EQUAL(hit[0].weight, 2 + (uint32_t)pass);
 	}
-	interest_group(t.own, filter, name, 0, false, &g);
+	interest_group(t.own, filter, name, 0, 0, &g);
 	CU_ASSERT_EQUAL(interest_probe_groups(t.head, t.tables, &h, hit, 4), 0);
 	CU_ASSERT_EQUAL(atomic_load(&t.head->ngroups), 0);
 	table_free(&t);
@@ -235,9 +235,9 @@ groups_without_a_shape_leave_room_for_those_that_match(void)
 		strcat(deep, "d/");
 	for (int i = 0; i < 2 * ROOM; i++) {
 		snprintf(name, sizeof(name), "g%d", i);
-		interest_group(t.own, span_str(deep), span_str(name), 1, false, &g);
+		interest_group(t.own, span_str(deep), span_str(name), 1, 0, &g);
 	}
-	interest_group(t.own, span_str("a/+"), span_str("g"), 7, false, &wanted);
+	interest_group(t.own, span_str("a/+"), span_str("g"), 7, 0, &wanted);
 	topic_hash(&key, span_str("a/b"), &h);
 	CU_ASSERT_EQUAL_FATAL(interest_probe_groups(t.head, t.tables, &h, hit, ROOM), ROOM);
 	CU_ASSERT_EQUAL(hit[0].group, wanted);
@@ -258,8 +258,7 @@ many_groups_of_one_filter_are_all_seen_up_to_the_limit(void)
 	for (int pass = 0; pass < 2; pass++) {
 		for (int i = 0; i < GROUPS; i++) {
 			snprintf(name, sizeof(name), "g%d", i);
-			interest_group(
-			    t.own, span_str("s/+"), span_str(name), pass == 0, false, &g);
+			interest_group(t.own, span_str("s/+"), span_str(name), pass == 0, 0, &g);
 		}
 		CU_ASSERT_EQUAL(interest_probe_groups(t.head, t.tables, &h, hit, GROUPS + 1),
 		    pass == 0 ? GROUPS : 0);
@@ -268,7 +267,7 @@ many_groups_of_one_filter_are_all_seen_up_to_the_limit(void)
 		char filter[16];
 
 		snprintf(filter, sizeof(filter), "f/%d", i);
-		interest_group(t.own, span_str(filter), span_str("g"), 1, false, &g);
+		interest_group(t.own, span_str(filter), span_str("g"), 1, 0, &g);
 	}
 	CU_ASSERT_EQUAL(atomic_load(&t.head->ngroups), INTEREST_GROUP_SLOTS / 2);
 	topic_hash(&key, span_str("f/7"), &h);

@@ -225,11 +225,11 @@ interest_group_hash(const struct hash_key *key, struct span filter, struct span 
 
 void
 interest_group(struct interest *x, struct span filter, struct span name, uint32_t weight,
-    bool durable, uint64_t *group_out)
+    uint32_t clean, uint64_t *group_out)
 {
 	(void)x;
 	(void)weight;
-	(void)durable;
+	(void)clean;
 	*group_out = interest_group_hash(&self.key, filter, name);
 }
 

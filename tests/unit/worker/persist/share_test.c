@@ -217,11 +217,11 @@ clean_members_take_part_by_their_number(void)
 
 	fake_start();
 	a = member("a", 0, 100);
-	/* Worker 0 counts the durable member too, worker 1 has three clean ones. */
+	/* Worker 0 has the durable member, and still one whose end has come here first; worker 1 has three clean ones. */
 	fake.group[0] = (struct fake_group){ 0,
-		{ interest_group_hash(&self.key, span_str("t"), span_str("g")), 1, 0 } };
+		{ interest_group_hash(&self.key, span_str("t"), span_str("g")), 2, 0 } };
 	fake.group[1] = (struct fake_group){ 1,
-		{ interest_group_hash(&self.key, span_str("t"), span_str("g")), 3, 0 } };
+		{ interest_group_hash(&self.key, span_str("t"), span_str("g")), 3, 3 } };
 	fake.ngroups = 2;
 	for (int i = 0; i < 8; i++)
 		give("m", 1);
