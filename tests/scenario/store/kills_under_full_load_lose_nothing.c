@@ -5,8 +5,8 @@ SCENARIO(2)
 {
 	char options[200];
 
-	snprintf(options, sizeof(options),
-	    "--rounds %d --kill tbmq-persist,tbmq-mqtt,master,all", 20 * scale());
+	snprintf(options, sizeof(options), "--rounds %d --kill tbmq-persist,tbmq-mqtt,master,all",
+	    20 * scale());
 	check(torture("--set queue_max_messages=0 --set queue_max_bytes=0", options) == 0);
 	/* What is there can be opened, and no process has complained. */
 	broker_start();
