@@ -5,10 +5,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -18,7 +21,10 @@
 #define LOG_BUFFER (UINT64_C(4) << 20)
 #define CHECK_CACHE (UINT32_C(1) << 20)
 #define COPY_MAX ((size_t)1 << 30)
-#define SALVAGE_BATCH 1000 /* records a transaction */
+#define SALVAGE_BATCH 1000        /* records a transaction */
+#define SALVAGE_CPU_S 2           /* that it may take, */
+#define SALVAGE_BYTES_S (1 << 20) /* and one more for each of these */
+#define SALVAGE_LOOK_MS 2
 #define PATH_ROOM (PATH_MAX + 128)
 
 static struct {
@@ -48,6 +54,7 @@ static int copy(int in, int out);
 static int reset_lsn(const char *dir, enum kv_table t);
 static int salvage(enum kv_table t);
 static int salvage_dump(const char *path, FILE *to);
+static int salvage_child(const char *path, FILE *to);
 static int salvage_load(enum kv_table t, FILE *from, uint64_t *n_out);
 static ssize_t hex_line(char *line, ssize_t len);
 static int reader_get(
@@ -503,21 +510,58 @@ salvage(enum kv_table t)
 	return err;
 }
 
+/*
+ * In a process of its own: of some damage Berkeley DB makes an endless loop, of other it might die. What it had
+ * found until then counts.
+ */
 static int
 salvage_dump(const char *path, FILE *to)
+{
+	const struct kv_options *o = bdb.env->app_private;
+	rlim_t seconds;
+	struct stat st;
+	int status;
+	pid_t pid;
+
+	if (stat(path, &st) != 0)
+		return -errno;
+	seconds = SALVAGE_CPU_S + (rlim_t)st.st_size / SALVAGE_BYTES_S;
+	pid = fork();
+	if (pid == 0) {
+		setrlimit(RLIMIT_CPU, &(struct rlimit){ seconds, seconds });
+		setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
+		_exit(salvage_child(path, to));
+	}
+	if (pid < 0)
+		return -errno;
+	while (waitpid(pid, &status, WNOHANG) == 0) {
+		if (o->progress != NULL && fstat(fileno(to), &st) == 0)
+			o->progress(o->arg, "salvage", (uint64_t)st.st_size, 0);
+		poll(NULL, 0, SALVAGE_LOOK_MS);
+	}
+	if (WIFSIGNALED(status))
+		log_err("store: Berkeley DB did not come to the end of %s: %s", path,
+		    strsignal(WTERMSIG(status)));
+	else if (WEXITSTATUS(status) != 0)
+		return -WEXITSTATUS(status);
+	rewind(to);
+	return 0;
+}
+
+/* 0 or an errno. */
+static int
+salvage_child(const char *path, FILE *to)
 {
 	DB *db;
 	int err = db_create(&db, NULL, 0);
 
 	if (err != 0)
-		return -err;
+		return err > 0 ? err : EIO;
+	setlinebuf(to);
 	db->set_errcall(db, on_error);
-	/* That it is damaged is known: what was found counts. */
+	/* That it is damaged is known. */
 	db->verify(db, path, NULL, to, DB_SALVAGE);
-	if (ferror(to) || fflush(to) != 0)
-		return -ENOSPC;
-	rewind(to);
-	return 0;
+	return ferror(to) || fflush(to) != 0 ? ENOSPC : 0;
 }
 
 /* Lines of data begin with a blank; keys and values in hexadecimal take turns. */
