@@ -3,9 +3,10 @@
 #include <stdlib.h>
 
 #define CAP_MIN 8
-#define CAP_MAX 65536 /* a place for each identifier: no two meet any more */
+#define CAP_MAX 65536 /* a place for each identifier: no two meet any more, and it may be full */
 
 static int inflights_grow(struct inflights *f, uint32_t cap);
+static struct inflight *place_of(const struct inflights *f, uint16_t id);
 
 struct inflight *
 inflight_find(const struct inflights *f, uint16_t id)
@@ -14,8 +15,8 @@ inflight_find(const struct inflights *f, uint16_t id)
 
 	if (f->n == 0)
 		return NULL;
-	e = &f->at[id & (f->cap - 1)];
-	return e->state != INFLIGHT_NONE && e->id == id ? e : NULL;
+	e = place_of(f, id);
+	return e->state != INFLIGHT_NONE ? e : NULL;
 }
 
 struct inflight *
@@ -23,11 +24,10 @@ inflight_add(struct inflights *f, uint16_t id)
 {
 	struct inflight *e;
 
-	if (f->cap == 0 && inflights_grow(f, CAP_MIN) != 0)
+	if (f->cap < CAP_MAX && f->n + 1 > f->cap / 2 &&
+	    inflights_grow(f, f->cap > 0 ? f->cap * 2 : CAP_MIN) != 0)
 		return NULL;
-	while ((e = &f->at[id & (f->cap - 1)])->state != INFLIGHT_NONE)
-		if (f->cap == CAP_MAX || inflights_grow(f, f->cap * 2) != 0)
-			return NULL;
+	e = place_of(f, id);
 	*e = (struct inflight){ .id = id, .state = INFLIGHT_HELD };
 	f->n++;
 	return e;
@@ -44,20 +44,31 @@ inflight_new(struct inflights *f)
 	return inflight_add(f, f->last);
 }
 
+/* What had to go on to a later place because of this one moves back: a search ends at a free place. */
 void
 inflight_del(struct inflights *f, struct inflight *e)
 {
+	uint32_t mask = f->cap - 1, gap = (uint32_t)(e - f->at);
+
 	msg_unref(&e->msg);
-	*e = (struct inflight){ .state = INFLIGHT_NONE };
+	for (uint32_t i = (gap + 1) & mask; f->at[i].state != INFLIGHT_NONE; i = (i + 1) & mask) {
+		uint32_t from_home = (i - f->at[i].id) & mask;
+
+		if (from_home < ((i - gap) & mask))
+			continue;
+		f->at[gap] = f->at[i];
+		gap = i;
+	}
+	f->at[gap] = (struct inflight){ .state = INFLIGHT_NONE };
 	f->n--;
 }
 
 void
 inflights_clear(struct inflights *f)
 {
-	for (uint32_t i = 0; i < f->cap && f->n > 0; i++)
-		if (f->at[i].state != INFLIGHT_NONE)
-			inflight_del(f, &f->at[i]);
+	for (uint32_t i = 0; i < f->cap; i++)
+		msg_unref(&f->at[i].msg);
+	f->n = 0;
 	inflights_trim(f);
 }
 
@@ -71,19 +82,29 @@ inflights_trim(struct inflights *f)
 	f->cap = 0;
 }
 
-/* Identifiers that shared a place with none in the smaller table share with none in the larger. */
+/* Where it is, or the free place it would take. */
+static struct inflight *
+place_of(const struct inflights *f, uint16_t id)
+{
+	uint32_t i = id & (f->cap - 1);
+
+	while (f->at[i].state != INFLIGHT_NONE && f->at[i].id != id)
+		i = (i + 1) & (f->cap - 1);
+	return &f->at[i];
+}
+
 static int
 inflights_grow(struct inflights *f, uint32_t cap)
 {
-	struct inflight *at = calloc(cap, sizeof(*at));
+	struct inflights larger = { .at = calloc(cap, sizeof(*f->at)), .cap = cap };
 
-	if (at == NULL)
+	if (larger.at == NULL)
 		return -1;
 	for (uint32_t i = 0; i < f->cap; i++)
 		if (f->at[i].state != INFLIGHT_NONE)
-			at[f->at[i].id & (cap - 1)] = f->at[i];
+			*place_of(&larger, f->at[i].id) = f->at[i];
 	free(f->at);
-	f->at = at;
+	f->at = larger.at;
 	f->cap = cap;
 	return 0;
 }

@@ -1,8 +1,9 @@
 /*
  * inflight.h - packet identifiers under way, one table a direction
  *
- * Identifiers are handed out in ascending order, so a small table indexed by their low bits seldom has two in one place; when it
- * has, it grows, at most to one place for each of the 65,535. Every operation is one access.
+ * Open addressing by the low bits: identifiers are handed out in ascending order, so hardly two want one place. At most half of
+ * a table is used, whatever identifiers a client picks; the largest has a place for each of the 65,535. Entries move with every
+ * inflight_add() and inflight_del() of their table.
  *
  * Runs in: worker's loop. Errors: NULL: no memory.
  */

@@ -78,6 +78,53 @@ entries_survive_growing(void)
 }
 
 static void
+identifiers_picked_to_meet_take_no_more_room(void)
+{
+	struct inflights f = { 0 };
+
+	for (unsigned i = 0; i < 500; i++)
+		inflight_add(&f, (uint16_t)(i * 128 + 5))->seq = i;
+	CU_ASSERT(f.cap <= 1024);
+	inflights_clear(&f);
+	for (unsigned i = 0; i < 60; i++)
+		CU_ASSERT_PTR_NOT_NULL_FATAL(inflight_add(&f, (uint16_t)(1024 * i + 1023)));
+	CU_ASSERT(f.cap <= 128);
+	inflights_clear(&f);
+}
+
+static void
+whatever_is_deleted_the_others_are_found(void)
+{
+	struct inflights f = { 0 };
+	bool there[65536] = { false };
+	unsigned id = 1;
+
+	for (unsigned turn = 0; turn < 100000; turn++) {
+		struct inflight *e;
+
+		id = (id * 1103515245 + 12345) & 0x7fffffff;
+		uint16_t pick = (uint16_t)(id >> 8 & 0xf3f0); /* they meet in small tables */
+
+		e = inflight_find(&f, pick);
+		CU_ASSERT_EQUAL_FATAL(e != NULL, there[pick]);
+		if (e != NULL) {
+			CU_ASSERT_EQUAL_FATAL(e->seq, pick);
+			inflight_del(&f, e);
+		} else if (f.n < 300) {
+			e = inflight_add(&f, pick);
+			CU_ASSERT_PTR_NOT_NULL_FATAL(e);
+			e->seq = pick;
+		} else {
+			continue;
+		}
+		there[pick] = !there[pick];
+	}
+	for (unsigned i = 0; i < 65536; i++)
+		CU_ASSERT_EQUAL_FATAL(inflight_find(&f, (uint16_t)i) != NULL, there[i]);
+	inflights_clear(&f);
+}
+
+static void
 empty_table_gives_its_memory_back_a_used_one_does_not(void)
 {
 	struct inflights f = { 0 };
@@ -93,4 +140,6 @@ empty_table_gives_its_memory_back_a_used_one_does_not(void)
 UNIT_MAIN("worker/mqtt/inflight", TEST(unknown_identifier_is_not_found),
     TEST(all_identifiers_can_be_under_way_and_no_more), TEST(identifier_zero_is_never_handed_out),
     TEST(one_that_is_stuck_does_not_stop_the_others), TEST(entries_survive_growing),
+    TEST(identifiers_picked_to_meet_take_no_more_room),
+    TEST(whatever_is_deleted_the_others_are_found),
     TEST(empty_table_gives_its_memory_back_a_used_one_does_not))
