@@ -4,14 +4,16 @@
 
 #include "shared/base/log.h"
 
-#define CACHE_SETS                                                                                 \
-	4096 /* of two routes each: some hundred bytes a route, 2 MiB at most for usual topics */
+#define CACHE_SETS 4096 /* of two routes each: 2 MiB for usual topics */
 #define WAYS 2
+#define CACHE_BYTES (UINT64_C(8) << 20) /* of all routes; or the one that is larger */
 #define NODES 256  /* filters that match one topic; beyond it the array is made larger */
 #define GROUPS 256 /* groups that match one topic, in one process */
 
 static struct {
 	struct route *set[CACHE_SETS][WAYS];
+	uint64_t bytes;
+	unsigned hand; /* the set that gives way next */
 	uint8_t peer[SLOTS];
 	unsigned npeers;
 	struct index_node **node;
@@ -20,6 +22,8 @@ static struct {
 
 static struct route *route_make(struct span topic, uint64_t hash);
 static bool route_is_valid(const struct route *r);
+static void route_drop(struct route **r);
+static void route_make_way(const struct route *for_it);
 
 const struct route *
 route_find(struct span topic)
@@ -27,6 +31,7 @@ route_find(struct span topic)
 	uint64_t hash = hash_bytes(&self.key, topic);
 	struct route **set = the.set[hash % CACHE_SETS];
 	struct route *r;
+	int place = WAYS - 1; /* who has it gives way */
 
 	for (int i = 0; i < WAYS; i++) {
 		r = set[i];
@@ -37,19 +42,19 @@ route_find(struct span topic)
 			count(CNT_route_hits);
 			return r;
 		}
-		free(r);
-		set[i] = r = route_make(topic, hash);
-		count(CNT_route_misses);
-		return r;
+		place = i;
+		break;
 	}
 	count(CNT_route_misses);
 	r = route_make(topic, hash);
 	if (r == NULL)
 		return NULL;
-	free(set[WAYS - 1]);
-	for (int i = WAYS - 1; i > 0; i--)
-		set[i] = set[i - 1];
+	route_drop(&set[place]);
+	for (; place > 0; place--)
+		set[place] = set[place - 1];
 	set[0] = r;
+	the.bytes += r->size;
+	route_make_way(r);
 	return r;
 }
 
@@ -57,10 +62,8 @@ void
 route_flush(void)
 {
 	for (int i = 0; i < CACHE_SETS; i++)
-		for (int j = 0; j < WAYS; j++) {
-			free(the.set[i][j]);
-			the.set[i][j] = NULL;
-		}
+		for (int j = 0; j < WAYS; j++)
+			route_drop(&the.set[i][j]);
 }
 
 void
@@ -84,6 +87,27 @@ route_peer(unsigned slot, bool up)
 		the.peer[n++] = (uint8_t)slot;
 	the.npeers = n;
 	route_flush();
+}
+
+static void
+route_drop(struct route **r)
+{
+	if (*r != NULL)
+		the.bytes -= (*r)->size;
+	free(*r);
+	*r = NULL;
+}
+
+static void
+route_make_way(const struct route *for_it)
+{
+	while (the.bytes > CACHE_BYTES && the.bytes > for_it->size) {
+		struct route **set = the.set[the.hand++ % CACHE_SETS];
+
+		for (int i = 0; i < WAYS; i++)
+			if (set[i] != for_it)
+				route_drop(&set[i]);
+	}
 }
 
 static bool
@@ -216,6 +240,7 @@ route_make(struct span topic, uint64_t hash)
 	if (out == NULL)
 		goto out;
 	*out = r;
+	out->size = (uint32_t)size;
 	p = (uint8_t *)(out + 1);
 	out->node = (struct subnode **)p;
 	p += n * sizeof(struct subnode *);

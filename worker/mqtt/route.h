@@ -3,7 +3,8 @@
  *
  * The answer for recent topics is cached. It holds as long as the interest versions of all processes (ours too) are what they
  * were when it was worked out: a hit is one lookup and a compare per process. A node in it can't be freed without its process's
- * version changing.
+ * version changing. Routes take some hundred bytes each for usual topics; a topic that thousands of filters match has a long list, so the
+ * cache is bounded by bytes, too.
  *
  * Runs in: worker's loop. Errors: NULL: no memory.
  */
@@ -31,7 +32,7 @@ struct route {
 	uint64_t first;   /* of the topic: picks the versions */
 	uint32_t plain;   /* plain nodes: the first of node[] */
 	uint32_t nnodes, ngroups, nmembers, nversions;
-	uint32_t topic_len;
+	uint32_t topic_len, size; /* size: bytes of it all */
 	bool persist, dollar;
 	struct subnode **node;
 	struct route_group *group;
