@@ -110,6 +110,7 @@ struct prop {
 
 /* One property after the other of a checked set; *at starts at 0. False at the end. */
 bool props_next(struct span raw, size_t *at, struct prop *out);
+size_t props_users(const struct props *p); /* how many user properties */
 
 /*
  * What a server passes on unchanged of a PUBLISH's or will's properties, in the order they came: all but Message Expiry, Topic

@@ -156,6 +156,19 @@ props_next(struct span raw, size_t *at, struct prop *out)
 	return true;
 }
 
+size_t
+props_users(const struct props *p)
+{
+	size_t n = 0, at = 0;
+	struct prop prop;
+
+	if (!props_has(p, PROP_USER_PROPERTY))
+		return 0;
+	while (props_next(p->raw, &at, &prop))
+		n += prop.id == PROP_USER_PROPERTY;
+	return n;
+}
+
 #define OURS                                                                                       \
 	(PROP_BIT(PROP_MESSAGE_EXPIRY) | PROP_BIT(PROP_TOPIC_ALIAS) | PROP_BIT(PROP_WILL_DELAY))
 

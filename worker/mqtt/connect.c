@@ -135,6 +135,10 @@ connect_check(struct conn *c, const struct connect *p, const char **why)
 		*why = "will topic longer or deeper than allowed";
 		return MQTT_TOPIC_NAME_INVALID;
 	}
+	if (props_users(&p->will.props) > c->terms->max_user_properties) {
+		*why = "the will has more user properties than max_user_properties";
+		return MQTT_QUOTA_EXCEEDED;
+	}
 	return MQTT_OK;
 }
 

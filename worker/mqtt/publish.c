@@ -218,10 +218,6 @@ is_ours(struct span topic, size_t mount_len)
 static bool
 publish_check(struct conn *c, struct publish *p)
 {
-	unsigned users = 0;
-	size_t at = 0;
-	struct prop prop;
-
 	if (p->qos > c->terms->max_qos) { /* [MQTT-3.2.2-11] */
 		conn_end(
 		    c, CNT_ends__protocol_error, MQTT_QOS_NOT_SUPPORTED, "QoS above Maximum QoS");
@@ -235,14 +231,10 @@ publish_check(struct conn *c, struct publish *p)
 	if (p->props.has != 0) {
 		if (!publish_alias(c, p))
 			return false;
-		if (props_has(&p->props, PROP_USER_PROPERTY)) {
-			while (props_next(p->props.raw, &at, &prop))
-				users += prop.id == PROP_USER_PROPERTY;
-			if (users > c->terms->max_user_properties) {
-				conn_end(c, CNT_ends__too_large, MQTT_QUOTA_EXCEEDED,
-				    "more user properties than max_user_properties");
-				return false;
-			}
+		if (props_users(&p->props) > c->terms->max_user_properties) {
+			conn_end(c, CNT_ends__too_large, MQTT_QUOTA_EXCEEDED,
+			    "more user properties than max_user_properties");
+			return false;
 		}
 	}
 	if (p->topic.len > c->terms->max_topic_length ||

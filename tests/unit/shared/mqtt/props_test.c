@@ -322,6 +322,18 @@ walk_gives_each_property_once_in_order(void)
 	CU_ASSERT_EQUAL(at, s.len);
 }
 
+static void
+only_user_properties_count_as_such(void)
+{
+	static const char raw[] = "\x26\x00\x01n\x00\x02vw\x0b\x02\x26\x00\x00\x00\x00";
+	struct props p = { .has = PROP_BIT(PROP_SUBSCRIPTION_ID) };
+
+	CU_ASSERT_EQUAL(props_users(&p), 0);
+	p.raw = span_of(raw, sizeof(raw) - 1);
+	p.has |= PROP_BIT(PROP_USER_PROPERTY);
+	CU_ASSERT_EQUAL(props_users(&p), 2);
+}
+
 UNIT_MAIN("shared/mqtt/props", TEST(identifiers_that_are_none_are_malformed_everywhere),
     TEST(property_in_the_wrong_packet_is_refused), TEST(property_that_ends_early_is_malformed),
     TEST(second_one_is_a_protocol_error_but_for_user_properties),
@@ -329,4 +341,4 @@ UNIT_MAIN("shared/mqtt/props", TEST(identifiers_that_are_none_are_malformed_ever
     TEST(length_beyond_the_packet_or_of_five_bytes_is_malformed), TEST(an_empty_set_has_nothing),
     TEST(each_value_is_in_its_field),
     TEST(what_concerns_the_hop_is_not_forwarded_and_the_rest_keeps_its_order),
-    TEST(walk_gives_each_property_once_in_order))
+    TEST(walk_gives_each_property_once_in_order), TEST(only_user_properties_count_as_such))
