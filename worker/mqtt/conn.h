@@ -86,6 +86,7 @@ struct conn {
 	uint32_t expiry;        /* session expiry interval in force */
 	uint32_t mark, mark_at; /* deliver.c: merging overlapping subscriptions */
 	uint32_t nsubs, nwaiting;
+	uint32_t nseen; /* subscribe.c: topics remembered */
 	uint64_t waiting_bytes;
 	char *id;    /* client identifier, NUL terminated */
 	char *user;  /* user name or NULL */

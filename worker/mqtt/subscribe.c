@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "shared/base/clock.h"
+#include "shared/base/htab.h"
 #include "shared/base/log.h"
 #include "worker/mqtt/ask.h"
 #include "worker/mqtt/deliver.h"
@@ -13,6 +14,7 @@
 #define GET_HELD UINT64_MAX /* token of one whose SUBACK is still to come */
 #define SEEN_MAX                                                                                   \
 	4096 /* topics remembered for one subscription's retained messages; a client that gets more live ones may see an old one again */
+#define SEEN_ALL (16 * SEEN_MAX) /* likewise for all subscriptions of a client */
 
 struct suback {
 	uint64_t serial;
@@ -38,13 +40,20 @@ struct retain_get {
 	uint32_t subid;
 	uint16_t filter_len, cursor_len;
 	uint8_t options;
+	bool waits; /* in the.waiting */
 	char *cursor;
 	char filter[];
 };
 
+struct get_key {
+	const struct conn *conn;
+	struct span filter;
+};
+
 static struct {
 	struct list gets;
-	char *text; /* a filter with mount point */
+	struct htab waiting; /* gets of which no page was asked for yet, by connection and filter */
+	char *text;          /* a filter with mount point */
 	size_t cap;
 } the;
 
@@ -58,6 +67,7 @@ static void filter_stored(struct conn *c, struct suback_filter *bf, const struct
 static bool
 ask_persist(struct conn *c, struct suback *b, uint32_t nth, unsigned type, const struct sub *s);
 static struct retain_get *get_new(struct conn *c, struct span filter, uint8_t options, uint32_t id);
+static void get_start(struct retain_get *g);
 static bool has_page_room(const struct conn *c);
 static void get_page(struct retain_get *g);
 static void get_free(struct retain_get *g);
@@ -68,6 +78,42 @@ all_gets(void)
 	if (the.gets.next == NULL)
 		list_init(&the.gets);
 	return &the.gets;
+}
+
+static uint64_t
+key_hash(const struct get_key *k)
+{
+	return hash_bytes(&self.key, k->filter) ^ k->conn->serial;
+}
+
+static struct get_key
+key_of(const struct retain_get *g)
+{
+	return (struct get_key){ g->conn, span_of(g->filter, g->filter_len) };
+}
+
+static uint64_t
+get_hash(const void *entry)
+{
+	struct get_key k = key_of(entry);
+
+	return key_hash(&k);
+}
+
+static bool
+get_eq(const void *entry, const void *key)
+{
+	const struct get_key a = key_of(entry), *b = key;
+
+	return a.conn == b->conn && span_eq(a.filter, b->filter);
+}
+
+static struct htab *
+all_waiting(void)
+{
+	if (the.waiting.hash_of == NULL)
+		htab_init(&the.waiting, get_hash);
+	return &the.waiting;
 }
 
 void
@@ -300,7 +346,7 @@ subscribe_saw(struct span topic)
 		struct span filter, group;
 
 		if (!filter_parts(g->conn, span_of(g->filter, g->filter_len), &filter, &group) ||
-		    !topic_match(filter, topic))
+		    !topic_match(filter, topic) || g->conn->nseen >= SEEN_ALL)
 			continue;
 		if (g->nseen == g->cap) {
 			uint32_t cap = g->cap ? g->cap * 2 : 8;
@@ -313,6 +359,7 @@ subscribe_saw(struct span topic)
 			g->cap = cap;
 		}
 		g->seen[g->nseen++] = hash_bytes(&self.key, topic);
+		g->conn->nseen++;
 	}
 }
 
@@ -356,6 +403,7 @@ void
 subscribe_fini(void)
 {
 	free(the.text);
+	htab_fini(all_waiting());
 }
 
 /* --- filters ----------------------------------------------------------------------------- */
@@ -554,7 +602,7 @@ suback_send(struct conn *c, struct suback *b)
 	free(packet);
 	for (uint32_t i = 0; i < b->n && c->state == CONN_OPEN; i++)
 		if (b->f[i].get != NULL)
-			get_page(b->f[i].get);
+			get_start(b->f[i].get);
 out:
 	for (uint32_t i = 0; i < b->n; i++)
 		free(b->f[i].text);
@@ -563,7 +611,7 @@ out:
 
 /* --- retained messages ------------------------------------------------------------------- */
 
-/* From here on live messages are watched; get_page() starts it. NULL: no memory, the subscription does without. */
+/* From here on live messages are watched; get_start() starts it. NULL: no memory, the subscription does without. */
 static struct retain_get *
 get_new(struct conn *c, struct span filter, uint8_t options, uint32_t id)
 {
@@ -582,6 +630,35 @@ get_new(struct conn *c, struct span filter, uint8_t options, uint32_t id)
 	list_add_tail(all_gets(), &g->all);
 	g->token = GET_HELD;
 	return g;
+}
+
+/*
+ * Its SUBACK is sent. One that was asked for before by the same filter and could not begin yet, since the client does not read, is not needed
+ * any more: this one brings all of it. So a client has one for each of its subscriptions and those under way, however often it subscribes.
+ */
+static void
+get_start(struct retain_get *g)
+{
+	struct get_key k = key_of(g);
+	struct retain_get *before = htab_find(all_waiting(), key_hash(&k), get_eq, &k);
+
+	if (before != NULL)
+		get_free(before);
+	g->waits = htab_add(all_waiting(), key_hash(&k), g) == 0;
+	if (g->waits) {
+		get_page(g);
+		return;
+	}
+	count(CNT_dropped__no_memory);
+	get_free(g);
+}
+
+static void
+waits_no_more(struct retain_get *g)
+{
+	if (g->waits)
+		htab_del(all_waiting(), get_hash(g), g);
+	g->waits = false;
 }
 
 static uint32_t
@@ -645,6 +722,7 @@ get_page(struct retain_get *g)
 		}
 		return;
 	}
+	waits_no_more(g);
 	a->get = g;
 	g->token = rec.token;
 	c->pages++;
@@ -659,6 +737,8 @@ get_free(struct retain_get *g)
 		a->get = NULL; /* what still comes is ignored */
 		g->conn->pages--;
 	}
+	waits_no_more(g);
+	g->conn->nseen -= g->nseen;
 	list_del(&g->link);
 	list_del(&g->all);
 	free(g->seen);

@@ -7,7 +7,8 @@
 
 #define N 8000
 #define TOPIC 200
-#define SAME 40 /* polls that a counter has not changed in */
+#define LEVELS 13 /* of one letter, before a long one: as many filters match it as there are bits */
+#define SAME 40   /* polls that a counter has not changed in */
 
 static char topic[TOPIC + 1];
 
@@ -26,6 +27,9 @@ flood(struct mq *m)
 
 		memcpy(p, head, sizeof(head));
 		memcpy(p + sizeof(head), topic, TOPIC);
+		for (int bit = 0; bit < LEVELS; bit++)
+			if (i >> bit & 1)
+				p[sizeof(head) + 2 * (size_t)bit] = '+';
 		p[len - 1] = 0;
 	}
 	pid = fork();
@@ -66,7 +70,10 @@ SCENARIO(1)
 	pid_t writer;
 
 	memset(topic, 'x', TOPIC);
-	broker_start("hang_timeout=120", "ring_size=65536", "overflow_size=1048576");
+	for (int i = 0; i < LEVELS; i++)
+		topic[2 * i + 1] = '/';
+	broker_start(
+	    "hang_timeout=120", "ring_size=65536", "overflow_size=1048576", "max_subscriptions=0");
 	pub = mq_connect(.id = "pub");
 	check(mq_publish(pub, topic, "kept", 1, true) == 0);
 	m = mq_connect(.id = "m", .version = 4);
