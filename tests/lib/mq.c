@@ -216,7 +216,6 @@ parse(const struct mq *m, struct packet *k)
 		k->qos = k->flags >> 1 & 3;
 		k->dup = k->flags & 8;
 		k->retain = k->flags & 1;
-		check(n < sizeof(k->topic));
 		memcpy(k->topic, k->body + 2, n);
 		k->topic[n] = '\0';
 		at = 2 + n;

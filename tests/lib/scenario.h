@@ -129,7 +129,7 @@ struct packet {
 	const uint8_t *body;
 	size_t len;
 	/* PUBLISH */
-	char topic[256];
+	char topic[65536];
 	const uint8_t *payload;
 	size_t payload_len;
 	uint16_t id; /* of acks too */
