@@ -98,6 +98,7 @@ struct conn {
 	struct list resumed; /* in the list of those to go on with */
 	struct out out;
 	struct list subs;        /* struct sub */
+	struct suback *partly;   /* subscribe.c: not all of its filters are done */
 	struct list gets;        /* struct retain_get: pages of retained messages under way */
 	struct inflights tx, rx; /* packet identifiers: ours under way; QoS 2 of the client's */
 	struct waiting *wait_first, *wait_last;

@@ -5,6 +5,7 @@
 #include "shared/base/clock.h"
 #include "shared/base/htab.h"
 #include "shared/base/log.h"
+#include "shared/base/must.h"
 #include "worker/mqtt/ask.h"
 #include "worker/mqtt/deliver.h"
 
@@ -20,8 +21,11 @@ struct suback {
 	uint64_t serial;
 	uint32_t handle;
 	uint32_t n, left; /* filters; those without an answer yet */
+	uint32_t subid;
 	uint16_t packet_id;
 	uint8_t type;
+	uint8_t *kept;    /* copy of the filters that wait for room in persist's ring, or NULL */
+	struct span rest; /* filters that are not asked yet */
 	struct suback_filter {
 		struct retain_get *get; /* to be started once acknowledged, or NULL */
 		char *text;             /* while persist is asked: as persist knows it */
@@ -62,7 +66,10 @@ static bool
 filter_parts(const struct conn *c, struct span written, struct span *filter, struct span *group);
 static void
 filter_add(struct conn *c, struct suback *b, uint32_t nth, const struct filter *f, uint32_t id);
+static void filter_take_out(struct conn *c, struct suback *b, uint32_t nth, struct span written);
+static void suback_fill(struct conn *c, struct suback *b);
 static void suback_send(struct conn *c, struct suback *b);
+static void suback_free(struct suback *b);
 static void filter_stored(struct conn *c, struct suback_filter *bf, const struct rec_subbed *r);
 static bool
 ask_persist(struct conn *c, struct suback *b, uint32_t nth, unsigned type, const struct sub *s);
@@ -122,7 +129,6 @@ on_subscribe(struct conn *c, struct span body, uint8_t flags)
 	const char *why = "malformed SUBSCRIBE";
 	struct subscribe s;
 	enum mqtt_reason reason = subscribe_decode(body, c->version, &s, &why);
-	struct filter f;
 	struct suback *b;
 	uint32_t id = 0;
 
@@ -151,12 +157,11 @@ on_subscribe(struct conn *c, struct span body, uint8_t flags)
 	*b = (struct suback){ .serial = c->serial,
 		.handle = c->handle,
 		.packet_id = s.id,
+		.subid = id,
 		.type = PKT_SUBACK,
+		.rest = s.rest,
 		.left = 1 };
-	while (c->state == CONN_OPEN && subscribe_next(&s.rest, c->version, &f))
-		filter_add(c, b, b->n++, &f, id);
-	if (--b->left == 0)
-		suback_send(c, b);
+	suback_fill(c, b);
 }
 
 void
@@ -165,7 +170,6 @@ on_unsubscribe(struct conn *c, struct span body, uint8_t flags)
 	const char *why = "malformed UNSUBSCRIBE";
 	struct subscribe s;
 	enum mqtt_reason reason = unsubscribe_decode(body, c->version, &s, &why);
-	struct span written, filter, group;
 	struct suback *b;
 
 	(void)flags;
@@ -185,34 +189,21 @@ on_unsubscribe(struct conn *c, struct span body, uint8_t flags)
 		.handle = c->handle,
 		.packet_id = s.id,
 		.type = PKT_UNSUBACK,
+		.rest = s.rest,
 		.left = 1 };
-	while (c->state == CONN_OPEN && unsubscribe_next(&s.rest, &written)) {
-		uint32_t nth = b->n++;
-		struct sub *sub;
-
-		if (!filter_parts(c, written, &filter, &group)) {
-			b->f[nth].reason = MQTT_TOPIC_FILTER_INVALID;
-			continue;
-		}
-		sub = sub_find(c, filter, group);
-		b->f[nth].reason = sub != NULL ? MQTT_SUCCESS : MQTT_NO_SUBSCRIPTION_EXISTED;
-		if (sub == NULL)
-			continue;
-		count(CNT_unsubscribes);
-		if (c->durable)
-			ask_persist(c, b, nth, REC_UNSUB, sub);
-		sub_del(sub);
-	}
-	if (--b->left == 0)
-		suback_send(c, b);
+	suback_fill(c, b);
 }
 
 void
 subscribe_drop(struct conn *c)
 {
+	struct suback *b = c->partly;
 	struct retain_get *g, *gtmp;
 	struct sub *s, *stmp;
 
+	c->partly = NULL;
+	if (b != NULL && --b->left == 0)
+		suback_free(b);
 	LIST_FOREACH(g, gtmp, &c->gets, struct retain_get, link)
 		get_free(g);
 	LIST_FOREACH(s, stmp, &c->subs, struct sub, link)
@@ -325,10 +316,15 @@ subscribe_retained_end(uint64_t token, struct span cursor)
 void
 subscribe_more(struct conn *c)
 {
+	struct suback *b = c->partly;
 	struct retain_get *g, *tmp;
 
+	if (b != NULL && !(c->pause & PAUSE_PEER)) {
+		c->partly = NULL;
+		suback_fill(c, b);
+	}
 	LIST_FOREACH(g, tmp, &c->gets, struct retain_get, link) {
-		if ((c->pause & PAUSE_PEER) || !has_page_room(c))
+		if (c->state != CONN_OPEN || (c->pause & PAUSE_PEER) || !has_page_room(c))
 			return;
 		if (g->token == 0)
 			get_page(g);
@@ -448,6 +444,61 @@ filter_parts(const struct conn *c, struct span written, struct span *filter, str
 	memcpy(the.text + c->mount_len, filter->p, filter->len);
 	*filter = span_of(the.text, c->mount_len + filter->len);
 	return true;
+}
+
+/*
+ * Filter by filter. A packet can have more of them than persist's ring and what may wait for it take, which is for all clients of this process:
+ * as soon as one has to wait, those behind it stay here.
+ */
+static void
+suback_fill(struct conn *c, struct suback *b)
+{
+	while (c->state == CONN_OPEN && !(c->pause & PAUSE_PEER) && b->rest.len > 0) {
+		struct span filter;
+		struct filter f;
+
+		if (b->type == PKT_SUBACK) {
+			must(subscribe_next(&b->rest, c->version, &f));
+			filter_add(c, b, b->n++, &f, b->subid);
+		} else {
+			must(unsubscribe_next(&b->rest, &filter));
+			filter_take_out(c, b, b->n++, filter);
+		}
+	}
+	if (c->state == CONN_OPEN && b->rest.len > 0) {
+		if (b->kept == NULL && (b->kept = malloc(b->rest.len)) != NULL) {
+			memcpy(b->kept, b->rest.p, b->rest.len);
+			b->rest.p = b->kept;
+		}
+		if (b->kept != NULL) {
+			c->partly = b;
+			return;
+		}
+		conn_end(
+		    c, CNT_ends__memory, MQTT_QUOTA_EXCEEDED, "no memory for the subscriptions");
+	}
+	if (--b->left == 0)
+		suback_send(c, b);
+}
+
+static void
+filter_take_out(struct conn *c, struct suback *b, uint32_t nth, struct span written)
+{
+	struct span filter, group;
+	struct sub *sub;
+
+	if (!filter_parts(c, written, &filter, &group)) {
+		b->f[nth].reason = MQTT_TOPIC_FILTER_INVALID;
+		return;
+	}
+	sub = sub_find(c, filter, group);
+	b->f[nth].reason = sub != NULL ? MQTT_SUCCESS : MQTT_NO_SUBSCRIPTION_EXISTED;
+	if (sub == NULL)
+		return;
+	count(CNT_unsubscribes);
+	if (c->durable)
+		ask_persist(c, b, nth, REC_UNSUB, sub);
+	sub_del(sub);
 }
 
 static void
@@ -604,8 +655,15 @@ suback_send(struct conn *c, struct suback *b)
 		if (b->f[i].get != NULL)
 			get_start(b->f[i].get);
 out:
+	suback_free(b);
+}
+
+static void
+suback_free(struct suback *b)
+{
 	for (uint32_t i = 0; i < b->n; i++)
 		free(b->f[i].text);
+	free(b->kept);
 	free(b);
 }
 
