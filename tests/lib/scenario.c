@@ -20,6 +20,8 @@ __lsan_is_turned_off(void)
 
 #define LIMIT_S 150 /* of one run; longer with sanitizers and SCALE */
 
+pid_t scenario_helper;
+
 static int nworkers = 1;
 static pid_t runner;
 
@@ -73,6 +75,8 @@ clean_up(bool failed)
 {
 	char cmd[400];
 
+	if (scenario_helper > 0) /* its broker is about to stop */
+		kill(scenario_helper, SIGKILL);
 	if (broker.dir[0] == '\0')
 		return;
 	if (broker.runs && broker.pid > 0) {

@@ -16,11 +16,13 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/types.h>
 
 extern const int scenario_workers[];
 void scenario_run(void);
-int workers(void); /* of this run */
-int scale(void);   /* SCALE, at least 1 */
+extern pid_t scenario_helper; /* a process that ends with the scenario; 0: none */
+int workers(void);            /* of this run */
+int scale(void);              /* SCALE, at least 1 */
 int deadline_ms(void);
 
 #define SCENARIO(...)                                                                              \
