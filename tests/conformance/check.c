@@ -231,18 +231,13 @@ new_id(void)
 }
 
 struct span
-make_message(uint16_t packet_id, const struct message *m)
+make_message(uint16_t packet_id, const struct wire_message *m)
 {
-	struct span payload = m->text != NULL ? span_str(m->text) : m->payload;
-	unsigned first = PUBLISH << 4 | (m->dup ? 8u : 0) | m->qos << 1 | (m->retain ? 1 : 0);
-
-	if (m->qos == 0)
-		return wire_make(version, first, "spr", m->topic, m->props, payload);
-	return wire_make(version, first, "s2pr", m->topic, packet_id, m->props, payload);
+	return wire_make_publish(version, packet_id, m);
 }
 
 uint16_t
-send_message(struct wire *w, const struct message *m)
+send_message(struct wire *w, const struct wire_message *m)
 {
 	uint16_t packet_id = m->id != 0 ? m->id : new_id();
 
@@ -260,7 +255,7 @@ need_answer(struct wire *w, enum wire_type type, uint16_t packet_id)
 }
 
 int
-publish_message(struct wire *w, const struct message *m)
+publish_message(struct wire *w, const struct wire_message *m)
 {
 	uint16_t packet_id = send_message(w, m);
 	int reason;
@@ -278,13 +273,13 @@ publish_message(struct wire *w, const struct message *m)
 struct span
 make_subscribe(uint16_t packet_id, struct span props, const char *filter, unsigned options)
 {
-	return wire_make(version, SUBSCRIBE << 4 | 2, "2ps1", packet_id, props, filter, options);
+	return wire_make_subscribe(version, packet_id, props, filter, options);
 }
 
 struct span
 make_unsubscribe(uint16_t packet_id, const char *filter)
 {
-	return wire_make(version, UNSUBSCRIBE << 4 | 2, "2ps", packet_id, NO_PROPS, filter);
+	return wire_make_unsubscribe(version, packet_id, filter);
 }
 
 /* Messages may come before it; they are read next. */
@@ -343,11 +338,7 @@ unsubscribe(struct wire *w, const char *filter)
 void
 answer(struct wire *w, enum wire_type type, uint16_t packet_id, unsigned reason)
 {
-	unsigned first = (unsigned)type << 4 | (type == PUBREL ? 2 : 0);
-
-	wire_send(w,
-	    reason == 0 ? wire_make(version, first, "2", packet_id)
-			: wire_make(version, first, "21", packet_id, reason));
+	wire_send(w, wire_make_ack(version, type, packet_id, reason));
 }
 
 struct wire_packet

@@ -11,7 +11,7 @@
 #ifndef CONFORMANCE_CHECK_H
 #define CONFORMANCE_CHECK_H
 
-#include "tests/conformance/wire.h"
+#include "tests/lib/wire.h"
 
 struct check {
 	const char *ids, *rules, *file;
@@ -96,23 +96,13 @@ void ended(struct wire *w, const int *codes);
 
 /* --- messages ---------------------------------------------------------------------------- */
 
-struct message {
-	const char *topic;
-	const char *text; /* or payload */
-	struct span payload;
-	unsigned qos;
-	bool retain, dup;
-	uint16_t id; /* 0: the next */
-	struct span props;
-};
-
 uint16_t new_id(void);
-struct span make_message(uint16_t packet_id, const struct message *m);
-uint16_t send_message(struct wire *w, const struct message *m); /* its identifier */
+struct span make_message(uint16_t packet_id, const struct wire_message *m);
+uint16_t send_message(struct wire *w, const struct wire_message *m); /* its identifier */
 /* Waits for the answers; the reason code. */
-int publish_message(struct wire *w, const struct message *m);
-#define put_out(w, ...) send_message(w, &(struct message){ __VA_ARGS__ })
-#define publish(w, ...) publish_message(w, &(struct message){ __VA_ARGS__ })
+int publish_message(struct wire *w, const struct wire_message *m);
+#define put_out(w, ...) send_message(w, &(struct wire_message){ __VA_ARGS__ })
+#define publish(w, ...) publish_message(w, &(struct wire_message){ __VA_ARGS__ })
 
 struct span
 make_subscribe(uint16_t packet_id, struct span props, const char *filter, unsigned options);
@@ -121,7 +111,6 @@ struct span make_unsubscribe(uint16_t packet_id, const char *filter);
 int ask(struct wire *w, const char *filter, unsigned options, struct span props);
 /* Granted with the QoS that the options ask for. */
 void subscribe(struct wire *w, const char *filter, unsigned options);
-enum { NO_LOCAL = 4, AS_PUBLISHED = 8, RETAIN_IF_NEW = 16, RETAIN_NEVER = 32 };
 int unsubscribe(struct wire *w, const char *filter); /* the code; 0 in MQTT 3 */
 
 /* The next packet is this message; not yet answered. */

@@ -371,7 +371,7 @@ CHECK("5:3.1.4-6 4:3.1.4-5", "second-chance")
 	subscribe(sub, topic, 0);
 	o.flip = 0;
 	all = wire_bytes(version, "rrr", all, wire_make_connect(version, &o),
-	    make_message(0, &(struct message){ .topic = topic, .text = "a" }));
+	    make_message(0, &(struct wire_message){ .topic = topic, .text = "a" }));
 	wire_send(w, all);
 	must_end(w, MALFORMED);
 	gets_no_more(sub, join(.id = id("pub")), 0);

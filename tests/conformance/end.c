@@ -69,7 +69,7 @@ provoke(unsigned way, struct wire_packet *k)
 	if (way == 0)
 		wire_send(w, wire_make(5, SUBSCRIBE << 4 | 2, "2p", 1, NO_PROPS));
 	else if (way == 1)
-		wire_send(w, make_message(0, &(struct message){ .topic = "" }));
+		wire_send(w, make_message(0, &(struct wire_message){ .topic = "" }));
 	else
 		join(.id = id("w"));
 	came = wire_read(w, patience_ms, k) == WIRE_PACKET;
@@ -117,7 +117,7 @@ CHECK("5:3.14.4-1 4:3.14.4-2", "no-goodbye")
 	subscribe(sub, T("a"), 0);
 	wire_send(w,
 	    wire_bytes(version, "rr", wire_make(version, DISCONNECT << 4, ""),
-		make_message(0, &(struct message){ .topic = T("a"), .text = "a" })));
+		make_message(0, &(struct wire_message){ .topic = T("a"), .text = "a" })));
 	wire_shutdown(w);
 	demand(wire_read_end(w, patience_ms).last == 0, "something came behind DISCONNECT");
 	gets_no_more(sub, join(.id = id("pub")), 0);

@@ -105,8 +105,8 @@ CHECK("5:2.2.1-3 4:2.3.1-1", "tolerant")
 {
 	offends(make_subscribe(0, NO_PROPS, T("a"), 0), MALFORMED);
 	offends(make_unsubscribe(0, T("a")), MALFORMED);
-	offends(make_message(0, &(struct message){ .topic = T("a"), .qos = 1 }), MALFORMED);
-	offends(make_message(0, &(struct message){ .topic = T("a"), .qos = 2 }), MALFORMED);
+	offends(make_message(0, &(struct wire_message){ .topic = T("a"), .qos = 1 }), MALFORMED);
+	offends(make_message(0, &(struct wire_message){ .topic = T("a"), .qos = 2 }), MALFORMED);
 }
 
 CHECK("5:2.2.1-4 4:2.3.1-4", "same-id")
@@ -182,12 +182,13 @@ CHECK("5:4.2-1 4:7.1.1-1", "lossy")
 	wire_send_pieces(w, wire_make_connect(version, &(struct wire_connect){ .id = id("w") }), 1);
 	demand(need(w, CONNACK).reason == 0, "refused");
 	subscribe(sub, topic, 0);
-	wire_send_pieces(w, make_message(0, &(struct message){ .topic = topic, .text = "0" }), 1);
+	wire_send_pieces(
+	    w, make_message(0, &(struct wire_message){ .topic = topic, .text = "0" }), 1);
 	for (unsigned i = 1; i < 10; i++) {
 		char digit[] = { (char)('0' + i), '\0' };
 
 		all = wire_bytes(version, "rr", all,
-		    make_message(0, &(struct message){ .topic = topic, .text = digit }));
+		    make_message(0, &(struct wire_message){ .topic = topic, .text = digit }));
 	}
 	wire_send(w, all);
 	for (unsigned i = 0; i < 10; i++)

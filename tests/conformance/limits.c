@@ -43,7 +43,7 @@ CHECK("5:3.2.2-11", "tolerant")
 
 	if (max == 2)
 		not_applicable("the server has all QoS");
-	offends(make_message(1, &(struct message){ .topic = T("a"), .qos = max + 1 }), 0x9b);
+	offends(make_message(1, &(struct wire_message){ .topic = T("a"), .qos = max + 1 }), 0x9b);
 }
 
 CHECK("5:3.2.2-12", "tolerant")
@@ -72,7 +72,8 @@ CHECK("5:3.2.2-14", "tolerant")
 {
 	if (announced(RETAIN_AVAILABLE, 1) == 1)
 		not_applicable("the server retains messages");
-	offends(make_message(0, &(struct message){ .topic = T("a"), .text = "a", .retain = true }),
+	offends(
+	    make_message(0, &(struct wire_message){ .topic = T("a"), .text = "a", .retain = true }),
 	    0x9a);
 }
 
@@ -86,7 +87,7 @@ CHECK("5:3.2.2-15", "tolerant")
 		not_applicable("the server takes packets of any size, or of %u bytes", max);
 	w = join(.id = id("w"));
 	payload = span_of(grab(max, 1), max);
-	packet = make_message(0, &(struct message){ .topic = T("a"), .payload = payload });
+	packet = make_message(0, &(struct wire_message){ .topic = T("a"), .payload = payload });
 	wire_send(w, packet); /* it may close before it has all */
 	must_end(w, 0x95);
 }
@@ -95,9 +96,9 @@ CHECK("5:3.2.2-18", "tolerant")
 {
 	if (announced(ALIAS_MAX, 0) != 0)
 		not_applicable("the server takes topic aliases");
-	offends(
-	    make_message(
-		0, &(struct message){ .topic = T("a"), .props = wire_props("12", TOPIC_ALIAS, 1) }),
+	offends(make_message(0,
+		    &(struct wire_message){
+			.topic = T("a"), .props = wire_props("12", TOPIC_ALIAS, 1) }),
 	    0x94, MALFORMED);
 }
 

@@ -15,7 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "tests/conformance/wire.h"
+#include "tests/lib/wire.h"
 #include "tests/lib/tool.h"
 
 #define MARKS 16 /* connections that end the watch, so that each worker has some */
@@ -166,10 +166,8 @@ ping(struct wire *w)
 static struct span
 make_message(int version, unsigned qos, bool retain, const char *topic, unsigned id)
 {
-	unsigned first = PUBLISH << 4 | qos << 1 | retain;
-
-	return qos == 0 ? wire_make(version, first, "spr", topic, NO_PROPS, span_str("x"))
-			: wire_make(version, first, "s2pr", topic, id, NO_PROPS, span_str("x"));
+	return wire_make_publish(version, (uint16_t)id,
+	    &(struct wire_message){ .topic = topic, .text = "x", .qos = qos, .retain = retain });
 }
 
 /* --- the witness ------------------------------------------------------------------------- */

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "tests/conformance/malformed.h"
-#include "tests/conformance/wire.h"
+#include "tests/lib/wire.h"
 #include "tests/lib/tool.h"
 
 const char *const moment_name[MOMENTS] = { "first", "at-once", "open", "sending", "receiving",

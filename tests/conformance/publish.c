@@ -39,7 +39,7 @@ CHECK("5:3.3.1-1 4:3.3.1-1 3:MQIsdp-15", "dup")
 
 CHECK("5:3.3.1-2 4:3.3.1-2", "tolerant")
 {
-	offends(make_message(0, &(struct message){ .topic = T("a"), .dup = true }), MALFORMED);
+	offends(make_message(0, &(struct wire_message){ .topic = T("a"), .dup = true }), MALFORMED);
 }
 
 CHECK("5:3.3.1-3 4:3.3.1-3", "dup")
@@ -239,7 +239,8 @@ CHECK("5:3.3.2-2 5:4.7.0-1 4:3.3.2-2 4:4.7.1-1", "tolerant")
 	static const char *const bad[] = { "#", "+", "a/#", "a/+/b", "a+", "a#b" };
 
 	for (size_t i = 0; i < 6; i++)
-		offends(make_message(0, &(struct message){ .topic = bad[i] }), MALFORMED, 0x90);
+		offends(
+		    make_message(0, &(struct wire_message){ .topic = bad[i] }), MALFORMED, 0x90);
 }
 
 CHECK("5:3.3.2-3 4:3.3.2-3", "topic-out")
@@ -384,7 +385,7 @@ CHECK("5:3.3.2-7", "tolerant")
 
 CHECK("5:3.3.2-8", "tolerant")
 {
-	offends(make_message(0, &(struct message){ .topic = T("a"), .props = alias(0) }), 0x94,
+	offends(make_message(0, &(struct wire_message){ .topic = T("a"), .props = alias(0) }), 0x94,
 	    MALFORMED);
 }
 
@@ -393,9 +394,9 @@ CHECK("5:3.3.2-9 5:3.2.2-17", "tolerant")
 	leave(join(.id = id("w")));
 	if (alias_max() == 0 || alias_max() == 65535)
 		not_applicable("there is no alias beyond the maximum of %u", alias_max());
-	offends(
-	    make_message(0,
-		&(struct message){ .topic = T("a"), .props = alias((uint16_t)(alias_max() + 1)) }),
+	offends(make_message(0,
+		    &(struct wire_message){
+			.topic = T("a"), .props = alias((uint16_t)(alias_max() + 1)) }),
 	    0x94);
 }
 
@@ -458,7 +459,8 @@ CHECK("5:3.3.2-13", "tolerant")
 {
 	struct span bad = wire_props("1b", RESPONSE_TOPIC, wire_bytes(5, "x", "61eda080"));
 
-	offends(make_message(0, &(struct message){ .topic = T("a"), .props = bad }), MALFORMED);
+	offends(
+	    make_message(0, &(struct wire_message){ .topic = T("a"), .props = bad }), MALFORMED);
 }
 
 CHECK("5:3.3.2-14", "tolerant")
@@ -467,7 +469,7 @@ CHECK("5:3.3.2-14", "tolerant")
 
 	for (size_t i = 0; i < 3; i++)
 		offends(make_message(0,
-			    &(struct message){ .topic = T("a"),
+			    &(struct wire_message){ .topic = T("a"),
 				.props = wire_props("1s", RESPONSE_TOPIC, bad[i]) }),
 		    MALFORMED, 0x90);
 }
@@ -476,7 +478,8 @@ CHECK("5:3.3.2-19", "tolerant")
 {
 	struct span bad = wire_props("1b", CONTENT_TYPE, wire_bytes(5, "x", "c0af"));
 
-	offends(make_message(0, &(struct message){ .topic = T("a"), .props = bad }), MALFORMED);
+	offends(
+	    make_message(0, &(struct wire_message){ .topic = T("a"), .props = bad }), MALFORMED);
 }
 
 /* --- actions ----------------------------------------------------------------------------- */
@@ -618,7 +621,7 @@ CHECK("5:3.3.4-5", "twice-PUBLISH")
 CHECK("5:3.3.4-6", "tolerant")
 {
 	offends(make_message(0,
-		    &(struct message){
+		    &(struct wire_message){
 			.topic = T("a"), .props = wire_props("1v", SUBSCRIPTION_ID, 1) }),
 	    0x82);
 }

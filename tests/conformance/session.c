@@ -137,7 +137,8 @@ publish_batch(struct wire *pub, unsigned first, unsigned qos)
 	for (unsigned i = first; i < first + BATCH; i++)
 		all = wire_bytes(version, "rr", all,
 		    make_message((uint16_t)(100 + i),
-			&(struct message){ .topic = T("a"), .text = numbered(i), .qos = qos }));
+			&(struct wire_message){
+			    .topic = T("a"), .text = numbered(i), .qos = qos }));
 	wire_send(pub, all);
 	for (unsigned i = 0; qos > 0 && i < BATCH; i++)
 		need(pub, type[qos]);

@@ -419,7 +419,7 @@ CHECK("5:4.7.2-1 4:4.7.2-1", "dollar")
 
 CHECK("5:4.7.3-1 4:4.7.3-1", "tolerant")
 {
-	offends(make_message(0, &(struct message){ .topic = "" }), MALFORMED, 0x90);
+	offends(make_message(0, &(struct wire_message){ .topic = "" }), MALFORMED, 0x90);
 	is_refused("");
 	offends(make_unsubscribe(1, ""), MALFORMED, 0x8f);
 }

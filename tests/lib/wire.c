@@ -1,4 +1,4 @@
-#include "tests/conformance/wire.h"
+#include "tests/lib/wire.h"
 
 #include <err.h>
 #include <errno.h>
@@ -212,6 +212,39 @@ wire_make_connect(int version, const struct wire_connect *o)
 	return wire_make(version, CONNECT << 4, "s112p s r r r", name,
 	    o->level != 0 ? o->level : (unsigned)version, flags ^ o->flip, o->keep_alive, o->props,
 	    o->id != NULL ? o->id : "", will, user, password);
+}
+
+struct span
+wire_make_publish(int version, uint16_t id, const struct wire_message *m)
+{
+	struct span payload = m->text != NULL ? span_str(m->text) : m->payload;
+	unsigned first = PUBLISH << 4 | (m->dup ? 8u : 0) | m->qos << 1 | (m->retain ? 1 : 0);
+
+	if (m->qos == 0)
+		return wire_make(version, first, "spr", m->topic, m->props, payload);
+	return wire_make(version, first, "s2pr", m->topic, id, m->props, payload);
+}
+
+struct span
+wire_make_subscribe(
+    int version, uint16_t id, struct span props, const char *filter, unsigned options)
+{
+	return wire_make(version, SUBSCRIBE << 4 | 2, "2ps1", id, props, filter, options);
+}
+
+struct span
+wire_make_unsubscribe(int version, uint16_t id, const char *filter)
+{
+	return wire_make(version, UNSUBSCRIBE << 4 | 2, "2ps", id, NO_PROPS, filter);
+}
+
+struct span
+wire_make_ack(int version, enum wire_type type, uint16_t id, unsigned reason)
+{
+	unsigned first = (unsigned)type << 4 | (type == PUBREL ? 2 : 0);
+
+	return reason == 0 ? wire_make(version, first, "2", id)
+			   : wire_make(version, first, "21", id, reason);
 }
 
 /* --- decoding ---------------------------------------------------------------------------- */

@@ -1,4 +1,4 @@
-#include "tests/conformance/wire.h"
+#include "tests/lib/wire.h"
 
 #include <sys/socket.h>
 #include <unistd.h>

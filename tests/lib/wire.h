@@ -7,8 +7,8 @@
  *
  * Memory: all that is made or read stays until wire_forget(). Errors of the machine end the program; what the other side does is answered.
  */
-#ifndef CONFORMANCE_WIRE_H
-#define CONFORMANCE_WIRE_H
+#ifndef LIB_WIRE_H
+#define LIB_WIRE_H
 
 #include <stdarg.h>
 #include <stdbool.h>
@@ -100,6 +100,26 @@ struct wire_connect {
 };
 
 struct span wire_make_connect(int version, const struct wire_connect *o);
+
+struct wire_message {
+	const char *topic;
+	const char *text; /* or payload */
+	struct span payload;
+	unsigned qos;
+	bool retain, dup;
+	uint16_t id; /* 0: what the maker chooses */
+	struct span props;
+};
+
+/* Options of a subscription, beside its QoS; MQTT 5 only. */
+enum { NO_LOCAL = 4, AS_PUBLISHED = 8, RETAIN_IF_NEW = 16, RETAIN_NEVER = 32 };
+
+struct span wire_make_publish(int version, uint16_t id, const struct wire_message *m);
+struct span wire_make_subscribe(
+    int version, uint16_t id, struct span props, const char *filter, unsigned options);
+struct span wire_make_unsubscribe(int version, uint16_t id, const char *filter);
+/* PUBACK, PUBREC, PUBREL or PUBCOMP. */
+struct span wire_make_ack(int version, enum wire_type type, uint16_t id, unsigned reason);
 
 void wire_forget(void); /* all that was made or read */
 
