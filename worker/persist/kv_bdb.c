@@ -103,7 +103,7 @@ bdb_log_sync(void)
 	if (err == 0 && file != bdb.file_known) {
 		err = dir_sync(bdb.dir);
 		if (err == 0)
-			err = pages_know_log(file);
+			pages_know_log(file);
 		bdb.file_known = file;
 	}
 	/* The kernel forgets what it could not write: a second try would lie. */

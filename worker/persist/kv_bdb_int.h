@@ -62,7 +62,7 @@ int pages_sync(void);
 int pages_forget(enum kv_table t);
 /* From here on that is damage: trees smaller than they are now, */
 int pages_know(void);
-int pages_know_log(uint32_t file); /* a log that this file of is gone. Any thread */
+void pages_know_log(uint32_t file); /* a log that this file of is gone. Any thread */
 /* What is known of a store that isn't open. 0: nothing. */
 void pages_known(const char *dir, uint64_t size_out[KV_TABLES], uint32_t *log_file_out);
 void pages_close(void); /* what isn't in the trees now is in the log only */

@@ -216,7 +216,8 @@ pages_know(void)
 	return err;
 }
 
-int
+/* What was known before is still so: no reason to stop. */
+void
 pages_know_log(uint32_t file)
 {
 	int err;
@@ -225,7 +226,9 @@ pages_know_log(uint32_t file)
 	pages.known.log_file = file;
 	err = known_write();
 	pthread_mutex_unlock(&pages.knows);
-	return err;
+	if (err != 0)
+		log_every(60, LOG_WARNING, "store: can't write %s/" FILE_NAME ": %s", pages.dir,
+		    strerror(-err));
 }
 
 /* Before it is so. */

@@ -14,6 +14,7 @@
 #include "worker/persist/session.h"
 
 #define DUE UINT32_C(0x80000000) /* numbers of wills that belong to no session any more */
+#define DUES (UINT32_MAX - DUE)  /* how many there are: the last of all is no number */
 
 struct delay { /* a will that waits */
 	struct timer timer;
@@ -172,7 +173,7 @@ publish(struct msg *m, const struct session *s)
 	publish_own_kept(&v, s);
 	/* Before all have registered nobody can tell. */
 	if (!peer_is_recovered() || publish_has_rest(&v)) {
-		the.last_due = (the.last_due + 1) | DUE;
+		the.last_due = DUE + (the.last_due + 1 - DUE) % DUES;
 		due = due_new(the.last_due, m, store_batch());
 		if (due == NULL ||
 		    store_will_put(&(struct store_will){ .v = v, .number = due->number }) != 0) {
