@@ -2,10 +2,13 @@
 
 #include <stdlib.h>
 
+#include "shared/child/child.h"
+
 #define CAP_MIN 8
 #define CAP_MAX 65536 /* a place for each identifier: no two meet any more, and it may be full */
 
 static int inflights_grow(struct inflights *f, uint32_t cap);
+static uint32_t home_of(const struct inflights *f, uint16_t id);
 static struct inflight *place_of(const struct inflights *f, uint16_t id);
 
 struct inflight *
@@ -51,8 +54,9 @@ inflight_del(struct inflights *f, struct inflight *e)
 	uint32_t mask = f->cap - 1, gap = (uint32_t)(e - f->at);
 
 	msg_unref(&e->msg);
-	for (uint32_t i = (gap + 1) & mask; f->at[i].state != INFLIGHT_NONE; i = (i + 1) & mask) {
-		uint32_t from_home = (i - f->at[i].id) & mask;
+	for (uint32_t i = (gap + 1) & mask; f->cap < CAP_MAX && f->at[i].state != INFLIGHT_NONE;
+	     i = (i + 1) & mask) {
+		uint32_t from_home = (i - home_of(f, f->at[i].id)) & mask;
 
 		if (from_home < ((i - gap) & mask))
 			continue;
@@ -82,11 +86,18 @@ inflights_trim(struct inflights *f)
 	f->cap = 0;
 }
 
+/* Neighbours are no neighbours here: what is deleted has few behind it to look at. */
+static uint32_t
+home_of(const struct inflights *f, uint16_t id)
+{
+	return f->cap < CAP_MAX ? (uint32_t)hash_mix(id ^ self.key.k[0]) & (f->cap - 1) : id;
+}
+
 /* Where it is, or the free place it would take. */
 static struct inflight *
 place_of(const struct inflights *f, uint16_t id)
 {
-	uint32_t i = id & (f->cap - 1);
+	uint32_t i = home_of(f, id);
 
 	while (f->at[i].state != INFLIGHT_NONE && f->at[i].id != id)
 		i = (i + 1) & (f->cap - 1);

@@ -1,9 +1,9 @@
 /*
  * inflight.h - packet identifiers under way, one table a direction
  *
- * Open addressing by the low bits: identifiers are handed out in ascending order, so hardly two want one place. At most half of
- * a table is used, whatever identifiers a client picks; the largest has a place for each of the 65,535. Entries move with every
- * inflight_add() and inflight_del() of their table.
+ * Open addressing by a keyed hash. At most half of a table is used, so what lies side by side in it is a few, whatever
+ * identifiers a client picks; the largest has a place for each of the 65,535. Entries move with every inflight_add() and
+ * inflight_del() of their table.
  *
  * Runs in: worker's loop. Errors: NULL: no memory.
  */

@@ -14,6 +14,33 @@ unknown_identifier_is_not_found(void)
 	inflights_clear(&f);
 }
 
+/* A deletion looks at all that lies behind it without a gap. */
+static void
+what_lies_side_by_side_is_few(void)
+{
+	static const unsigned strides[] = { 1, 2, 256, 16384 };
+
+	for (size_t i = 0; i < sizeof(strides) / sizeof(strides[0]); i++) {
+		struct inflights f = { 0 };
+		uint16_t id = 0;
+		unsigned run = 0, longest = 0;
+
+		for (unsigned n = 1; n <= 16384; n++) {
+			id = (uint16_t)(id + strides[i]);
+			while (id == 0 || inflight_find(&f, id) != NULL)
+				id++;
+			CU_ASSERT_PTR_NOT_NULL_FATAL(inflight_add(&f, id));
+		}
+		CU_ASSERT_EQUAL(f.cap, 32768);
+		for (uint32_t at = 0; at < f.cap; at++) {
+			run = f.at[at].state != INFLIGHT_NONE ? run + 1 : 0;
+			longest = run > longest ? run : longest;
+		}
+		CU_ASSERT_TRUE(longest < 100);
+		inflights_clear(&f);
+	}
+}
+
 static void
 all_identifiers_can_be_under_way_and_no_more(void)
 {
@@ -138,8 +165,8 @@ empty_table_gives_its_memory_back_a_used_one_does_not(void)
 }
 
 UNIT_MAIN("worker/mqtt/inflight", TEST(unknown_identifier_is_not_found),
-    TEST(all_identifiers_can_be_under_way_and_no_more), TEST(identifier_zero_is_never_handed_out),
-    TEST(one_that_is_stuck_does_not_stop_the_others), TEST(entries_survive_growing),
-    TEST(identifiers_picked_to_meet_take_no_more_room),
+    TEST(what_lies_side_by_side_is_few), TEST(all_identifiers_can_be_under_way_and_no_more),
+    TEST(identifier_zero_is_never_handed_out), TEST(one_that_is_stuck_does_not_stop_the_others),
+    TEST(entries_survive_growing), TEST(identifiers_picked_to_meet_take_no_more_room),
     TEST(whatever_is_deleted_the_others_are_found),
     TEST(empty_table_gives_its_memory_back_a_used_one_does_not))
