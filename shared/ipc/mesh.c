@@ -14,6 +14,8 @@
 #define PIECE_FIRST 2u
 #define PIECE_LAST 4u
 
+#define ALL_THERE_IS UINT64_MAX
+
 struct waiting { /* outside a full ring */
 	struct waiting *next;
 	uint64_t len, off;   /* off: bytes of it that are in the ring already */
@@ -84,7 +86,8 @@ struct mesh {
 static void peer_open(struct mesh *m, struct peer *p);
 static void peer_unmap(struct mesh *m, struct peer *p);
 static void peer_liar(struct mesh *m, struct peer *p, const char *what);
-static void peer_drain(struct mesh *m, struct peer *p);
+static void peer_drain(struct mesh *m, struct peer *p, uint64_t upto);
+static void drain_others(struct mesh *m, unsigned slot);
 static void peer_ring(struct mesh *m, struct peer *p, bool always);
 static void waiting_append(struct peer *p, struct waiting *w);
 static void waiting_move(struct mesh *m, struct peer *p);
@@ -340,8 +343,10 @@ mesh_peer_down(struct mesh *m, unsigned slot, uint32_t gen)
 	if (p == NULL || p->gen != gen || gen == 0)
 		return;
 	peer_open(m, p); /* it may have published without our having looked since */
+	if (slot == SLOT_PERSIST)
+		drain_others(m, slot);
 	if (p->is_open && !p->is_broken)
-		peer_drain(m, p);
+		peer_drain(m, p, ALL_THERE_IS);
 	was_open = p->is_open;
 	if (p->is_kept) {
 		(void)ring_unread(&p->tx); /* what it had released; its successor goes on there */
@@ -762,16 +767,19 @@ take_piece(struct mesh *m, struct peer *p, const struct ring_rec *rec, struct sp
 	return err;
 }
 
-/* All there is, which is no more than the ring holds: it has no room again before the next flush. */
+/*
+ * All there is up to a position, which is no more than the ring holds: it has no room again before the next flush.
+ * One that the peer's head can't have had is as ALL_THERE_IS.
+ */
 static void
-peer_drain(struct mesh *m, struct peer *p)
+peer_drain(struct mesh *m, struct peer *p, uint64_t upto)
 {
 	struct ring_rec rec;
 	struct span body;
 	uint64_t taken = 0;
 	int got = 0;
 
-	while ((got = ring_next(&p->rx, &rec, &body)) > 0) {
+	while (p->rx.read != upto && (got = ring_next(&p->rx, &rec, &body)) > 0) {
 		taken++;
 		got = rec.flags & PIECE ? take_piece(m, p, &rec, body)
 					: m->ops->on_record(m->arg, p->slot, rec.type, body);
@@ -786,17 +794,33 @@ peer_drain(struct mesh *m, struct peer *p)
 		peer_liar(m, p, "a record or index that can't be");
 }
 
-void
-mesh_drain(struct mesh *m)
+static void
+drain_others(struct mesh *m, unsigned slot)
 {
 	for (unsigned i = 0; i < m->nlive; i++) {
 		struct peer *p = &m->peer[m->live[i]];
 
+		if (p->slot == slot)
+			continue;
 		if (!p->is_open)
 			peer_open(m, p);
 		if (p->is_open && !p->is_broken)
-			peer_drain(m, p);
+			peer_drain(m, p, ALL_THERE_IS);
 	}
+}
+
+void
+mesh_drain(struct mesh *m)
+{
+	struct peer *persist = &m->peer[SLOT_PERSIST];
+	uint64_t upto = mesh_published(m, SLOT_PERSIST);
+	bool was_open = persist->is_open;
+
+	drain_others(m, SLOT_PERSIST);
+	if (persist->gen != 0 && !was_open)
+		peer_open(m, persist);
+	else if (was_open && !persist->is_broken)
+		peer_drain(m, persist, upto);
 }
 
 int

@@ -86,7 +86,8 @@ bool mesh_waits(struct mesh *m, unsigned slot); /* its overflow list isn't empty
 int mesh_bell(struct mesh *m); /* our eventfd, for the loop; mesh_wake() after it was readable */
 void mesh_wake(struct mesh *m);
 /*
- * Handles all records that have come. What a peer's ring holds is the bound: it has no room again before mesh_flush(). Taking less a turn
+ * Handles all records that have come, those of persist last, and of these only what it had published before we looked
+ * at the others: what it had read of theirs when it sent something, we have read before that. What a peer's ring holds is the bound: it has no room again before mesh_flush(). Taking less a turn
  * than others write in one makes deliveries trickle: as many sends as messages.
  */
 void mesh_drain(struct mesh *m);

@@ -52,7 +52,7 @@ struct pair pair = { .patience_ms = 5000 };
 
 static struct {
 	char prefix[24];
-	struct peer peer[PEERS_MAX], *observer;
+	struct peer peer[PEERS_MAX];
 	size_t npeers;
 	struct session session[SESSIONS_MAX];
 	size_t nsessions;
@@ -661,7 +661,6 @@ pair_end(const char **what)
 	memset(run.session, 0, sizeof(run.session));
 	memset(run.taken, 0, sizeof(run.taken));
 	run.npeers = run.nsessions = 0;
-	run.observer = NULL;
 	wire_forget();
 	*what = run.what;
 	return run.what == NULL;
@@ -771,26 +770,6 @@ publish_message(struct peer *p, struct wire_message m)
 	put_on_wire(p, wire_make_publish(p->version, m.id != 0 ? m.id : next_id(p), &m));
 }
 
-/*
- * A broker may look for retained messages when it has acknowledged the subscription, and what is published meanwhile may come twice. Scripts
- * are about one thing after the other, so somebody asks for one behind each subscription.
- */
-static void
-await_retained(void)
-{
-	const char *mark = text_of("mark/%s", own(""));
-	struct peer *o = run.observer;
-
-	if (o == NULL) {
-		o = run.observer = join("observer");
-		put_on_wire(o,
-		    wire_make_publish(o->version, 0,
-			&(struct wire_message){ .topic = mark, .text = "mark", .retain = true }));
-	}
-	say("the observer asks for what is retained");
-	put_on_wire(o, wire_make_subscribe(o->version, next_id(o), NO_PROPS, mark, 0));
-}
-
 void
 subscribe_with(struct peer *p, const char *filter, unsigned options, struct span props)
 {
@@ -799,8 +778,6 @@ subscribe_with(struct peer *p, const char *filter, unsigned options, struct span
 		options &= 3;
 	put_on_wire(
 	    p, wire_make_subscribe(p->version, next_id(p), props, own_filter(filter), options));
-	if (!run.is_batch)
-		await_retained();
 }
 
 void

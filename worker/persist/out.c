@@ -139,6 +139,23 @@ out_is_clear(unsigned slot)
 	    !mesh_waits(self.mesh, slot);
 }
 
+bool
+out_is_answered(uint64_t batch)
+{
+	for (unsigned slot = 0; slot < SLOTS; slot++)
+		for (unsigned kind = OUT_NOTHING + 1; kind < OUT_KINDS; kind++) {
+			const struct owed *o = &the.to[slot].owed[kind];
+			struct answer a;
+
+			if (o->sent == o->len)
+				continue;
+			memcpy(&a, o->p + o->sent, sizeof(a));
+			if (a.batch <= batch)
+				return false;
+		}
+	return true;
+}
+
 void
 out_down(unsigned slot)
 {

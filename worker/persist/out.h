@@ -24,9 +24,10 @@ out_kept(enum conf_durability how)
 }
 
 void out_answer(unsigned slot, enum out_kind kind, unsigned type, const struct iovec *iov, int n);
-void out_commit(void);            /* answers whose batch is safe leave */
-bool out_is_clear(unsigned slot); /* no answer that is due, nor anything else, waits for room */
-void out_down(unsigned slot);     /* it died: nothing is owed any more */
+void out_commit(void);                /* answers whose batch is safe leave */
+bool out_is_clear(unsigned slot);     /* no answer that is due, nor anything else, waits for room */
+bool out_is_answered(uint64_t batch); /* all that stands for it, or for one before, has left */
+void out_down(unsigned slot);         /* it died: nothing is owed any more */
 void out_fini(void);
 
 /* MESH_FULL and MESH_NO_PEER: not sent, and counted when it was a message. */

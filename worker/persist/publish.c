@@ -137,6 +137,8 @@ publish_store(unsigned slot, struct span body, bool again)
 
 		if (kept != MQTT_OK)
 			reason = (uint8_t)kept;
+		else if (rec.want & STORE_QOS2)
+			retained_live_later();
 	}
 	/* PUBREC with a reason ends it: the identifier is free again [MQTT-4.3.3-9]. */
 	if (reason >= 0x80 && (rec.want & STORE_QOS2))
@@ -158,6 +160,8 @@ publish_stored_before(unsigned slot, struct span body)
 		return -EPROTO;
 	if (rec.want & STORE_ANSWER)
 		answer(slot, NULL, REC_STORED, rec.token, MQTT_SUCCESS, STORED_MATCHED);
+	if ((rec.want & STORE_RETAIN) && (rec.want & STORE_QOS2))
+		retained_live_later();
 	return 0;
 }
 

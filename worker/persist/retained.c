@@ -11,6 +11,7 @@
 #include "worker/persist/peer.h"
 #include "worker/persist/store.h"
 #include "worker/persist/sub.h"
+#include "worker/persist/will.h"
 
 #define LOOK_MAX 2000  /* topics looked at in a turn, for all who ask */
 #define SLICE 200      /* for one of them at a time */
@@ -19,17 +20,26 @@
 #define RING_MAX (UINT64_C(1) << 26) /* the largest ring_size */
 
 /*
- * The moment after which every worker knows of a subscription, and we have read what was
- * published before. Shared by all who ask in one turn.
+ * The moment after which every worker knows of a subscription, and has before it in its rings all that was published
+ * live of what is kept: of that, a subscriber's worker leaves out what it saw. Shared by all who ask in one turn.
  */
 struct fence {
 	uint32_t refs;
-	bool all_turned, passed;
+	/* What it waits for, one after the other; every worker */
+	enum fence_step {
+		FENCE_TURNS,   /* has ended its turn, and from then on sees the subscription */
+		FENCE_RINGS,   /* has been read up to there */
+		FENCE_ANSWERS, /* has been told of all updates that go live when they are safe, */
+		FENCE_COPIES,  /* and has read that, so they went */
+		FENCE_PASSED
+	} step;
 	uint64_t turn; /* it was looked at in: once in each, since a turn drains the rings once */
+	uint64_t limit, live_later; /* as of the third step */
 	struct mesh_turns turns;
 	uint64_t from[SLOTS],
 	    at[SLOTS];       /* positions in their rings: when all had turned, and a turn ago */
 	uint32_t ups[SLOTS]; /* 0: not waited for */
+	struct mesh_mark told;
 };
 
 struct get {
@@ -49,7 +59,8 @@ static struct {
 	struct list gets;
 	struct fence *fence; /* of this turn */
 	uint64_t seq, turn;
-	bool is_changed; /* what is counted of all of them */
+	uint64_t live_later; /* batch of the last update that goes live when it is safe */
+	bool is_changed;     /* what is counted of all of them */
 } the;
 
 static void count_all(void);
@@ -165,6 +176,12 @@ retained_update(const struct msg_view *v)
 }
 
 void
+retained_live_later(void)
+{
+	the.live_later = store_batch();
+}
+
+void
 retained_clear(struct span topic)
 {
 	struct store_retained r;
@@ -268,31 +285,28 @@ fence_unref(struct fence **f)
 	*f = NULL;
 }
 
-/*
- * What a worker had published by a moment is read when a turn finds nothing more of it, or a
- * whole ring has gone by.
- */
+/* From here: what workers have published by now. False: there are none. */
 static bool
-fence_is_passed(struct fence *f)
+rings_begin(struct fence *f)
 {
-	bool passed = true;
+	bool any = false;
 
-	if (f->passed || f->turn == the.turn)
-		return f->passed;
-	f->turn = the.turn;
-	if (!f->all_turned) {
-		if (!mesh_all_turned(self.mesh, &f->turns))
-			return false;
-		f->all_turned = true;
-		for (unsigned slot = 0; slot < SLOT_MQTT_MAX; slot++) {
-			if (!peer_is_up(slot))
-				continue;
-			f->ups[slot] = peer_ups(slot);
-			f->from[slot] = f->at[slot] = mesh_position(self.mesh, slot);
-			passed = false;
-		}
-		return f->passed = passed;
+	for (unsigned slot = 0; slot < SLOT_MQTT_MAX; slot++) {
+		if (!peer_is_up(slot))
+			continue;
+		f->ups[slot] = peer_ups(slot);
+		f->from[slot] = f->at[slot] = mesh_position(self.mesh, slot);
+		any = true;
 	}
+	return any;
+}
+
+/* It is when a turn finds nothing more of a worker, or a whole ring has gone by. */
+static bool
+rings_are_read(struct fence *f)
+{
+	bool all = true;
+
 	for (unsigned slot = 0; slot < SLOT_MQTT_MAX; slot++) {
 		uint64_t at;
 
@@ -308,9 +322,41 @@ fence_is_passed(struct fence *f)
 			continue;
 		}
 		f->at[slot] = at;
-		passed = false;
+		all = false;
 	}
-	return f->passed = passed;
+	return all;
+}
+
+/* On a full disk nothing becomes safe for a while: who asks then may get an update twice. */
+static bool
+has_been_told(const struct fence *f)
+{
+	return (out_is_answered(f->live_later) && will_is_sent(f->live_later)) || peer_is_full();
+}
+
+static bool
+fence_is_passed(struct fence *f)
+{
+	if (f->turn == the.turn)
+		return f->step == FENCE_PASSED;
+	f->turn = the.turn;
+	if (f->step == FENCE_TURNS && mesh_all_turned(self.mesh, &f->turns)) {
+		f->step = FENCE_RINGS;
+		if (rings_begin(f))
+			return false;
+	}
+	if (f->step == FENCE_RINGS && rings_are_read(f)) {
+		f->step = FENCE_ANSWERS;
+		f->limit = the.seq;
+		f->live_later = the.live_later;
+	}
+	if (f->step == FENCE_ANSWERS && has_been_told(f)) {
+		f->step = FENCE_COPIES;
+		mesh_mark(self.mesh, &f->told);
+	}
+	if (f->step == FENCE_COPIES && mesh_is_consumed(self.mesh, &f->told))
+		f->step = FENCE_PASSED;
+	return f->step == FENCE_PASSED;
 }
 
 int
@@ -397,11 +443,11 @@ retained_turn(void)
 
 			if (g->fence != NULL) {
 				if (!fence_is_passed(g->fence)) {
-					soon |= g->fence->all_turned;
+					soon |= g->fence->step == FENCE_RINGS;
 					continue;
 				}
+				g->limit = g->fence->limit;
 				fence_unref(&g->fence);
-				g->limit = the.seq;
 			}
 			if (get_go_on(g, &looked))
 				get_free(g);

@@ -3,7 +3,7 @@
  *
  * Every update has a number. A subscriber that asks gets what was there when every worker had
  * seen the subscription and we had read what they had published by then; what came later went to
- * it live. It reads in pages, in byte order of topics, of which only a bounded number are looked
+ * it live. It gets that behind what went live before, so its worker knows what to leave out. It reads in pages, in byte order of topics, of which only a bounded number are looked
  * at in a turn.
  *
  * Runs in: persist's loop.
@@ -22,6 +22,8 @@ uint64_t retained_seq(void); /* of the last update */
 int retained_save(void);     /* how many there are, into the batch */
 /* An empty payload removes. MQTT_OK, or MQTT_QUOTA_EXCEEDED: not kept. */
 enum mqtt_reason retained_update(const struct msg_view *v);
+void retained_live_later(
+    void); /* the last update goes to subscribers when its batch is safe and its publisher's worker knows, or will_turn() does */
 void retained_clear(struct span topic);                /* an administrator's */
 void retained_expired(const struct store_retained *r); /* it goes */
 int retained_get(unsigned slot, struct span body);     /* REC_RETAIN_GET; -EPROTO */

@@ -11,6 +11,7 @@
 #include "worker/persist/peer.h"
 #include "worker/persist/publish.h"
 #include "worker/persist/queue.h"
+#include "worker/persist/retained.h"
 #include "worker/persist/session.h"
 
 #define DUE UINT32_C(0x80000000) /* numbers of wills that belong to no session any more */
@@ -204,6 +205,12 @@ will_turn(void)
 	}
 }
 
+bool
+will_is_sent(uint64_t batch)
+{
+	return list_is_empty(&the.dues) || LIST_FIRST(&the.dues, struct due, link)->batch > batch;
+}
+
 /* NULL: no memory, which is counted. */
 static struct due *
 due_new(uint32_t number, struct msg *m, uint64_t batch)
@@ -216,6 +223,7 @@ due_new(uint32_t number, struct msg *m, uint64_t batch)
 	}
 	*d = (struct due){ .msg = msg_ref(m), .batch = batch, .number = number };
 	list_add_tail(&the.dues, &d->link);
+	retained_live_later();
 	return d;
 }
 

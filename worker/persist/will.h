@@ -31,7 +31,8 @@ void will_recover(void);
 void will_load(struct session *s, uint64_t epoch);
 /* or there is no such session, and this is done with it. */
 void will_gone(uint32_t number, uint64_t epoch, bool is_due);
-void will_turn(void); /* those that are due go to workers */
+void will_turn(void);              /* those that are due go to workers */
+bool will_is_sent(uint64_t batch); /* those that became due in it, or before, have gone there */
 int will_init(void);
 void will_fini(void);
 

@@ -23,6 +23,7 @@ struct side {
 	uint64_t got, bytes;
 	uint32_t next; /* number that the next record must have */
 	bool ordered, echoes;
+	void (*within)(void *arg, unsigned from); /* a record */
 };
 
 static enum mesh_sent send_number(struct side *s, unsigned to, uint32_t n, size_t len);
@@ -40,6 +41,8 @@ on_record(void *arg, unsigned from, unsigned type, struct span body)
 	s->next = n + 1;
 	s->got++;
 	s->bytes += body.len;
+	if (s->within != NULL)
+		s->within(arg, from);
 	if (s->echoes)
 		CU_ASSERT_TRUE(send_number(s, from, n, 0) <= MESH_WAITS);
 	return 0;
@@ -834,6 +837,66 @@ what_is_held_stays_in_the_ring_until_released(void)
 	side_free(&p);
 }
 
+static struct side says, persist;
+
+/* A worker tells persist and us something, and persist tells us of it, when we have looked at the worker. */
+static void
+persist_hears_before_us(void *arg, unsigned from)
+{
+	if (from != 2)
+		return;
+	send_number(&says, 1, 1, 10);
+	send_number(&says, SLOT_PERSIST, 0, 10);
+	mesh_flush(says.mesh);
+	mesh_drain(persist.mesh);
+	CU_ASSERT_EQUAL(persist.got, 1);
+	send_number(&persist, 1, 2, 10);
+	mesh_flush(persist.mesh);
+	((struct side *)arg)->within = NULL;
+}
+
+static void
+meet(struct side *const side[], unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		for (unsigned j = 0; j < n; j++)
+			if (i != j)
+				CU_ASSERT_EQUAL(introduce(side[i], side[j]), 0);
+	for (unsigned i = 0; i < 3 * n; i++)
+		turn(side[i % n]);
+}
+
+static void
+what_persist_speaks_of_is_read_before(bool is_killed)
+{
+	struct side us, other;
+	struct side *const all[] = { &us, &says, &other, &persist };
+
+	side_new(&says, 0, 1);
+	side_new(&us, 1, 2);
+	side_new(&other, 2, 3);
+	side_new(&persist, SLOT_PERSIST, 4);
+	meet(all, 4);
+	us.within = persist_hears_before_us;
+	send_number(&other, 1, 0, 10);
+	mesh_flush(other.mesh);
+	turn(&us);
+	CU_ASSERT_EQUAL(us.got, 1);
+	if (is_killed)
+		mesh_peer_down(us.mesh, SLOT_PERSIST, 4);
+	turn(&us);
+	CU_ASSERT_TRUE(us.got == 3 && us.ordered);
+	for (unsigned i = 0; i < 4; i++)
+		side_free(all[i]);
+}
+
+static void
+what_persist_speaks_of_is_read_before_that(void)
+{
+	what_persist_speaks_of_is_read_before(false);
+	what_persist_speaks_of_is_read_before(true);
+}
+
 /* A ring that nobody reads must not fill for ever. */
 static void
 nobody_sends_to_itself_or_to_an_empty_slot(void)
@@ -870,6 +933,7 @@ UNIT_MAIN("shared/ipc/mesh", TEST(nobody_else_can_write_into_a_segment),
     TEST(a_death_is_over_when_all_have_drained_it),
     TEST(whoever_sleeps_or_turns_has_seen_what_was_before),
     TEST(what_is_held_stays_in_the_ring_until_released),
+    TEST(what_persist_speaks_of_is_read_before_that),
     TEST(nobody_sends_to_itself_or_to_an_empty_slot),
     TEST(a_peer_that_scribbles_over_its_segment_is_dropped),
     TEST(no_bell_is_lost_in_a_hundred_thousand_messages), TEST(a_flood_arrives_whole_and_in_order))

@@ -169,6 +169,56 @@ nothing_is_read_before_every_worker_has_turned(void)
 	fake_stop();
 }
 
+/* Which is when they are safe and the publisher's worker has heard of it, and then they have gone to the subscriber's. */
+static void
+updates_that_go_live_later_are_given_behind_that(void)
+{
+	struct client p = { .id = "p", .handle = 1, .expiry = 100 };
+	struct client w = { .id = "w", .slot = 1, .handle = 2, .will_topic = "w" };
+	struct rec_store rec = { .packet_id = 7,
+		.want = STORE_QOS2 | STORE_ANSWER | STORE_RETAIN,
+		.m = { .topic_len = 1, .payload_len = 1, .qos = 2, .flags = REC_RETAIN } };
+	struct rec_gone gone = { .flags = GONE_WILL };
+	struct page got;
+
+	fake_start();
+	join(&p);
+	rec.session = p.session;
+	rec.epoch = p.epoch;
+	CU_ASSERT_EQUAL(
+	    tell_parts(0, REC_STORE, &rec, sizeof(rec), span_str("t"), span_str("v")), 0);
+	get(NULL, 1, "t", 1, 10, NOTHING);
+	for (int i = 0; i < 10; i++)
+		turn_once();
+	CU_ASSERT_FALSE(has(0, REC_STORED) || has(1, REC_RETAIN_END));
+	fake.unconsumed = true;
+	turn();
+	turn_once();
+	CU_ASSERT_TRUE(has(0, REC_STORED));
+	CU_ASSERT_FALSE(has(1, REC_RETAIN_END));
+	fake.unconsumed = false;
+	turn_once();
+	got = take_page(1);
+	CU_ASSERT_STRING_EQUAL(got.text, "t=v ");
+
+	fake.wants[1] = true;
+	join(&w);
+	gone.epoch = w.epoch;
+	gone.session = w.session;
+	CU_ASSERT_EQUAL(tell_parts(1, REC_GONE, &gone, sizeof(gone), NOTHING, NOTHING), 0);
+	get(NULL, 1, "w", 1, 10, NOTHING);
+	for (int i = 0; i < 10; i++)
+		turn_once();
+	CU_ASSERT_FALSE(has(1, REC_FWD) || has(1, REC_RETAIN_END));
+	fake_forget();
+	turn();
+	turn_once();
+	CU_ASSERT_EQUAL_FATAL(fake.n, 2);
+	CU_ASSERT_EQUAL(fake.sent[0].type, REC_FWD);
+	CU_ASSERT_EQUAL(fake.sent[1].type, REC_RETAIN_END);
+	fake_stop();
+}
+
 static void
 who_has_died_gets_nothing_and_is_not_waited_for(void)
 {
@@ -389,6 +439,7 @@ what_has_expired_is_not_sent_and_goes(void)
 UNIT_MAIN("worker/persist/retained", TEST(requests_that_cannot_be_are_refused),
     TEST(the_newest_of_each_topic_is_kept_and_an_empty_one_removes_it),
     TEST(filters_find_what_they_match), TEST(nothing_is_read_before_every_worker_has_turned),
+    TEST(updates_that_go_live_later_are_given_behind_that),
     TEST(who_has_died_gets_nothing_and_is_not_waited_for),
     TEST(pages_go_on_where_they_ended_while_topics_come_and_go),
     TEST(a_sparse_filter_over_many_topics_takes_several_turns),
