@@ -143,6 +143,7 @@ struct rec_let_go {
 
 struct rec_gone {
 	uint64_t epoch;
+	uint64_t last_seq; /* of the last DELIVER that came to it; 0: none */
 	uint32_t session, expiry;
 	uint8_t flags, reason, spare[6];
 };

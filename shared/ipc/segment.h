@@ -29,7 +29,7 @@
 #include "shared/ipc/rec.h"
 #include "shared/ipc/ring.h"
 
-#define SEGMENT_ABI 6
+#define SEGMENT_ABI 7
 #define FLIGHT_CLIENT_MAX 64
 
 enum life_state { LIFE_STARTING, LIFE_READY, LIFE_DRAINING, LIFE_STOPPING };

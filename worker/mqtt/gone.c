@@ -125,6 +125,7 @@ gone_tell(const struct gone *g)
 
 	gone_send(&(struct rec_gone){
 	    .epoch = c->epoch,
+	    .last_seq = c->last_seq,
 	    .session = c->session,
 	    .expiry = c->expiry,
 	    .flags = (uint8_t)((g->will ? GONE_WILL : 0) | GONE_EXPIRY),

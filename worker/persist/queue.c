@@ -58,7 +58,7 @@ void
 queue_init(struct durable *d, struct session *s, uint64_t queue_id)
 {
 	lists_open();
-	*d = (struct durable){ .session = s, .queue_id = queue_id };
+	*d = (struct durable){ .session = s, .queue_id = queue_id, .had = UINT64_MAX };
 	list_init(&d->subs);
 	list_init(&d->ready);
 }
@@ -192,6 +192,7 @@ queue_begin(struct durable *d)
 {
 	d->cursor = 0;
 	d->used = 0;
+	d->had = d->queue != NULL ? d->queue->sent : 0;
 	d->since = store_batch();
 	if (d->queue != NULL)
 		store_queue_lease(d->queue, d->queue->sent + LEASE);
@@ -228,6 +229,7 @@ queue_go_on(struct durable *d, uint64_t seq)
 			release(d, e.seq);
 	}
 	d->cursor = seq;
+	d->had = d->queue->sent;
 	store_queue_sent(d->queue, seq);
 	queue_ready(d);
 }
@@ -241,6 +243,17 @@ queue_pause(struct durable *d)
 	unackeds_clear(&d->unacked);
 	if (d->queue != NULL)
 		store_queue_rest(d->queue);
+}
+
+void
+queue_not_sent(struct durable *d, uint64_t seq)
+{
+	if (seq < d->had)
+		seq = d->had;
+	if (d->queue == NULL || seq >= d->cursor)
+		return;
+	store_queue_not_sent(d->queue, seq);
+	d->cursor = seq;
 }
 
 void

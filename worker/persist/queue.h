@@ -24,8 +24,10 @@ struct durable { /* what only a session that outlives its connection has */
 	struct store_queue *queue; /* NULL: not open, nothing is in it */
 	uint64_t queue_id;
 	uint64_t cursor;
-	uint64_t left_ms;        /* wall clock; 0: connected */
-	uint64_t since;          /* the batch of its grant: nothing is delivered before */
+	uint64_t left_ms; /* wall clock; 0: connected */
+	uint64_t since;   /* the batch of its grant: nothing is delivered before */
+	uint64_t
+	    had; /* up to here entries may have come to earlier connections; UINT64_MAX: all may */
 	struct unackeds unacked; /* what is under way in this connection */
 	uint32_t used;           /* how many: also those that are not in there */
 	uint32_t expiry;         /* seconds; MQTT_EXPIRY_NEVER */
@@ -73,6 +75,8 @@ void queue_begin(struct durable *d); /* granted in this batch: from the first en
 /* The connection outlived our predecessor, from whom it has had all up to seq: behind that. */
 void queue_go_on(struct durable *d, uint64_t seq);
 void queue_pause(struct durable *d); /* not connected any more */
+/* Its worker tells that entries above seq did not come to it: they go as new ones the next time, and expire. */
+void queue_not_sent(struct durable *d, uint64_t seq);
 void queue_ready(struct durable *d); /* may have something to send */
 /* -EPROTO: can't be. Without a connection: it is from the time of our predecessor, queue_go_on() comes. */
 int queue_acked(struct durable *d, const struct rec_acked *r);

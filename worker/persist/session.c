@@ -54,7 +54,7 @@ static bool set_user(struct session *s, struct span user);
 static void save(const struct session *s);
 static void queues_load(void);
 static void own(struct session *s, const struct connect *c, unsigned slot, uint64_t epoch);
-static void owner_left(struct session *s, bool will, const uint32_t *expiry);
+static void owner_left(struct session *s, bool will, const struct rec_gone *rec);
 static enum mqtt_reason durable_begin(struct session *s, uint64_t queue_id);
 static void offline(const struct session *s, bool is);
 static void left(struct session *s);
@@ -390,7 +390,7 @@ session_gone(unsigned slot, const struct rec_gone *rec)
 		will_gone(rec->session, rec->epoch, will);
 	}
 	if (s != NULL)
-		owner_left(s, will, rec->flags & GONE_EXPIRY ? &rec->expiry : NULL);
+		owner_left(s, will, rec);
 }
 
 void
@@ -785,9 +785,9 @@ session_clear(struct session *s)
 
 /* --- ends -------------------------------------------------------------------------------- */
 
-/* The connection is over, for everybody. expiry: replaces the session's, if not NULL. */
+/* The connection is over, for everybody. rec: what its worker tells of it; NULL: nobody does. */
 static void
-owner_left(struct session *s, bool will, const uint32_t *expiry)
+owner_left(struct session *s, bool will, const struct rec_gone *rec)
 {
 	struct durable *d = s->durable;
 	struct pending *p = s->pending;
@@ -799,10 +799,13 @@ owner_left(struct session *s, bool will, const uint32_t *expiry)
 	if (!will)
 		will_drop(s);
 	if (d != NULL) {
+		if (rec != NULL)
+			queue_not_sent(d, rec->last_seq);
 		queue_pause(d);
-		if (expiry != NULL)
-			d->expiry =
-			    *expiry; /* within what the client was promised: its worker sees to that */
+		if (rec != NULL &&
+		    (rec->flags &
+			GONE_EXPIRY)) /* within what the client was promised: its worker sees to that */
+			d->expiry = rec->expiry;
 	}
 	if (d == NULL || d->expiry == 0 || s->clear) {
 		state_end(s);

@@ -148,6 +148,8 @@ bool store_entry_next(
 void store_queue_sent(struct store_queue *q, uint64_t seq);
 void store_entry_sent(
     struct store_queue *q, const struct store_entry *e); /* up to this one, which expires no more */
+/* What is above was not, though it was said to be: it expires again. */
+void store_queue_not_sent(struct store_queue *q, uint64_t seq);
 /*
  * What has been handed out must go with DUP after a crash. So it is written ahead, for many entries at once, up to where they may be
  * handed out. May this one? If not, it may when the batch is safe.

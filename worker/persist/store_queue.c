@@ -685,6 +685,24 @@ store_entry_sent(struct store_queue *q, const struct store_entry *e)
 	store_queue_sent(q, e->seq);
 }
 
+void
+store_queue_not_sent(struct store_queue *q, uint64_t seq)
+{
+	struct store_entry e = { .seq = seq };
+
+	if (seq >= q->sent)
+		return;
+	while (store_entry_next(q, e.seq, &e) && e.seq <= q->sent) {
+		struct key k = entry_key(q->id, e.seq);
+
+		/* Without memory for that it is looked at when it is to be sent. */
+		if (e.state == ENTRY_SENT && e.expires_ms != 0)
+			(void)due_put(e.expires_ms, key_span(&k), true);
+	}
+	q->sent = seq;
+	queue_touch(q);
+}
+
 /* What has been handed out no longer expires. */
 uint64_t
 entry_expires_ms(struct span key, struct span value)

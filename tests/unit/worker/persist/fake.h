@@ -608,9 +608,11 @@ join(struct client *c)
 static inline void
 leave(struct client *c, uint8_t flags, uint32_t expiry)
 {
-	struct rec_gone rec = {
-		.epoch = c->epoch, .session = c->session, .flags = flags, .expiry = expiry
-	};
+	struct rec_gone rec = { .last_seq = UINT64_MAX,
+		.epoch = c->epoch,
+		.session = c->session,
+		.flags = flags,
+		.expiry = expiry };
 
 	CU_ASSERT_EQUAL(tell_parts(c->slot, REC_GONE, &rec, sizeof(rec), NOTHING, NOTHING), 0);
 	turn();

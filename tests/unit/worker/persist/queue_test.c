@@ -454,6 +454,62 @@ queue_qos0_keeps_messages_for_who_is_offline_only(void)
 	fake_stop();
 }
 
+/* The connection ended while deliveries were on their way to its worker. */
+static void
+what_never_came_to_the_client_goes_as_new_or_expires(void)
+{
+	struct client c = { .id = "d", .handle = 1, .expiry = 100 };
+	struct rec_gone gone = { 0 };
+	struct delivery d[4];
+
+	fake_start();
+	join(&c);
+	subscribe(&c, "t", 2, 0);
+	for (int i = 0; i < 4; i++) {
+		store_full(NULL, 1, "t", i == 1 ? "old" : "x", 1 + i % 2, STORE_DURABLE, 0,
+		    i == 1 ? 10 : 0, NULL, NULL, NULL);
+		CU_ASSERT_TRUE(take_delivery(&c, &d[i]));
+	}
+	gone.epoch = c.epoch;
+	gone.session = c.session;
+	gone.last_seq = d[0].rec.seq;
+	CU_ASSERT_EQUAL(tell_parts(0, REC_GONE, &gone, sizeof(gone), NOTHING, NOTHING), 0);
+	turn();
+	pass_ms(11000);
+	CU_ASSERT_EQUAL(counted(CNT_dropped__expired), 1);
+	CU_ASSERT_EQUAL(counted(CNT_queued), 3);
+	join(&c);
+	turn();
+	for (int i = 0; i < 4; i += i == 0 ? 2 : 1) {
+		struct delivery now;
+
+		CU_ASSERT_TRUE(take_delivery(&c, &now));
+		CU_ASSERT_EQUAL(now.rec.seq, d[i].rec.seq);
+		CU_ASSERT_EQUAL((now.rec.m.flags & REC_DUP) != 0, i == 0);
+	}
+	/* This time none came, but the first had before. */
+	gone.epoch = c.epoch;
+	gone.last_seq = 0;
+	CU_ASSERT_EQUAL(tell_parts(0, REC_GONE, &gone, sizeof(gone), NOTHING, NOTHING), 0);
+	turn();
+	join(&c);
+	turn();
+	CU_ASSERT_TRUE(take_delivery(&c, &d[0]));
+	CU_ASSERT_TRUE(d[0].rec.m.flags & REC_DUP);
+	CU_ASSERT_TRUE(take_delivery(&c, &d[2]));
+	CU_ASSERT_FALSE(d[2].rec.m.flags & REC_DUP);
+	/* Its worker has died: nobody knows. */
+	fake.open[0] = false;
+	peer_down(NULL, 0);
+	turn();
+	c.slot = 1;
+	join(&c);
+	turn();
+	CU_ASSERT_TRUE(take_delivery(&c, &d[0]) && take_delivery(&c, &d[2]));
+	CU_ASSERT_TRUE(d[0].rec.m.flags & d[2].rec.m.flags & REC_DUP);
+	fake_stop();
+}
+
 UNIT_MAIN("worker/persist/queue", TEST(an_acknowledgement_of_nothing_changes_nothing),
     TEST(the_window_bounds_what_is_under_way),
     TEST(what_was_under_way_comes_again_with_dup_and_the_same_id),
@@ -464,4 +520,5 @@ UNIT_MAIN("worker/persist/queue", TEST(an_acknowledgement_of_nothing_changes_not
     TEST(bytes_are_limited_too), TEST(the_store_is_limited_as_a_whole),
     TEST(what_the_whole_store_has_no_room_for_is_rejected_for_all),
     TEST(what_expired_while_it_waited_is_dropped), TEST(a_full_ring_holds_deliveries_back),
-    TEST(queue_qos0_keeps_messages_for_who_is_offline_only))
+    TEST(queue_qos0_keeps_messages_for_who_is_offline_only),
+    TEST(what_never_came_to_the_client_goes_as_new_or_expires))
