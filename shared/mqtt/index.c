@@ -22,6 +22,12 @@ struct index {
 	size_t count;
 };
 
+/* What only a node with a group has, before its text. */
+struct in_group {
+	struct index_node *prev; /* in the chain */
+	uint64_t hash;           /* of filter and group */
+};
+
 /* A match under way. */
 struct found {
 	const struct index *x;
@@ -42,10 +48,16 @@ node_eq(const void *entry, const void *key)
 	return ((const struct index_node *)entry)->hash == *(const uint64_t *)key;
 }
 
+static struct in_group *
+in_group(const struct index_node *n)
+{
+	return (struct in_group *)((uintptr_t)n + n->text - sizeof(struct in_group));
+}
+
 static uint64_t
 node_group_hash(const void *entry)
 {
-	return ((const struct index_node *)entry)->group_hash;
+	return in_group(entry)->hash;
 }
 
 struct group_key {
@@ -199,6 +211,17 @@ unplace(struct index *x, const struct index_node *n)
 	}
 }
 
+static void
+link_behind(struct index_node *before, struct index_node *n)
+{
+	n->next = before->next;
+	if (n->next != NULL && n->next->group_len > 0)
+		in_group(n->next)->prev = n;
+	before->next = n;
+	if (n->group_len > 0)
+		in_group(n)->prev = before;
+}
+
 /* Groups are behind the first, so that a plain one is found without a walk past them. */
 static int
 chain(struct index *x, struct index_node *n)
@@ -207,29 +230,35 @@ chain(struct index *x, struct index_node *n)
 
 	if (first == NULL)
 		return htab_add(&x->nodes, n->hash, n);
-	if (n->group_len == 0) {
-		htab_replace(&x->nodes, n->hash, first, n);
-		n->next = first;
-		first->prev = n;
+	if (n->group_len > 0) {
+		while (first->next != NULL && first->next->group_len == 0)
+			first = first->next;
+		link_behind(first, n);
 		return 0;
 	}
-	n->prev = first;
-	n->next = first->next;
-	if (n->next != NULL)
-		n->next->prev = n;
-	first->next = n;
+	htab_replace(&x->nodes, n->hash, first, n);
+	n->next = first;
+	if (first->group_len > 0)
+		in_group(first)->prev = n;
 	return 0;
 }
 
 static void
 unchain(struct index *x, struct index_node *n)
 {
-	if (n->next != NULL)
-		n->next->prev = n->prev;
-	if (n->prev != NULL)
-		n->prev->next = n->next;
-	else if (n->next != NULL)
-		htab_replace(&x->nodes, n->hash, n, n->next);
+	struct index_node *first = first_of(x, n->hash), *before = NULL, *next = n->next;
+
+	if (n->group_len > 0)
+		before = in_group(n)->prev;
+	else
+		for (struct index_node *at = first; at != n; at = at->next)
+			before = at;
+	if (next != NULL && next->group_len > 0)
+		in_group(next)->prev = before;
+	if (before != NULL)
+		before->next = next;
+	else if (next != NULL)
+		htab_replace(&x->nodes, n->hash, n, next);
 	else
 		must(htab_del(&x->nodes, n->hash, n));
 }
@@ -237,10 +266,13 @@ unchain(struct index *x, struct index_node *n)
 struct index_node *
 index_add(struct index *x, struct span filter, struct span group, size_t size)
 {
-	struct index_node *n = calloc(1, size + filter.len + group.len);
+	struct index_node *n;
 	char *text;
 
+	if (group.len > 0)
+		size = ((size + 7) & ~(size_t)7) + sizeof(struct in_group);
 	must(size <= UINT16_MAX);
+	n = calloc(1, size + filter.len + group.len);
 	if (n == NULL)
 		return NULL;
 	text = (char *)n + size;
@@ -255,8 +287,8 @@ index_add(struct index *x, struct span filter, struct span group, size_t size)
 	if (chain(x, n) != 0)
 		goto no_chain;
 	if (group.len > 0) {
-		n->group_hash = group_hash_of(x, n->hash, group);
-		if (htab_add(&x->groups, n->group_hash, n) != 0)
+		in_group(n)->hash = group_hash_of(x, n->hash, group);
+		if (htab_add(&x->groups, in_group(n)->hash, n) != 0)
 			goto no_group;
 	}
 	x->count++;
@@ -280,7 +312,7 @@ index_del(struct index *x, struct index_node **np)
 	*np = NULL;
 	x->count--;
 	if (n->group_len > 0)
-		must(htab_del(&x->groups, n->group_hash, n));
+		must(htab_del(&x->groups, in_group(n)->hash, n));
 	unchain(x, n);
 	unplace(x, n);
 	free(n);

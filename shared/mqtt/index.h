@@ -21,9 +21,8 @@
 struct index;
 
 struct index_node {
-	struct index_node *next, *prev; /* same hash: groups, collisions; plain ones first */
-	uint64_t hash;                  /* of the filter */
-	uint64_t group_hash;            /* of filter and group */
+	struct index_node *next; /* same hash: collisions, which are rare, then groups */
+	uint64_t hash;           /* of the filter */
 	uint16_t len, group_len; /* bytes of the filter, of the group's name (0: not shared) */
 	uint16_t text; /* where in the record it is: filter, then group; neither ends in NUL */
 	bool in_trie;  /* not found by its shape */
@@ -47,7 +46,7 @@ size_t index_count(const struct index *x);
 
 struct index_node *index_find(struct index *x, struct span filter, struct span group);
 /*
- * Gives a new zeroed node of `size` bytes (>= sizeof(struct index_node), <= UINT16_MAX); the filter must be valid and not there yet with this group. NULL: no
+ * Gives a new zeroed node of `size` bytes (>= sizeof(struct index_node), < 65,536 with what we add); the filter must be valid and not there yet with this group. NULL: no
  * memory.
  */
 struct index_node *index_add(struct index *x, struct span filter, struct span group, size_t size);
