@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -27,7 +28,7 @@
  * what a whole one has into the trees, once more perhaps.
  *
  * Two sets of pages take turns, so that nobody who writes or reads a page waits for the disk unless both
- * are full: what comes while one is on its way gathers in the other.
+ * are full: what comes while one is on its way gathers in the other. A set that is empty takes no memory.
  *
  * The file begins with what is known to be on the disk, for a tree that is cut short between two pages,
  * or a log without its last file, looks like one of a moment ago, and recovery would make it longer.
@@ -94,6 +95,8 @@ static struct {
 	.fd = -1,
 };
 
+static struct set *set_new(void);
+static void set_free(struct set **s);
 static int restore(void);
 static int empty_file(void);
 static int know_less(enum kv_table t, uint64_t size, bool forget);
@@ -120,8 +123,8 @@ pages_open(const char *dir)
 	pages.fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (pages.fd < 0)
 		return -errno;
-	pages.now = calloc(1, sizeof(*pages.now));
-	pages.old = calloc(1, sizeof(*pages.old));
+	pages.now = set_new();
+	pages.old = set_new();
 	err = known_read(dir, pages.fd, &pages.known);
 	if (err == 0)
 		err = pages.now != NULL && pages.old != NULL ? restore() : -ENOMEM;
@@ -160,9 +163,8 @@ pages_close(void)
 {
 	for (enum kv_table t = 0; t < KV_TABLES; t++)
 		pages.ino[t] = 0;
-	free(pages.now);
-	free(pages.old);
-	pages.now = pages.old = NULL;
+	set_free(&pages.now);
+	set_free(&pages.old);
 	if (pages.fd >= 0) {
 		/* What the trees have need not be written again, but it could. */
 		if (pages.held == 0 && pages.failed == 0 && ftruncate(pages.fd, SET_AT) != 0)
@@ -418,6 +420,23 @@ write_all(int fd, const void *p, size_t len, off_t at)
 
 /* --- the sets ----------------------------------------------------------------------------- */
 
+static struct set *
+set_new(void)
+{
+	void *p = mmap(
+	    NULL, sizeof(struct set), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return p != MAP_FAILED ? p : NULL;
+}
+
+static void
+set_free(struct set **s)
+{
+	if (*s != NULL)
+		munmap(*s, sizeof(**s));
+	*s = NULL;
+}
+
 /* With `write` held. A set that could not be written stays where it is, to be read and tried again. */
 static int
 write_old(void)
@@ -437,6 +456,7 @@ write_old(void)
 	s->count = 0;
 	memset(s->slot, 0, sizeof(s->slot));
 	pthread_mutex_unlock(&pages.lock);
+	(void)madvise(s->data, sizeof(s->data), MADV_DONTNEED);
 	return 0;
 }
 
