@@ -160,12 +160,15 @@ struct rec_sub {
 
 struct rec_subbed {
 	uint64_t token;
+	uint64_t
+	    since; /* last update of a retained message before the subscription: for RETAIN_GET */
 	uint8_t reason, flags, spare[6];
 };
 
 /* Followed by: the filter (never shared), the cursor of the last RETAIN_END (empty: from the start). */
 struct rec_retain_get {
 	uint64_t token, epoch;
+	uint64_t since; /* durable sessions: what is later went to them live */
 	uint32_t
 	    session; /* durable sessions: QoS 1/2 goes to the session's queue, only QoS 0 comes as RETAINED */
 	uint32_t subid;

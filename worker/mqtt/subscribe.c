@@ -39,6 +39,7 @@ struct retain_get {
 	struct list link, all; /* of the connection; of the worker */
 	struct conn *conn;
 	uint64_t token; /* 0: the next page is to be asked for; GET_HELD */
+	uint64_t since; /* persist's, of a durable session: as it told with its SUBBED */
 	uint64_t *seen; /* hashes of topics that went out live */
 	uint32_t nseen, cap;
 	uint32_t subid;
@@ -567,6 +568,8 @@ filter_stored(struct conn *c, struct suback_filter *bf, const struct rec_subbed 
 		get_free(bf->get); /* [MQTT-3.3.1-10] */
 		bf->get = NULL;
 	}
+	if (bf->get != NULL)
+		bf->get->since = r->since;
 }
 
 /* Who asks more than persist answers is not read until there is room. */
@@ -744,6 +747,7 @@ get_page(struct retain_get *g)
 	enum mesh_sent sent;
 	struct rec_retain_get rec = {
 		.epoch = c->epoch,
+		.since = g->since,
 		.session = c->session,
 		.subid = g->subid,
 		.max = PAGE,

@@ -116,7 +116,7 @@ client_json(const struct session *s)
 		json_object_set_new(j, "queued", json_integer((json_int_t)queue_entries(d)));
 		json_object_set_new(j, "queued_bytes",
 		    json_integer(d->queue != NULL ? (json_int_t)d->queue->bytes : 0));
-		json_object_set_new(j, "inflight", json_integer(d->used));
+		json_object_set_new(j, "inflight", json_integer(queue_under_way(d)));
 	}
 	return j;
 }
@@ -230,25 +230,20 @@ subscription_list(const struct request *r, const char **why)
 	if (one)
 		number = s->number;
 	while (looked < LOOK_MAX) {
-		uint32_t before = number, i = 0;
-		struct sub *sub, *tmp;
+		uint32_t before = number;
 
 		s = directory_next(&number, LOOK_MAX - looked);
 		looked += number - before < LOOK_MAX ? number - before : LOOK_MAX;
 		if (s == NULL)
 			break;
-		if (s->durable != NULL) {
-			LIST_FOREACH(sub, tmp, &s->durable->subs, struct sub, link) {
-				if (i++ < nth)
-					continue;
-				if (json_array_size(items) >= r->limit) {
-					snprintf(next, sizeof(next), "%" PRIu32 ":%" PRIu32,
-					    s->number, i - 1);
-					return json_page(items, next);
-				}
-				looked++;
-				json_array_append_new(items, subscription_json(sub));
+		for (uint32_t i = nth; s->durable != NULL && i < s->durable->nsubs; i++) {
+			if (json_array_size(items) >= r->limit) {
+				snprintf(next, sizeof(next), "%" PRIu32 ":%" PRIu32, s->number, i);
+				return json_page(items, next);
 			}
+			looked++;
+			json_array_append_new(items,
+			    subscription_json(subs_at(&s->durable->subs, s->durable->nsubs, i)));
 		}
 		if (one)
 			return json_page(items, NULL);

@@ -25,7 +25,6 @@ enum session_state {
 struct session {
 	uint64_t epoch;
 	struct durable *durable; /* NULL: the session ends with its connection */
-	struct pending *pending; /* a CONNECT that waits for its turn */
 	char *user;              /* user name, NUL terminated; NULL: none */
 	uint32_t number, handle;
 	uint32_t connected_s; /* wall clock */
@@ -33,6 +32,7 @@ struct session {
 	uint8_t slot, state, version, listener; /* listener: its index in the snapshot */
 	uint8_t durability; /* enum conf_durability: what answers to its client wait for */
 	bool has_will : 1, will_waits : 1; /* will_waits: for its delay */
+	bool is_awaited : 1;               /* by a CONNECT that waits for its turn */
 	bool is_kept : 1;                  /* its grant stands for something on the disk */
 	bool clear : 1; /* an administrator ends it, when its connection has let go */
 	char id[];

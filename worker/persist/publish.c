@@ -33,7 +33,6 @@ static struct {
 	size_t ntargets, targets_cap, nids, ids_cap;
 	struct share_hit *hit;
 	size_t hits_cap;
-	uint64_t mark;
 	uint32_t turn;
 } the;
 
@@ -287,12 +286,11 @@ target_of(struct durable *d)
 {
 	struct target *x;
 
-	if (d->mark == the.mark)
-		return &the.target[d->mark_at];
+	if (d->target < the.ntargets && the.target[d->target].durable == d)
+		return &the.target[d->target];
 	if (!grow((void **)&the.target, the.ntargets, &the.targets_cap, sizeof(*x)))
 		return NULL;
-	d->mark = the.mark;
-	d->mark_at = (uint32_t)the.ntargets;
+	d->target = (uint32_t)the.ntargets;
 	x = &the.target[the.ntargets++];
 	*x = (struct target){ .durable = d };
 	return x;
@@ -308,12 +306,11 @@ find_targets(const struct msg_view *v, const struct topic_hash *t, const struct 
 	struct subnode **node;
 	size_t n = sub_match(v->topic, t, &node);
 
-	the.mark++;
 	for (size_t i = 0; i < n; i++) {
 		if (node[i]->group != NULL)
 			continue;
 		for (uint32_t j = 0; j < node[i]->nsubs; j++) {
-			const struct sub *s = subnode_subs(node[i])[j];
+			const struct sub *s = subs_at(&node[i]->subs, node[i]->nsubs, j);
 			struct target *x;
 
 			if (SUB_NO_LOCAL(s) && s->durable->session == from)

@@ -37,8 +37,8 @@ static struct {
 static uint16_t packet_id(uint64_t seq);
 static bool id_is_taken(struct durable *d, uint64_t seq);
 static void entry_del(struct durable *d, const struct store_entry *e);
-static enum sending send_some(struct durable *d);
-static bool send_entry(struct durable *d, const struct store_entry *e);
+static enum sending send_some(struct feed *f);
+static bool send_entry(struct feed *f, const struct store_entry *e);
 static bool drop_waiting(struct durable *d);
 static bool bury_some(void);
 
@@ -58,9 +58,7 @@ void
 queue_init(struct durable *d, struct session *s, uint64_t queue_id)
 {
 	lists_open();
-	*d = (struct durable){ .session = s, .queue_id = queue_id, .had = UINT64_MAX };
-	list_init(&d->subs);
-	list_init(&d->ready);
+	*d = (struct durable){ .session = s, .queue_id = queue_id };
 }
 
 void
@@ -83,9 +81,15 @@ queue_entries(const struct durable *d)
 uint64_t
 queue_waiting(const struct durable *d)
 {
-	uint64_t n = queue_entries(d);
+	uint64_t n = queue_entries(d), used = queue_under_way(d);
 
-	return n > d->used ? n - d->used : 0;
+	return n > used ? n - used : 0;
+}
+
+uint32_t
+queue_under_way(const struct durable *d)
+{
+	return d->feed != NULL ? d->feed->used : 0;
 }
 
 enum limit
@@ -134,7 +138,8 @@ queue_expires_ms(const struct msg_view *v)
 bool
 queue_can_send(const struct durable *d)
 {
-	return d->session->state == SESSION_ONLINE && queue_entries(d) < d->window;
+	return d->feed != NULL && d->session->state == SESSION_ONLINE &&
+	    queue_entries(d) < d->feed->window;
 }
 
 enum queued
@@ -187,16 +192,36 @@ no_memory:
 	return QUEUE_NO_MEMORY;
 }
 
-void
-queue_begin(struct durable *d)
+/* NULL: no memory, which is counted. */
+static struct feed *
+feed_new(struct durable *d, uint16_t window)
 {
-	d->cursor = 0;
-	d->used = 0;
-	d->had = d->queue != NULL ? d->queue->sent : 0;
-	d->since = store_batch();
-	if (d->queue != NULL)
+	struct feed *f = calloc(1, sizeof(*f));
+
+	must(d->feed == NULL);
+	if (f == NULL) {
+		count(CNT_dropped__no_memory);
+		return NULL;
+	}
+	f->durable = d;
+	f->window = window;
+	list_init(&f->ready);
+	return d->feed = f;
+}
+
+enum mqtt_reason
+queue_begin(struct durable *d, uint16_t window)
+{
+	struct feed *f = feed_new(d, window);
+
+	if (f == NULL)
+		return MQTT_QUOTA_EXCEEDED;
+	f->since = store_batch();
+	if (d->queue != NULL) {
+		f->had = d->queue->sent;
 		store_queue_lease(d->queue, d->queue->sent + LEASE);
-	queue_ready(d);
+	}
+	return MQTT_OK;
 }
 
 static void
@@ -215,21 +240,24 @@ release(const struct durable *d, uint64_t seq)
 }
 
 void
-queue_go_on(struct durable *d, uint64_t seq)
+queue_go_on(struct durable *d, uint16_t window, uint64_t seq)
 {
 	struct store_entry e = { .seq = 0 };
+	struct feed *f = feed_new(d, window);
 
+	if (f == NULL)
+		return;
 	if (d->queue == NULL && store_queue_open(d->queue_id, &d->queue) != 0) {
 		count(CNT_dropped__no_memory);
 		return;
 	}
-	while (d->used < d->window && store_entry_next(d->queue, e.seq, &e) && e.seq <= seq) {
-		d->used++;
+	while (f->used < window && store_entry_next(d->queue, e.seq, &e) && e.seq <= seq) {
+		f->used++;
 		if (e.state == ENTRY_RELEASED) /* which it may not have been told */
 			release(d, e.seq);
 	}
-	d->cursor = seq;
-	d->had = d->queue->sent;
+	f->cursor = seq;
+	f->had = d->queue->sent;
 	store_queue_sent(d->queue, seq);
 	queue_ready(d);
 }
@@ -237,10 +265,14 @@ queue_go_on(struct durable *d, uint64_t seq)
 void
 queue_pause(struct durable *d)
 {
-	list_del(&d->ready);
-	d->is_ready = false;
-	d->used = 0;
-	unackeds_clear(&d->unacked);
+	struct feed *f = d->feed;
+
+	if (f == NULL)
+		return;
+	list_del(&f->ready);
+	unackeds_clear(&f->unacked);
+	free(f);
+	d->feed = NULL;
 	if (d->queue != NULL)
 		store_queue_rest(d->queue);
 }
@@ -248,43 +280,40 @@ queue_pause(struct durable *d)
 void
 queue_not_sent(struct durable *d, uint64_t seq)
 {
-	if (seq < d->had)
-		seq = d->had;
-	if (d->queue == NULL || seq >= d->cursor)
+	if (d->feed == NULL || d->queue == NULL || seq >= d->feed->cursor)
 		return;
-	store_queue_not_sent(d->queue, seq);
-	d->cursor = seq;
+	store_queue_not_sent(d->queue, seq > d->feed->had ? seq : d->feed->had);
 }
 
 void
 queue_ready(struct durable *d)
 {
-	if (d->is_ready || d->session->state != SESSION_ONLINE)
+	if (d->feed == NULL || d->feed->is_ready || d->session->state != SESSION_ONLINE)
 		return;
-	if (queue_waiting(d) == 0 && d->ngroups == 0)
+	if (queue_waiting(d) == 0 && !d->has_groups)
 		return;
-	d->is_ready = true;
-	list_add_tail(&the.ready, &d->ready);
+	d->feed->is_ready = true;
+	list_add_tail(&the.ready, &d->feed->ready);
 }
 
 int
 queue_acked(struct durable *d, const struct rec_acked *r)
 {
+	struct feed *f = d->feed;
 	struct store_entry e;
 
-	if (d->session->state == SESSION_OFFLINE && r->seq > d->cursor) {
-		if (d->queue == NULL && store_queue_open(d->queue_id, &d->queue) != 0) {
+	if (d->queue == NULL && (f != NULL || store_queue_open(d->queue_id, &d->queue) != 0)) {
+		if (f == NULL)
 			count(CNT_dropped__no_memory);
-			return 0;
-		}
-		if (r->seq >= d->queue->next_seq) /* nothing of it was on the disk */
-			return 0;
-		d->cursor = r->seq;
-		store_queue_sent(d->queue, r->seq);
+		return 0;
 	}
+	if (r->seq > (f != NULL ? f->cursor : d->queue->next_seq - 1))
+		return 0; /* without a connection: it was not on the disk */
+	if (f == NULL)
+		store_queue_sent(d->queue, r->seq);
 	/* Acknowledged twice, or dropped meanwhile. */
-	if (d->queue == NULL || r->seq > d->cursor ||
-	    (!unackeds_get(&d->unacked, r->seq, &e) && !store_entry_get(d->queue, r->seq, &e)) ||
+	if (((f == NULL || !unackeds_get(&f->unacked, r->seq, &e)) &&
+		!store_entry_get(d->queue, r->seq, &e)) ||
 	    packet_id(e.seq) != r->packet_id || e.state == ENTRY_QUEUED)
 		return 0;
 	switch (r->packet) {
@@ -302,8 +331,8 @@ queue_acked(struct durable *d, const struct rec_acked *r)
 			entry_del(d, &e);
 			break;
 		}
-		if (e.state == ENTRY_SENT && store_entry_release(d->queue, &e) == 0)
-			unackeds_released(&d->unacked, e.seq);
+		if (e.state == ENTRY_SENT && store_entry_release(d->queue, &e) == 0 && f != NULL)
+			unackeds_released(&f->unacked, e.seq);
 		if (d->session->state != SESSION_OFFLINE)
 			release(d, e.seq);
 		break;
@@ -368,7 +397,6 @@ bool
 queue_turn(void)
 {
 	struct list now, again;
-	struct durable *d;
 	bool more = false;
 
 	lists_open();
@@ -379,22 +407,24 @@ queue_turn(void)
 	list_init(&again);
 	list_move(&the.ready, &now);
 	while (!list_is_empty(&now)) {
-		d = LIST_FIRST(&now, struct durable, ready);
-		list_del(&d->ready);
-		if (!out_is_clear(d->session->slot)) {
-			list_add_tail(&the.stalled[d->session->slot], &d->ready);
+		struct feed *f = LIST_FIRST(&now, struct feed, ready);
+		uint8_t slot = f->durable->session->slot;
+
+		list_del(&f->ready);
+		if (!out_is_clear(slot)) {
+			list_add_tail(&the.stalled[slot], &f->ready);
 			continue;
 		}
-		switch (send_some(d)) {
+		switch (send_some(f)) {
 		case SENDING_MORE:
-			list_add_tail(&again, &d->ready);
+			list_add_tail(&again, &f->ready);
 			more = true;
 			break;
 		case SENDING_WAITS:
-			list_add_tail(&the.unsafe, &d->ready);
+			list_add_tail(&the.unsafe, &f->ready);
 			break;
 		case SENDING_DONE:
-			d->is_ready = false;
+			f->is_ready = false;
 			break;
 		}
 	}
@@ -414,10 +444,10 @@ queue_down(unsigned slot)
 {
 	lists_open();
 	while (!list_is_empty(&the.stalled[slot])) {
-		struct durable *d = LIST_FIRST(&the.stalled[slot], struct durable, ready);
+		struct feed *f = LIST_FIRST(&the.stalled[slot], struct feed, ready);
 
-		list_del(&d->ready);
-		d->is_ready = false;
+		list_del(&f->ready);
+		f->is_ready = false;
 	}
 }
 
@@ -472,23 +502,26 @@ id_is_taken(struct durable *d, uint64_t seq)
 static void
 entry_del(struct durable *d, const struct store_entry *e)
 {
+	struct feed *f = d->feed;
 	uint64_t seq = e->seq;
 	uint32_t size = e->size;
 
 	if (store_entry_del(d->queue, e) != 0)
 		return;
-	unackeds_del(&d->unacked, seq);
 	count_sub(CNT_queued, 1);
 	count_sub(CNT_queued_bytes, size);
-	if (seq <= d->cursor && d->used > 0 && d->session->state != SESSION_OFFLINE)
-		d->used--;
+	if (f == NULL)
+		return;
+	unackeds_del(&f->unacked, seq);
+	if (seq <= f->cursor && f->used > 0)
+		f->used--;
 }
 
 /* The oldest that hasn't been sent goes. */
 static bool
 drop_waiting(struct durable *d)
 {
-	uint64_t at = d->cursor;
+	uint64_t at = d->queue->sent;
 	struct store_entry e;
 
 	while (store_entry_next(d->queue, at, &e)) {
@@ -526,22 +559,23 @@ fetch_some(struct durable *d)
 {
 	unsigned n = 0;
 
-	while (n < SEND_MAX && d->ngroups > 0 && (n == 0 || queue_can_send(d)) && share_fetch(d))
+	while (n < SEND_MAX && d->has_groups && (n == 0 || queue_can_send(d)) && share_fetch(d))
 		n++;
 	return n > 0;
 }
 
 static enum sending
-send_some(struct durable *d)
+send_some(struct feed *f)
 {
+	struct durable *d = f->durable;
 	struct store_entry e;
 
-	if (d->since > store_safe(d->session->durability))
+	if (f->since > store_safe(d->session->durability))
 		return SENDING_WAITS;
 	for (unsigned n = 0; n < SEND_MAX; n++) {
-		if (d->session->state != SESSION_ONLINE || d->used >= d->window)
+		if (d->session->state != SESSION_ONLINE || f->used >= f->window)
 			return SENDING_DONE;
-		if (d->queue == NULL || !store_entry_next(d->queue, d->cursor, &e)) {
+		if (d->queue == NULL || !store_entry_next(d->queue, f->cursor, &e)) {
 			if (!fetch_some(d))
 				return SENDING_DONE;
 			continue;
@@ -564,7 +598,7 @@ send_some(struct durable *d)
 			if (!store_queue_may_send(d->queue, e.seq))
 				return SENDING_WAITS;
 		}
-		if (!out_is_clear(d->session->slot) || !send_entry(d, &e))
+		if (!out_is_clear(d->session->slot) || !send_entry(f, &e))
 			return SENDING_MORE;
 	}
 	return SENDING_MORE;
@@ -572,8 +606,9 @@ send_some(struct durable *d)
 
 /* False: no room, not sent. */
 static bool
-send_entry(struct durable *d, const struct store_entry *e)
+send_entry(struct feed *f, const struct store_entry *e)
 {
+	struct durable *d = f->durable;
 	struct rec_deliver rec = {
 		.epoch = d->session->epoch,
 		.seq = e->seq,
@@ -587,9 +622,9 @@ send_entry(struct durable *d, const struct store_entry *e)
 		if (out_send(d->session->slot, REC_DELIVER, &(struct iovec){ &rec, sizeof(rec) },
 			1) >= MESH_FULL)
 			return false;
-		d->cursor = e->seq;
-		d->used++;
-		unackeds_add(&d->unacked, e);
+		f->cursor = e->seq;
+		f->used++;
+		unackeds_add(&f->unacked, e);
 		return true;
 	}
 	v.qos = e->qos;
@@ -607,13 +642,13 @@ send_entry(struct durable *d, const struct store_entry *e)
 	    MESH_FULL)
 		return false;
 	count(CNT_delivers);
-	d->cursor = e->seq;
-	d->used++;
+	f->cursor = e->seq;
+	f->used++;
 	if (e->qos == 0) {
 		entry_del(d, e);
 		return true;
 	}
-	unackeds_add(&d->unacked, e);
+	unackeds_add(&f->unacked, e);
 	store_entry_sent(d->queue, e);
 	return true;
 }

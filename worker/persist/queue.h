@@ -1,8 +1,8 @@
 /*
  * queue.h - a durable session's messages: waiting, under way, acknowledged
  *
- * Entries are in the store, in the order of their sequence numbers. `cursor` runs through them
- * once a connection: up to it everything has been handed to the worker since the session was
+ * Entries are in the store, in the order of their sequence numbers. A connection is a feed, whose
+ * `cursor` runs through them once: up to it everything has been handed to the worker since the session was
  * granted, in flight from before first (with DUP, or as PUBREL), then what waits, as long as the
  * client's window has room. The packet identifier follows from the sequence number, so it is the
  * same however often a message is sent. Deliveries leave at the end of a turn, behind the
@@ -14,32 +14,48 @@
 #define PERSIST_QUEUE_H
 
 #include "shared/base/list.h"
-#include "shared/net/timer.h"
 #include "worker/persist/directory.h"
 #include "worker/persist/store.h"
 #include "worker/persist/unacked.h"
 
-struct durable { /* what only a session that outlives its connection has */
+union subs { /* of a session, or a filter: mostly there is one */
+	struct sub *one;
+	struct sub **many; /* from two on */
+};
+
+struct
+    durable { /* what only a session that outlives its connection has, small: there may be millions */
 	struct session *session;
 	struct store_queue *queue; /* NULL: not open, nothing is in it */
+	struct feed *feed;         /* NULL: nobody is there to have its messages */
 	uint64_t queue_id;
+	union subs subs;
+	uint64_t left_ms : 48;   /* wall clock; 0: connected */
+	uint64_t has_groups : 1; /* some of its subscriptions may be shared */
+	uint64_t has_jumped : 1; /* behind the numbers that our predecessor may have used */
+	uint32_t nsubs;
+	uint32_t expiry;  /* seconds; MQTT_EXPIRY_NEVER */
+	uint32_t target;  /* publish.c: its place among those of the message, if it is one */
+	uint32_t ends_at; /* ends.c: its place, 0: none */
+};
+
+static inline struct sub *
+subs_at(const union subs *x, uint32_t n, uint32_t i)
+{
+	return n == 1 ? x->one : x->many[i];
+}
+
+struct feed { /* a connection */
+	struct durable *durable;
+	struct list ready; /* with others that have something to send */
 	uint64_t cursor;
-	uint64_t left_ms; /* wall clock; 0: connected */
-	uint64_t since;   /* the batch of its grant: nothing is delivered before */
+	uint64_t since; /* the batch of its grant: nothing is delivered before */
 	uint64_t
 	    had; /* up to here entries may have come to earlier connections; UINT64_MAX: all may */
 	struct unackeds unacked; /* what is under way in this connection */
 	uint32_t used;           /* how many: also those that are not in there */
-	uint32_t expiry;         /* seconds; MQTT_EXPIRY_NEVER */
-	uint32_t nsubs, ngroups; /* ngroups: subscriptions that are shared */
-	uint64_t mark;           /* publish.c: merging overlapping subscriptions */
-	uint32_t mark_at;
 	uint16_t window;
-	bool is_ready;    /* in the list of those to go on with */
-	bool has_jumped;  /* behind the numbers that our predecessor may have used */
-	struct list subs; /* struct sub */
-	struct list ready;
-	struct timer ends; /* session expiry */
+	bool is_ready; /* in the list of those to go on with */
 };
 
 struct queue_item {
@@ -71,9 +87,11 @@ bool queue_can_send(
     const struct durable *d); /* connected, with room in the window for one more than what waits */
 uint64_t queue_entries(const struct durable *d);
 uint64_t queue_waiting(const struct durable *d);
-void queue_begin(struct durable *d); /* granted in this batch: from the first entry again */
-/* The connection outlived our predecessor, from whom it has had all up to seq: behind that. */
-void queue_go_on(struct durable *d, uint64_t seq);
+uint32_t queue_under_way(const struct durable *d);
+/* A connection, until queue_pause(): granted in this batch, from the first entry again. */
+enum mqtt_reason queue_begin(struct durable *d, uint16_t window);
+/* One that outlived our predecessor, from whom it has had all up to seq: behind that. */
+void queue_go_on(struct durable *d, uint16_t window, uint64_t seq);
 void queue_pause(struct durable *d); /* not connected any more */
 /* Its worker tells that entries above seq did not come to it: they go as new ones the next time, and expire. */
 void queue_not_sent(struct durable *d, uint64_t seq);

@@ -513,7 +513,7 @@ retained_next(struct span filter, struct span at, struct store_retained *out)
 
 /* One message of the page. */
 static void
-get_give(struct get *g, const struct store_retained *r, struct durable *d, const struct sub *s)
+get_give(struct get *g, const struct store_retained *r, struct durable *d)
 {
 	struct rec_retained rec = { .token = g->rec.token };
 	uint8_t granted = g->rec.options & 3, qos;
@@ -530,7 +530,7 @@ get_give(struct get *g, const struct store_retained *r, struct durable *d, const
 			.retain = true,
 		};
 
-		if (r->seq > s->since)
+		if (r->seq > g->rec.since)
 			return;
 		store_msg_init(&m, &v, 1);
 		queue_add(d, &item);
@@ -555,13 +555,12 @@ get_go_on(struct get *g, unsigned *looked)
 {
 	struct span filter = span_of(g->filter, g->rec.filter_len);
 	struct durable *d = NULL;
-	struct sub *s = NULL;
 
 	if (g->rec.durable) {
 		const struct session *at = directory_at(g->rec.session);
 
 		if (at == NULL || at->epoch != g->rec.epoch || at->durable == NULL ||
-		    (s = sub_find(at->durable, filter)) == NULL) {
+		    sub_find(at->durable, filter) == NULL) {
 			page_end(g, false); /* it has gone, or changed its mind */
 			return true;
 		}
@@ -598,7 +597,7 @@ get_go_on(struct get *g, unsigned *looked)
 		if (msg_is_expired(&r.v, clock_wall_ms()))
 			retained_expired(&r);
 		else
-			get_give(g, &r, d, s);
+			get_give(g, &r, d);
 	}
 	return false;
 }

@@ -5,16 +5,21 @@
 #include <stdlib.h>
 
 #include "shared/base/clock.h"
+#include "shared/base/hash.h"
+#include "shared/base/htab.h"
 #include "shared/base/log.h"
+#include "worker/persist/ends.h"
 #include "worker/persist/out.h"
 #include "worker/persist/peer.h"
 #include "worker/persist/publish.h"
+#include "worker/persist/retained.h"
 #include "worker/persist/share.h"
 #include "worker/persist/sub.h"
 #include "worker/persist/will.h"
 
 /* An owner that takes longer is stuck and will be replaced: who waits is told to come again. */
 #define LET_GO_MS 5000
+#define ENDS_MAX 1000 /* sessions that expire in a turn */
 
 struct connect { /* a CONNECT or REGISTER; borrows from the record */
 	struct rec_connect rec;
@@ -25,8 +30,8 @@ struct connect { /* a CONNECT or REGISTER; borrows from the record */
 struct pending {          /* a CONNECT that can't be answered yet */
 	struct list link; /* in the.held until everybody has registered */
 	struct timer deadline;
-	struct session *session;
-	uint32_t ups; /* of its worker */
+	struct session *session; /* that it waits for; NULL: none */
+	uint32_t ups;            /* of its worker */
 	uint8_t slot;
 	uint32_t len;
 	uint8_t body[];
@@ -34,6 +39,8 @@ struct pending {          /* a CONNECT that can't be answered yet */
 
 static struct {
 	struct list held;
+	struct htab awaiting; /* struct pending, by its session's number */
+	struct timer ends;    /* session expiry */
 	uint64_t epoch;
 	struct session_numbers numbers;
 	struct store_asker *asker; /* while sessions are recovered; sorted */
@@ -44,6 +51,9 @@ static void session_load(const struct store_session *rec);
 static bool connect_parse(struct span body, struct connect *out);
 static void connect_begin(unsigned slot, const struct connect *c, struct span body);
 static struct pending *pending_new(unsigned slot, struct span body);
+static uint64_t pending_hash(const void *entry);
+static struct pending *pending_of(const struct session *s);
+static int pending_await(struct pending *p, struct session *s);
 static void pending_free(struct pending *p);
 static void on_deadline(struct timer *t);
 static struct store_asker asker_of(unsigned slot, const struct rec_connect *rec);
@@ -58,6 +68,7 @@ static void owner_left(struct session *s, bool will, const struct rec_gone *rec)
 static enum mqtt_reason durable_begin(struct session *s, uint64_t queue_id);
 static void offline(const struct session *s, bool is);
 static void left(struct session *s);
+static void look_at_ends(void);
 static void durable_free(struct session *s, bool forget);
 static void state_end(struct session *s);
 static void session_free(struct session *s);
@@ -70,6 +81,8 @@ session_init(void)
 	struct store_session rec;
 
 	list_init(&the.held);
+	htab_init(&the.awaiting, pending_hash);
+	timer_init(&the.ends, on_ends);
 	the.epoch = (uint64_t)self.gen << 32;
 	the.numbers = (struct session_numbers){ 0 };
 	while (store_session_next(&number, &rec)) {
@@ -154,11 +167,13 @@ session_fini(void)
 	LIST_FOREACH(p, tmp, &the.held, struct pending, link)
 		pending_free(p);
 	while ((s = directory_next(&number, UINT32_MAX)) != NULL) {
-		if (s->pending != NULL)
-			pending_free(s->pending);
+		pending_free(pending_of(s));
 		durable_free(s, false);
 		directory_del(s);
 	}
+	htab_fini(&the.awaiting);
+	timer_del(&the.ends);
+	ends_fini();
 }
 
 uint64_t
@@ -332,7 +347,7 @@ static void
 connect_begin(unsigned slot, const struct connect *c, struct span body)
 {
 	struct session *s = directory_find(c->id);
-	struct pending *p;
+	struct pending *p, *before;
 	struct connect old;
 
 	if (peer_is_full() &&
@@ -359,14 +374,18 @@ connect_begin(unsigned slot, const struct connect *c, struct span body)
 		return;
 	}
 	/* Who came before is taken over without ever having had it. */
-	if (s->pending != NULL) {
-		if (connect_parse(span_of(s->pending->body, s->pending->len), &old) &&
-		    peer_ups(s->pending->slot) == s->pending->ups)
-			deny(s->pending->slot, &old, MQTT_SESSION_TAKEN_OVER);
-		pending_free(s->pending);
+	before = pending_of(s);
+	if (before != NULL) {
+		if (connect_parse(span_of(before->body, before->len), &old) &&
+		    peer_ups(before->slot) == before->ups)
+			deny(before->slot, &old, MQTT_SESSION_TAKEN_OVER);
+		pending_free(before);
 	}
-	s->pending = p;
-	p->session = s;
+	if (pending_await(p, s) != 0) {
+		pending_free(p);
+		deny(slot, c, MQTT_QUOTA_EXCEEDED);
+		return;
+	}
 	timer_set(loop_timers(self.loop), &p->deadline, clock_ms() + LET_GO_MS);
 	count(CNT_takeovers);
 	let_go(s, MQTT_SESSION_TAKEN_OVER);
@@ -420,7 +439,7 @@ session_register(unsigned slot, struct span body)
 	if (s != NULL && s->state == SESSION_ONLINE && s->slot == slot && s->epoch == c.rec.token) {
 		if (s->durable != NULL) {
 			queue_pause(s->durable);
-			queue_go_on(s->durable, c.rec.last_seq);
+			queue_go_on(s->durable, c.rec.window, c.rec.last_seq);
 		}
 		return 0;
 	}
@@ -461,10 +480,9 @@ session_register(unsigned slot, struct span body)
 	own(s, &c, slot, c.rec.token);
 	if (s->durable != NULL) {
 		s->durable->expiry = c.rec.expiry;
-		s->durable->window = c.rec.window;
 		s->durable->left_ms = 0;
 		save(s);
-		queue_go_on(s->durable, c.rec.last_seq);
+		queue_go_on(s->durable, c.rec.window, c.rec.last_seq);
 	}
 	if (c.rec.flags & CONNECT_WILL)
 		will_set(s,
@@ -499,6 +517,7 @@ subscription(unsigned slot, struct span body, bool remove)
 		answer.reason =
 		    (uint8_t)sub_put(s->durable, body, rec.options, rec.subid, &existed);
 	answer.token = rec.token;
+	answer.since = retained_seq();
 	answer.flags = existed ? SUBBED_EXISTED : 0;
 	if (rec.token != 0)
 		out_answer(slot, answer.reason < 0x80 ? out_kept(s->durability) : OUT_NOTHING,
@@ -551,9 +570,61 @@ pending_new(unsigned slot, struct span body)
 	return p;
 }
 
+static uint64_t
+number_hash(uint32_t number)
+{
+	return hash_mix(number + UINT64_C(0x9e3779b97f4a7c15));
+}
+
+static uint64_t
+pending_hash(const void *entry)
+{
+	return number_hash(((const struct pending *)entry)->session->number);
+}
+
+static bool
+pending_eq(const void *entry, const void *key)
+{
+	return ((const struct pending *)entry)->session == key;
+}
+
+static struct pending *
+pending_of(const struct session *s)
+{
+	return s->is_awaited ? htab_find(&the.awaiting, number_hash(s->number), pending_eq, s)
+			     : NULL;
+}
+
+static int
+pending_await(struct pending *p, struct session *s)
+{
+	if (htab_add(&the.awaiting, number_hash(s->number), p) != 0) {
+		count(CNT_dropped__no_memory);
+		return -ENOMEM;
+	}
+	p->session = s;
+	s->is_awaited = true;
+	return 0;
+}
+
+/* It waits for its session no longer, which can be granted to it. */
+static void
+pending_ready(struct pending *p)
+{
+	if (p->session == NULL)
+		return;
+	htab_del(&the.awaiting, pending_hash(p), p);
+	p->session->is_awaited = false;
+	p->session = NULL;
+}
+
+/* NULL is fine. */
 static void
 pending_free(struct pending *p)
 {
+	if (p == NULL)
+		return;
+	pending_ready(p);
 	list_del(&p->link);
 	timer_del(&p->deadline);
 	free(p);
@@ -570,7 +641,6 @@ on_deadline(struct timer *t)
 	    log_esc(session_id(p->session)), proc_title(p->session->slot));
 	if (peer_ups(p->slot) == p->ups && connect_parse(span_of(p->body, p->len), &c))
 		deny(p->slot, &c, MQTT_SERVER_BUSY);
-	p->session->pending = NULL;
 	pending_free(p);
 }
 
@@ -661,9 +731,9 @@ static void
 send_resume(const struct session *s, const struct connect *c, unsigned slot)
 {
 	static char text[SUB_TEXT_MAX];
-	struct sub *sub, *tmp;
 
-	LIST_FOREACH(sub, tmp, &s->durable->subs, struct sub, link) {
+	for (uint32_t i = 0; i < s->durable->nsubs; i++) {
+		const struct sub *sub = subs_at(&s->durable->subs, s->durable->nsubs, i);
 		struct span filter = sub_text(sub, text);
 		struct rec_resume rec = {
 			.token = c->rec.token,
@@ -704,7 +774,7 @@ grant(struct session *s, const struct connect *c, unsigned slot)
 	s->is_kept = has_kept(s);
 	if (s->durable != NULL) {
 		offline(s, false);
-		timer_del(&s->durable->ends);
+		ends_del(s->durable);
 	}
 	if (present)
 		will_drop(s); /* back before its delay has passed [MQTT-3.1.3-9] */
@@ -712,6 +782,8 @@ grant(struct session *s, const struct connect *c, unsigned slot)
 		state_end(s);
 	if (rec.expiry > 0 && !present)
 		reason = durable_begin(s, store_queue_id());
+	if (reason == MQTT_OK && s->durable != NULL)
+		reason = queue_begin(s->durable, c->rec.window);
 	if (reason == MQTT_OK && !set_user(s, c->user))
 		reason = MQTT_QUOTA_EXCEEDED;
 	if (reason == MQTT_OK && (c->rec.flags & CONNECT_WILL) && will_set(s, &will) != 0)
@@ -733,7 +805,6 @@ grant(struct session *s, const struct connect *c, unsigned slot)
 	s->is_kept |= has_kept(s);
 	if (s->durable != NULL) {
 		s->durable->expiry = rec.expiry;
-		s->durable->window = c->rec.window;
 		s->durable->left_ms = 0;
 		save(s);
 		rec.flags |= GRANT_DURABLE;
@@ -746,7 +817,7 @@ grant(struct session *s, const struct connect *c, unsigned slot)
 	rec.session = s->number;
 	out_answer(slot, kind_of(s), REC_GRANT, &(struct iovec){ &rec, sizeof(rec) }, 1);
 	if (s->durable != NULL)
-		queue_begin(s->durable);
+		queue_ready(s->durable);
 }
 
 static void
@@ -757,8 +828,6 @@ let_go(struct session *s, enum mqtt_reason reason)
 	};
 
 	s->state = SESSION_LEAVING;
-	if (s->durable != NULL)
-		queue_pause(s->durable);
 	out_answer(s->slot, kind_of(s), REC_LET_GO, &(struct iovec){ &rec, sizeof(rec) }, 1);
 }
 
@@ -790,7 +859,7 @@ static void
 owner_left(struct session *s, bool will, const struct rec_gone *rec)
 {
 	struct durable *d = s->durable;
-	struct pending *p = s->pending;
+	struct pending *p = pending_of(s);
 	struct connect c;
 
 	s->state = SESSION_OFFLINE;
@@ -813,14 +882,14 @@ owner_left(struct session *s, bool will, const struct rec_gone *rec)
 		offline(s, true);
 		left(s);
 	}
-	s->pending = NULL;
+	if (p != NULL)
+		pending_ready(p);
 	if (p != NULL && peer_is_up(p->slot) && peer_ups(p->slot) == p->ups &&
 	    connect_parse(span_of(p->body, p->len), &c))
 		grant(s, &c, p->slot);
 	else if (s->durable == NULL)
 		session_free(s);
-	if (p != NULL)
-		pending_free(p);
+	pending_free(p);
 }
 
 static void
@@ -840,17 +909,36 @@ static void
 left(struct session *s)
 {
 	struct durable *d = s->durable;
-	uint64_t now = clock_wall_ms(), end;
 
+	ends_del(d);
 	if (d->left_ms == 0) {
-		d->left_ms = now;
+		d->left_ms = clock_wall_ms();
 		save(s);
 	}
 	will_start(s, d->expiry, d->left_ms);
 	if (d->expiry == MQTT_EXPIRY_NEVER)
 		return;
-	end = d->left_ms + d->expiry * UINT64_C(1000);
-	timer_set(loop_timers(self.loop), &d->ends, clock_ms() + (end > now ? end - now : 0));
+	if (ends_add(d) != 0) {
+		count(CNT_dropped__no_memory);
+		log_every(10, LOG_ERR, "session: no memory to see to its end id=%s",
+		    log_esc(session_id(s)));
+	}
+	look_at_ends();
+}
+
+/* Sets the timer for the next. */
+static void
+look_at_ends(void)
+{
+	const struct durable *d = ends_first();
+	uint64_t now = clock_wall_ms(), end;
+
+	if (d == NULL) {
+		timer_del(&the.ends);
+		return;
+	}
+	end = ends_ms(d);
+	timer_set(loop_timers(self.loop), &the.ends, clock_ms() + (end > now ? end - now : 0));
 }
 
 /* queue_id: of a session that the store has, or a new one. */
@@ -869,7 +957,6 @@ durable_begin(struct session *s, uint64_t queue_id)
 		return MQTT_QUOTA_EXCEEDED;
 	}
 	queue_init(d, s, queue_id);
-	timer_init(&d->ends, on_ends);
 	s->durable = d;
 	count_add(CNT_sessions_persistent, 1);
 	return MQTT_OK;
@@ -884,7 +971,7 @@ durable_free(struct session *s, bool forget)
 		return;
 	sub_drop_all(d, forget); /* before its messages: they must not come back to it */
 	queue_pause(d);
-	timer_del(&d->ends);
+	ends_del(d);
 	if (forget)
 		queue_bury(d->queue_id, &d->queue, true);
 	store_queue_close(&d->queue);
@@ -910,8 +997,7 @@ state_end(struct session *s)
 static void
 session_free(struct session *s)
 {
-	if (s->pending != NULL)
-		pending_free(s->pending);
+	pending_free(pending_of(s));
 	will_drop(s);
 	store_rxid_drop(s->number);
 	directory_del(s);
@@ -920,11 +1006,19 @@ session_free(struct session *s)
 static void
 on_ends(struct timer *t)
 {
-	struct session *s = container_of(t, struct durable, ends)->session;
+	const struct durable *d;
 
-	log_info("session: expired id=%s", log_esc(session_id(s)));
-	count(CNT_sessions_expired);
-	offline(s, false);
-	state_end(s);
-	session_free(s);
+	(void)t;
+	for (unsigned n = 0; n < ENDS_MAX && (d = ends_first()) != NULL; n++) {
+		struct session *s = d->session;
+
+		if (ends_ms(d) > clock_wall_ms())
+			break;
+		log_info("session: expired id=%s", log_esc(session_id(s)));
+		count(CNT_sessions_expired);
+		offline(s, false);
+		state_end(s);
+		session_free(s);
+	}
+	look_at_ends();
 }

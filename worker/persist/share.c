@@ -232,7 +232,7 @@ members(const struct group *g, const struct msg_view *v, const struct topic_hash
 	size_t n = 0;
 
 	for (uint32_t i = 0; i < g->node->nsubs; i++) {
-		struct sub *s = subnode_subs(g->node)[i];
+		struct sub *s = subs_at(&g->node->subs, g->node->nsubs, i);
 		if (effective_qos(s, v->qos) == 0)
 			continue; /* its worker's own business */
 		if (queue_can_send(s->durable))
@@ -363,11 +363,10 @@ group_add(struct group *g, struct store_msg *m)
 bool
 share_fetch(struct durable *d)
 {
-	struct sub *s, *tmp;
-
 	if (the.waiting == 0)
 		return false;
-	LIST_FOREACH(s, tmp, &d->subs, struct sub, link) {
+	for (uint32_t i = 0; i < d->nsubs; i++) {
+		const struct sub *s = subs_at(&d->subs, d->nsubs, i);
 		struct group *g = s->node->group;
 		uint32_t id = s->id;
 		struct store_entry e;

@@ -10,7 +10,8 @@
 
 static struct {
 	struct index *index;
-	struct htab subs; /* by node and session */
+	struct htab several; /* by node and session, of filters that several have */
+	size_t count;
 	struct subnode **match;
 	size_t cap;
 	bool queue_qos0; /* as the interest table was made */
@@ -54,7 +55,8 @@ sub_init(void)
 	the.index = index_new(&self.key);
 	if (the.index == NULL)
 		return -ENOMEM;
-	htab_init(&the.subs, sub_hash);
+	htab_init(&the.several, sub_hash);
+	the.count = 0;
 	the.queue_qos0 = self.conf.queue_qos0;
 	return 0;
 }
@@ -64,7 +66,7 @@ sub_fini(void)
 {
 	if (the.index == NULL)
 		return;
-	htab_fini(&the.subs);
+	htab_fini(&the.several);
 	index_free(the.index);
 	the.index = NULL;
 	free(the.match);
@@ -75,7 +77,7 @@ sub_fini(void)
 size_t
 sub_count(void)
 {
-	return htab_count(&the.subs);
+	return the.count;
 }
 
 bool
@@ -98,7 +100,11 @@ sub_find(struct durable *d, struct span filter)
 {
 	struct sub_key key = { .node = node_find(filter), .durable = d };
 
-	return key.node == NULL ? NULL : htab_find(&the.subs, key_hash(key.node, d), sub_eq, &key);
+	if (key.node == NULL)
+		return NULL;
+	if (key.node->nsubs > 1)
+		return htab_find(&the.several, key_hash(key.node, d), sub_eq, &key);
+	return key.node->subs.one->durable == d ? key.node->subs.one : NULL;
 }
 
 static struct subnode *
@@ -119,22 +125,85 @@ node_get(struct span filter)
 }
 
 static int
+subs_push(union subs *x, uint32_t *n, struct sub *s)
+{
+	struct sub **many = x->many;
+
+	if (*n == 1)
+		many = malloc(4 * sizeof(struct sub *));
+	else if (*n >= 4 && (*n & (*n - 1)) == 0)
+		many = realloc(many, *n * 2 * sizeof(struct sub *));
+	if (*n > 0 && many == NULL)
+		return -ENOMEM;
+	if (*n == 1)
+		many[0] = x->one;
+	if (*n == 0) {
+		x->one = s;
+	} else {
+		many[*n] = s;
+		x->many = many;
+	}
+	++*n;
+	return 0;
+}
+
+/* The last takes the free place: that one, or NULL. */
+static struct sub *
+subs_pop(union subs *x, uint32_t *n, uint32_t at)
+{
+	struct sub *last = subs_at(x, *n, *n - 1), *moved = NULL;
+
+	if (at < --*n)
+		moved = x->many[at] = last;
+	if (*n == 1) {
+		last = x->many[0];
+		free(x->many);
+		x->one = last;
+	}
+	return moved;
+}
+
+static int
+several_add(struct sub *s)
+{
+	return htab_add(&the.several, key_hash(s->node, s->durable), s);
+}
+
+static void
+several_del(struct sub *s)
+{
+	must(htab_del(&the.several, key_hash(s->node, s->durable), s));
+}
+
+static int
 node_push(struct subnode *n, struct sub *s)
 {
-	if (n->nsubs > 0 && n->nsubs >= n->cap) {
-		uint32_t cap = n->cap ? n->cap * 2 : 4;
-		struct sub **many = realloc(n->cap ? n->many : NULL, cap * sizeof(struct sub *));
-
-		if (many == NULL)
-			return -ENOMEM;
-		if (n->cap == 0)
-			many[0] = n->one;
-		n->many = many;
-		n->cap = cap;
-	}
+	if (n->nsubs == 1 && several_add(n->subs.one) != 0)
+		return -ENOMEM;
+	if (n->nsubs > 0 && several_add(s) != 0)
+		goto no_memory;
 	s->at = n->nsubs & (SUB_PLACES - 1);
-	subnode_subs(n)[n->nsubs++] = s;
-	return 0;
+	if (subs_push(&n->subs, &n->nsubs, s) == 0)
+		return 0;
+	several_del(s);
+no_memory:
+	if (n->nsubs == 1)
+		several_del(n->subs.one);
+	return -ENOMEM;
+}
+
+static void
+node_pop(struct subnode *n, struct sub *s)
+{
+	struct sub *last;
+
+	if (n->nsubs > 1)
+		several_del(s);
+	last = subs_pop(&n->subs, &n->nsubs, s->at);
+	if (last != NULL)
+		last->at = s->at;
+	if (n->nsubs == 1)
+		several_del(n->subs.one);
 }
 
 static void
@@ -161,7 +230,6 @@ sub_set(struct durable *d, struct span filter, uint8_t options, uint32_t id, boo
 	if (s != NULL) {
 		was = sub_is_shown(s);
 		set_options(s, options, id);
-		s->since = retained_seq();
 		if (was != sub_is_shown(s))
 			node_show(s->node, was ? -1 : 1);
 		return MQTT_SUCCESS;
@@ -170,22 +238,17 @@ sub_set(struct durable *d, struct span filter, uint8_t options, uint32_t id, boo
 	s = n != NULL ? malloc(sizeof(*s)) : NULL;
 	if (s == NULL)
 		goto no_memory;
-	*s = (struct sub){
-		.node = n,
-		.durable = d,
-		.since = retained_seq(),
-	};
+	*s = (struct sub){ .node = n, .durable = d, .nth = d->nsubs };
 	set_options(s, options, id);
 	if (node_push(n, s) != 0)
 		goto no_memory;
-	if (htab_add(&the.subs, key_hash(n, d), s) != 0) {
-		n->nsubs--;
+	if (subs_push(&d->subs, &d->nsubs, s) != 0) {
+		node_pop(n, s);
 		goto no_memory;
 	}
-	list_add_tail(&d->subs, &s->link);
-	d->nsubs++;
+	the.count++;
 	if (n->group != NULL) {
-		d->ngroups++;
+		d->has_groups = true;
 		queue_ready(d); /* messages may wait for a member */
 	}
 	if (sub_is_shown(s))
@@ -237,31 +300,29 @@ void
 sub_drop_all(struct durable *d, bool forget)
 {
 	static char text[SUB_TEXT_MAX];
-	struct sub *s, *tmp;
 
-	LIST_FOREACH(s, tmp, &d->subs, struct sub, link) {
+	while (d->nsubs > 0) {
+		struct sub *s = subs_at(&d->subs, d->nsubs, d->nsubs - 1);
+
 		if (forget)
 			store_sub_del(d->session->number, sub_text(s, text));
 		sub_free(s, forget);
 	}
 }
 
-/* The last takes the free place. */
 static void
 sub_free(struct sub *s, bool forget)
 {
 	struct subnode *n = s->node;
 	struct durable *d = s->durable;
-	struct sub *last;
+	struct sub *last = subs_pop(&d->subs, &d->nsubs, s->nth);
 
-	must(htab_del(&the.subs, key_hash(n, d), s));
-	list_del(&s->link);
-	d->nsubs--;
-	if (n->group != NULL)
-		d->ngroups--;
-	last = subnode_subs(n)[--n->nsubs];
-	last->at = s->at;
-	subnode_subs(n)[s->at] = last;
+	if (last != NULL)
+		last->nth = s->nth;
+	if (d->nsubs == 0)
+		d->has_groups = false;
+	node_pop(n, s);
+	the.count--;
 	if (sub_is_shown(s))
 		node_show(n, -1);
 	free(s);
@@ -276,8 +337,6 @@ node_free(struct subnode *n, bool forget)
 
 	if (n->group != NULL)
 		share_free(n, forget);
-	if (n->cap > 0)
-		free(n->many);
 	index_del(the.index, &node);
 }
 
@@ -317,7 +376,7 @@ sub_show_all(void)
 			uint32_t shown = 0;
 
 			for (uint32_t i = 0; i < n->nsubs; i++)
-				shown += sub_is_shown(subnode_subs(n)[i]);
+				shown += sub_is_shown(subs_at(&n->subs, n->nsubs, i));
 			while (n->nshown != shown)
 				node_show(n, n->nshown < shown ? 1 : -1);
 		}
@@ -328,7 +387,7 @@ sub_match(struct span topic, const struct topic_hash *t, struct subnode ***out)
 {
 	size_t n;
 
-	if (htab_count(&the.subs) == 0)
+	if (the.count == 0)
 		return 0;
 	for (;;) {
 		n = index_match(the.index, topic, t, (struct index_node **)the.match, the.cap);

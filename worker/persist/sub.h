@@ -20,38 +20,26 @@ struct subnode;
 struct sub {
 	struct subnode *node;
 	struct durable *durable;
-	struct list link; /* in durable->subs */
-	uint64_t
-	    since; /* last update of a retained message before it: later ones went to it live */
-	uint32_t at : 30; /* place in the node */
+	uint32_t at : 30; /* place with the filter */
 	uint32_t handling : 2;
 	uint32_t id : 28;     /* subscription identifier, 3.8.2.1.2; 0: none */
 	uint32_t options : 4; /* as in SUBSCRIBE, 3.8.3.1, but for retain handling */
+	uint32_t nth;         /* place with the session */
 };
 #define SUB_PLACES (UINT32_C(1) << 30)
 static_assert(SESSION_NUMBERS <= SUB_PLACES, "a session is in a node once");
 
 struct subnode {
 	struct index_node n;
-	union {
-		struct sub *one; /* cap is 0 */
-		struct sub **many;
-	};
-	uint32_t nsubs, cap;
-	uint32_t nshown;     /* subscriptions that show in the interest table */
-	struct group *group; /* share.c; NULL: plain */
+	union subs subs;
+	struct group *group;    /* share.c; NULL: plain */
+	uint32_t nsubs, nshown; /* nshown: those that show in the interest table */
 };
 
 #define SUB_QOS(s) ((s)->options & 3u)
 #define SUB_NO_LOCAL(s) ((s)->options & 4u)
 #define SUB_AS_PUBLISHED(s) ((s)->options & 8u)
 #define SUB_OPTIONS(s) ((uint8_t)((s)->options | (s)->handling << 4)) /* all of them */
-
-static inline struct sub **
-subnode_subs(struct subnode *n)
-{
-	return n->cap == 0 ? &n->one : n->many;
-}
 
 int sub_init(void);
 void sub_fini(void);

@@ -415,6 +415,7 @@ what_waits_too_long_goes(void)
 	d = offline("d", "r");
 	join(&d);
 	rec.epoch = d.epoch;
+	rec.since = d.since;
 	rec.session = d.session;
 	CU_ASSERT_EQUAL(
 	    tell_parts(0, REC_RETAIN_GET, &rec, sizeof(rec), span_str("r"), NOTHING), 0);

@@ -520,6 +520,7 @@ struct client { /* a connection at a worker, as the worker knows it */
 	unsigned slot;
 	uint32_t handle, session, expiry;
 	uint64_t epoch;
+	uint64_t since;        /* of the last subscription */
 	uint8_t flags, reason; /* of the last grant */
 	bool granted;
 	/* what it asks for */
@@ -635,6 +636,7 @@ subscribe(struct client *c, const char *filter, uint8_t options, uint32_t id)
 	    tell_parts(c->slot, REC_SUB, &rec, sizeof(rec), span_str(filter), NOTHING), 0);
 	turn();
 	CU_ASSERT_TRUE(TAKE(&answer, c->slot, REC_SUBBED));
+	c->since = answer.since;
 	return answer.flags;
 }
 

@@ -32,6 +32,7 @@ get(const struct client *c, unsigned slot, const char *filter, uint8_t options, 
 	if (c != NULL) {
 		rec.session = c->session;
 		rec.epoch = c->epoch;
+		rec.since = c->since;
 		rec.durable = 1;
 	}
 	return tell_parts(slot, REC_RETAIN_GET, &rec, sizeof(rec), span_str(filter), cursor);
