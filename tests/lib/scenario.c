@@ -50,6 +50,18 @@ slow(void)
 }
 
 int
+many(int n)
+{
+	return n * scale() / (slow() > 1 ? 5 : 1);
+}
+
+void
+take_minutes(int n)
+{
+	alarm((unsigned)(n * 60));
+}
+
+int
 deadline_ms(void)
 {
 	return 30000 * slow();

@@ -23,6 +23,8 @@ void scenario_run(void);
 extern pid_t scenario_helper; /* a process that ends with the scenario; 0: none */
 int workers(void);            /* of this run */
 int scale(void);              /* SCALE, at least 1 */
+int many(int n);              /* SCALE times so many; a fifth of that in sanitizer builds */
+void take_minutes(int n);     /* may this run, and not the usual few */
 int deadline_ms(void);
 
 #define SCENARIO(...)                                                                              \
