@@ -528,7 +528,8 @@ lock_dir(void)
 		return -err;
 	}
 	kv.lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (kv.lock < 0) {
+	/* The files may be ours and the directory not: that would show when the log needs its next file. */
+	if (kv.lock < 0 || faccessat(AT_FDCWD, kv.o.dir, R_OK | W_OK | X_OK, AT_EACCESS) != 0) {
 		err = errno;
 		log_err("store: cannot write to %s: %s. Set data_dir to a directory for the broker "
 			"alone",

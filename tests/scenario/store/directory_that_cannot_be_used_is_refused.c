@@ -45,6 +45,16 @@ SCENARIO(1)
 	if (broker_sh("chmod 500 $DIR/readonly && ! touch $DIR/readonly/x") == 0)
 		refused("$DIR/readonly", "/readonly: .*. Set data_dir");
 
+	/* Nor is one that has a store already; root's rights to write where it may not are left out. */
+	check(broker_sh(
+		  SECOND " start --port 0 && " SECOND " stop && chmod 500 $DIR/second/data") == 0);
+	check(
+	    broker_sh(
+		"setpriv --bounding-set -dac_override --inh-caps -dac_override " SECOND
+		" start --port 0 >$DIR/out 2>&1; test $? = 1 || exit 1\n"
+		"cat $DIR/out; tr '\\n' ' ' <$DIR/out | grep -q '/data: Permission denied. Set'") ==
+	    0);
+
 	/* The first has not noticed anything. */
 	check(mq_publish(m, "t", "2", 1, true) < 0x80);
 	mq_quiet(m);
