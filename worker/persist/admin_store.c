@@ -6,6 +6,7 @@
 #include "shared/base/clock.h"
 #include "shared/child/child.h"
 #include "worker/persist/admin_json.h"
+#include "worker/persist/peer.h"
 #include "worker/persist/store.h"
 #include "worker/persist/store_dump.h"
 
@@ -30,10 +31,11 @@ admin_store_status(const struct request *r, const char **why)
 	store_status(&s);
 	return json_pack(
 	    "{s:b, s:{s:s, s:s, s:s, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
-	    "s:b, s:I}}",
+	    "s:b, s:I, s:I, s:b}}",
 	    "ok", 1, "store", "directory", s.dir, "durability", durability[self.conf.durability],
 	    "opened",
-	    s.opened.fresh       ? "new"
+	    s.opened.damaged > 0 ? "salvaged"
+		: s.opened.fresh ? "new"
 		: s.opened.clean ? "clean"
 				 : "recovered",
 	    "damaged_files", (int)s.opened.damaged, "tree_bytes", (json_int_t)s.now.tree_bytes,
@@ -42,7 +44,8 @@ admin_store_status(const struct request *r, const char **why)
 	    "pending_bytes", (json_int_t)s.now.pending_bytes, "batches", (json_int_t)s.now.batches,
 	    "safe_batch", (json_int_t)store_safe(store_strictest()), "syncs",
 	    (json_int_t)s.now.syncs, "moves", (json_int_t)s.now.moves, "moving",
-	    (int)s.now.is_moving, "free_bytes", (json_int_t)s.now.free_bytes);
+	    (int)s.now.is_moving, "free_bytes", (json_int_t)s.now.free_bytes, "reserve_bytes",
+	    (json_int_t)self.conf.store_reserve, "full", (int)peer_is_full());
 }
 
 json_t *

@@ -113,7 +113,10 @@ store_open(const char *dir)
 	}
 	if (!found.fresh)
 		log_notice("store: opened dir=%s %s batches=%" PRIu64 " operations=%" PRIu64, dir,
-		    found.clean ? "clean" : "after a crash", found.batches, found.operations);
+		    found.damaged > 0 ? "with damage"
+			: found.clean ? "clean"
+				      : "after a crash",
+		    found.batches, found.operations);
 	return 0;
 }
 

@@ -52,12 +52,14 @@ SCENARIO(2)
 		else
 			check(mq_need(pub, PUBACK).reason == QUOTA_EXCEEDED);
 		check(mq_publish(other, "q", "refused", 1, false) == QUOTA_EXCEEDED);
+		check(broker_sh("$CTL store status | grep -q '^full  *true$'") == 0);
 		check(!mq_read(pub, &p, 0));
 		make_room();
 		if (real)
 			check(mq_need(pub, PUBACK).reason == 0);
 		wait_for(broker_counter("store_full") == 0);
 		check(mq_publish(other, "q", "after", 1, false) == 0);
+		check(broker_sh("$CTL store status | grep -q '^full  *false$'") == 0);
 	}
 	sub = mq_connect(.id = "sub", .resume = true, .expiry = 3600);
 	check(sub->present == 1);
