@@ -30,7 +30,7 @@ struct options {
 	uint64_t messages, sessions; /* for each durable subscriber; others that are offline */
 	uint64_t receive_max;        /* of subscribers; 0: they don't say */
 	uint64_t leave;              /* flag: durable sessions stay on the broker */
-	const char *restart, *dir;   /* command; where the file of sync-floor is */
+	const char *restart, *dir;   /* command; where files of the floors are */
 	uint64_t batch;              /* records synced at once there */
 	uint64_t json;               /* flag */
 };
@@ -56,6 +56,7 @@ bool conns_cycle(void);
 bool conns_idle(void);
 bool conns_sessions(void);
 bool floor_sync(void);
+bool floor_read(void);
 
 /* Durable sessions with a subscription each, left offline. */
 void conns_make_sessions(uint64_t n);

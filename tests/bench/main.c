@@ -38,6 +38,9 @@ static const struct mode modes[] = {
 	    "as drain beside --sessions, with --restart before they come back" },
 	{ "sync-floor", floor_sync, 1, false,
 	    "no broker: append --batch records to a file in --dir, fdatasync, again" },
+	{ "read-floor", floor_read, 100, false,
+	    "no broker: read -n times --messages records from a tree in --dir by a cursor in "
+	    "bulk" },
 };
 
 #define MODES (sizeof(modes) / sizeof(modes[0]))
@@ -149,7 +152,7 @@ static const struct setting settings[] = {
 	{ "restart", 0, &opt.restart, 0, 0,
 	    "restart: shell command that kills the broker and starts it" },
 	{ "leave", 0, &opt.leave, 0, 1, "don't end the durable sessions that were made" },
-	{ "dir", 0, &opt.dir, 0, 0, "sync-floor: where the file is (.)" },
+	{ "dir", 0, &opt.dir, 0, 0, "sync-floor, read-floor: where the files are (.)" },
 	{ "batch", 'b', &opt.batch, 1, 1000000, "sync-floor: records of a batch (1)" },
 	{ "json", 0, &opt.json, 0, 1, "print one JSON object" },
 };

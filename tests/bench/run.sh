@@ -203,7 +203,7 @@ row() { # name, key, mode and options...
 # A load on durable sessions. Each line of figures makes a row: a key, the key of the disk that it
 # compares with or -, and what it is.
 durable() { # name, brokers, figures, mode and options...
-	local name=$1 brokers=$2 figures=$3 reached=1 broker key of_disk what cells
+	local name=$1 brokers=$2 figures=$3 reached=1 broker key of_disk what cells floor
 	local -A got=()
 	shift 3
 	is_picked "$name" || return 0
@@ -218,13 +218,18 @@ durable() { # name, brokers, figures, mode and options...
 		[[ $broker == 1-power ]] && reached=$batch
 	done
 	if [[ $figures == *records_per_s* ]]; then
-		if ! json=$(bench sync-floor --dir "$dir" -s 256 --batch "$reached" --warmup 0); then
+		floor=(sync-floor --batch "$reached" --warmup 0)
+		if [[ $1 == drain ]]; then
+			floor=(read-floor -n 100 -m 2000)
+		else
+			name+=", $reached a sync"
+		fi
+		if ! json=$(bench "${floor[@]}" --dir "$dir" -s 256); then
 			echo "run.sh: $(<"$dir/err")" >&2
 			json=BAD
 			status=1
 		fi
 		got[disk]=$json
-		name+=", $reached a sync"
 	fi
 	while read -r key of_disk what; do
 		cells=()
@@ -278,8 +283,8 @@ durable 'durable 1000→1000, offline' "$some" "$load" durable -n 1000 -s 256 --
 
 # What is queued costs mosquitto a file with all of it, again and again.
 for_mosquitto=(-m 100)
-durable 'durable drain, 100 sessions' "$all" 'drained_per_s - taken/s
-broker_us_per_delivery - CPU, µs' drain -n 100 -m 2000 -s 256 -V 5 --receive-max 1000
+durable 'durable drain, 100 sessions' "$all" 'drained_per_s records_per_s taken/s
+broker_us_per_delivery own_us_per_record CPU, µs' drain -n 100 -m 2000 -s 256 -V 5 --receive-max 1000
 for_mosquitto=()
 
 # What caches hold has a limit of its own, so they are small here.
