@@ -1,6 +1,7 @@
 #include "tests/lib/chance.h"
 
 #include "shared/base/hash.h"
+#include "tests/lib/tool.h"
 
 static uint64_t state, drawn;
 
@@ -11,10 +12,22 @@ chance_begin(uint64_t seed)
 	drawn = 0;
 }
 
+uint64_t
+between(uint64_t min, uint64_t max)
+{
+	return min + hash_mix(state + ++drawn) % (max - min + 1);
+}
+
+uint64_t
+after_ms(uint64_t min, uint64_t max)
+{
+	return now_ns() + between(min, max) * 1000000;
+}
+
 unsigned
 draw(unsigned below)
 {
-	return (unsigned)(hash_mix(state + ++drawn) % below);
+	return (unsigned)between(0, below - 1);
 }
 
 bool

@@ -8,7 +8,9 @@
 #include <stdint.h>
 
 void chance_begin(uint64_t seed);
-unsigned draw(unsigned below); /* from 0 on */
+uint64_t between(uint64_t min, uint64_t max);  /* both included */
+uint64_t after_ms(uint64_t min, uint64_t max); /* a moment, in now_ns() */
+unsigned draw(unsigned below);                 /* from 0 on */
 bool one_in(unsigned of);
 
 #endif

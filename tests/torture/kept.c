@@ -1,3 +1,4 @@
+#include "tests/lib/chance.h"
 #include "tests/lib/tool.h"
 #include "tests/torture/ledger.h"
 #include "tests/torture/torture.h"

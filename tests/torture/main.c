@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tests/lib/chance.h"
 #include "tests/lib/tool.h"
 #include "tests/torture/ledger.h"
 #include "tests/torture/power.h"
@@ -274,6 +275,7 @@ main(int argc, char **argv)
 	opt.version = opt.version < 5 ? 4 : 5; /* as in CONNECT */
 	if (opt.seed == 0)
 		opt.seed = (uint64_t)time(NULL);
+	chance_begin(opt.seed);
 	run_id = (unsigned)getpid();
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	plan_init();

@@ -12,8 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "tests/lib/chance.h"
 #include "tests/lib/tool.h"
-#include "tests/torture/torture.h"
 
 #define JOURNAL_BYTES (UINT64_C(8) << 30) /* sparse, and given back at each cut */
 #define BLOCK 4096
@@ -474,7 +474,7 @@ check_entry(struct node *dir, const char *path, const char *name)
 
 /* Of things that happened one after the other: how many did, the first of which are sure. */
 static uint32_t
-draw(uint32_t sure, uint32_t all, uint64_t percent)
+how_many(uint32_t sure, uint32_t all, uint64_t percent)
 {
 	return between(1, 100) <= percent ? all : percent > 0 ? (uint32_t)between(sure, all) : sure;
 }
@@ -522,7 +522,7 @@ tear_file(struct node *n, uint64_t percent)
 		top = n->change[i].to > top ? n->change[i].to : top;
 		sure = n->change[i].is_dsync ? i + 1 : sure;
 	}
-	final = size_of(n, draw(sure, n->changes, percent));
+	final = size_of(n, how_many(sure, n->changes, percent));
 	sector = grab((size_t)(top / len + 1), sizeof(*sector));
 	for (uint32_t i = 0; i < n->changes; size = size_after(&n->change[i++], size)) {
 		range_of(&n->change[i], size, &from, &to);
@@ -533,7 +533,7 @@ tear_file(struct node *n, uint64_t percent)
 		}
 	}
 	for (struct sector *s = sector; s <= sector + top / len; s++) {
-		uint32_t happened = draw(s->sure, s->all, percent);
+		uint32_t happened = how_many(s->sure, s->all, percent);
 
 		pw.totals.sectors += s->all > s->sure;
 		pw.totals.sectors_lost += happened < s->all;

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/lib/chance.h"
 #include "tests/lib/tool.h"
 #include "tests/torture/ledger.h"
 #include "tests/torture/torture.h"

@@ -27,11 +27,6 @@ struct options {
 extern struct options opt;
 extern unsigned run_id; /* in topics, so that runs don't meet */
 
-/* --- chance.c: all of it follows from the seed ------------------------------------------- */
-
-uint64_t between(uint64_t min, uint64_t max);  /* both included */
-uint64_t after_ms(uint64_t min, uint64_t max); /* a moment */
-
 /* --- kept.c: a connection that is kept up ------------------------------------------------ */
 
 struct kept {

@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/lib/chance.h"
 #include "tests/lib/proc.h"
 #include "tests/lib/tool.h"
 #include "tests/torture/power.h"

@@ -7,16 +7,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/lib/chance.h"
 #include "tests/lib/tool.h"
-#include "tests/torture/torture.h"
 #include "tests/unit/unit.h"
 
 #define CUTS 24
 #define LEN 16384
 #define SECTOR 512
 #define RECORD 100
-
-struct options opt = { .seed = 7 };
 
 static char dir[64];
 
