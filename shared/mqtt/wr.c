@@ -49,8 +49,10 @@ wr_u32(struct wr *w, uint32_t v)
 void
 wr_u64(struct wr *w, uint64_t v)
 {
-	wr_u32(w, (uint32_t)(v >> 32));
-	wr_u32(w, (uint32_t)v);
+	uint8_t *p = wr_room(w, 8);
+
+	for (unsigned i = 0; p != NULL && i < 8; i++)
+		p[i] = (uint8_t)(v >> (56 - 8 * i));
 }
 
 unsigned

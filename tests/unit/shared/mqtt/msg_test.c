@@ -1,4 +1,6 @@
-#include "shared/mqtt/msg.h"
+#include "tests/unit/memory.h"
+
+#include "shared/mqtt/msg.c"
 
 #include "tests/unit/unit.h"
 
@@ -26,6 +28,26 @@ only_a_message_with_an_expiry_expires(void)
 }
 
 static void
+the_moment_at_which_it_expires_fits_its_seconds(void)
+{
+	struct msg_view v = { .publish_ms = 1000, .expiry = UINT32_MAX, .has_expiry = true };
+
+	CU_ASSERT_EQUAL(msg_expires_ms(&v), 1000 + UINT64_C(4294967295000));
+	CU_ASSERT_TRUE(msg_is_expired(&v, msg_expires_ms(&v)));
+	CU_ASSERT_FALSE(msg_is_expired(&v, msg_expires_ms(&v) - 1));
+	v.has_expiry = false;
+	CU_ASSERT_EQUAL(msg_expires_ms(&v), 0);
+}
+
+static void
+without_memory_there_is_none(void)
+{
+	memory_is_gone = true;
+	CU_ASSERT_PTR_NULL(msg_new(&(struct msg_view){ .topic = span_str("t") }));
+	memory_is_gone = false;
+}
+
+static void
 it_lives_as_long_as_its_last_holder(void)
 {
 	struct msg_view v = { .topic = span_str("t"),
@@ -39,12 +61,22 @@ it_lives_as_long_as_its_last_holder(void)
 	CU_ASSERT_TRUE(span_eq(w.topic, v.topic) && span_eq(w.props, v.props) &&
 	    span_eq(w.payload, v.payload) && w.qos == 1 && w.retain);
 	CU_ASSERT_EQUAL(msg_size(a), sizeof(*a) + 13);
+	CU_ASSERT_EQUAL(msg_view_size(&v), msg_size(a)); /* known before it is made */
 	msg_unref(&a);
 	CU_ASSERT_PTR_NULL(a);
 	CU_ASSERT_EQUAL(b->refs, 1);
 	msg_unref(&b);
 	msg_unref(&b);
+
+	/* Only a topic is a must. */
+	v = (struct msg_view){ .topic = span_str("t") };
+	a = msg_new(&v);
+	w = msg_view(a);
+	CU_ASSERT_TRUE(span_eq(w.topic, v.topic) && w.props.len == 0 && w.payload.len == 0);
+	msg_unref(&a);
 }
 
 UNIT_MAIN("shared/mqtt/msg", TEST(an_unexpired_message_has_at_least_a_second),
-    TEST(only_a_message_with_an_expiry_expires), TEST(it_lives_as_long_as_its_last_holder))
+    TEST(only_a_message_with_an_expiry_expires),
+    TEST(the_moment_at_which_it_expires_fits_its_seconds), TEST(without_memory_there_is_none),
+    TEST(it_lives_as_long_as_its_last_holder))

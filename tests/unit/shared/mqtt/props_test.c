@@ -323,6 +323,19 @@ walk_gives_each_property_once_in_order(void)
 }
 
 static void
+walk_ends_where_a_property_is_cut_short(void)
+{
+	static const char raw[] = "\x0b\x01\x11\x00\x00";
+	struct span s = span_of(raw, sizeof(raw) - 1);
+	struct prop p;
+	size_t at = 0;
+
+	CU_ASSERT_TRUE(props_next(s, &at, &p));
+	CU_ASSERT_FALSE(props_next(s, &at, &p));
+	CU_ASSERT_EQUAL(at, 2);
+}
+
+static void
 only_user_properties_count_as_such(void)
 {
 	static const char raw[] = "\x26\x00\x01n\x00\x02vw\x0b\x02\x26\x00\x00\x00\x00";
@@ -341,4 +354,5 @@ UNIT_MAIN("shared/mqtt/props", TEST(identifiers_that_are_none_are_malformed_ever
     TEST(length_beyond_the_packet_or_of_five_bytes_is_malformed), TEST(an_empty_set_has_nothing),
     TEST(each_value_is_in_its_field),
     TEST(what_concerns_the_hop_is_not_forwarded_and_the_rest_keeps_its_order),
-    TEST(walk_gives_each_property_once_in_order), TEST(only_user_properties_count_as_such))
+    TEST(walk_gives_each_property_once_in_order), TEST(walk_ends_where_a_property_is_cut_short),
+    TEST(only_user_properties_count_as_such))

@@ -29,6 +29,12 @@ write_u32(struct wr *w)
 }
 
 static void
+write_u64(struct wr *w)
+{
+	wr_u64(w, 0x123456789abcdef0);
+}
+
+static void
 write_varint(struct wr *w)
 {
 	wr_varint(w, MQTT_LEN_MAX);
@@ -90,6 +96,7 @@ static const struct {
 	{ write_u8, "\x12", 1 },
 	{ write_u16, "\x12\x34", 2 },
 	{ write_u32, "\x12\x34\x56\x78", 4 },
+	{ write_u64, "\x12\x34\x56\x78\x9a\xbc\xde\xf0", 8 },
 	{ write_varint, "\xff\xff\xff\x7f", 4 },
 	{ write_str,
 	    "\x00\x03"
