@@ -491,7 +491,7 @@ static void
 small_connack(void)
 {
 	for (unsigned i = 0; i < 2; i++) {
-		struct span limit = wire_props("14", MAX_PACKET, 96);
+		struct span limit = wire_props("14", MAX_PACKET, 32);
 		struct wire *w = dial();
 		struct wire_packet k;
 
@@ -499,7 +499,7 @@ small_connack(void)
 		    i == 0 ? unknown_method(limit)
 			   : wire_make_connect(
 				 5, &(struct wire_connect){ .id = id("small"), .props = limit }));
-		demand(wire_read(w, patience_ms, &k) != WIRE_PACKET || k.raw.len <= 96,
+		demand(wire_read(w, patience_ms, &k) != WIRE_PACKET || k.raw.len <= 32,
 		    "%s has %zu bytes", wire_describe(&k), k.raw.len);
 	}
 }

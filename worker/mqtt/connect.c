@@ -53,8 +53,12 @@ on_connect(struct conn *c, struct span body, uint8_t flags)
 
 	(void)flags;
 	reason = connect_decode(body, &p, &version, &why);
-	if (reason == MQTT_OK)
+	if (reason == MQTT_OK) {
 		version = p.version;
+		if (props_has(
+			&p.props, PROP_MAX_PACKET_SIZE)) /* [MQTT-3.2.2-19]: of a refusal too */
+			c->max_packet = p.props.max_packet_size;
+	}
 	c->version = (uint8_t)version;
 	if (reason == MQTT_OK && c->listener == CONN_NO_LISTENER) {
 		reason = MQTT_SERVER_UNAVAILABLE;
@@ -79,8 +83,6 @@ on_connect(struct conn *c, struct span body, uint8_t flags)
 		c->expiry = props_has(&p.props, PROP_SESSION_EXPIRY) ? p.props.session_expiry : 0;
 		if (props_has(&p.props, PROP_RECEIVE_MAX) && p.props.receive_max < c->window)
 			c->window = p.props.receive_max;
-		if (props_has(&p.props, PROP_MAX_PACKET_SIZE))
-			c->max_packet = p.props.max_packet_size;
 		if (props_has(&p.props, PROP_TOPIC_ALIAS_MAX))
 			c->alias_out_max = p.props.topic_alias_max < c->terms->topic_alias_max_out
 			    ? p.props.topic_alias_max
