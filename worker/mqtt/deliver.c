@@ -609,6 +609,14 @@ frame_make(const struct target *t, const struct publish_out *o, uint8_t version,
 	return f;
 }
 
+/* A session can come back through a listener below whose mount point its messages are not. */
+static bool
+is_below_mount(const struct conn *c, struct span topic)
+{
+	return c->mount_len == 0 ||
+	    (topic.len > c->mount_len && memcmp(topic.p, c->mount, c->mount_len) == 0);
+}
+
 /* False: not sent, the client can't have it. */
 static bool
 send_publish(const struct target *t, uint16_t id)
@@ -621,6 +629,10 @@ send_publish(const struct target *t, uint16_t id)
 	size_t len, head_len, id_at = 0;
 	uint8_t *p;
 
+	if (!is_below_mount(c, pub.v->topic)) {
+		count(CNT_dropped__mount_point);
+		return false;
+	}
 	if (f == NULL) {
 		o = (struct publish_out){
 			.topic =
