@@ -486,7 +486,10 @@ wait_add(const struct target *t, struct delivered *d)
 		log_every(10, LOG_WARNING, "deliver: queue full, messages dropped id=%s peer=%s",
 		    conn_name(c), c->peer);
 		if (self.conf.queue_drop != DROP_oldest || c->wait_first == NULL) {
-			d->full += self.conf.queue_drop == DROP_reject;
+			if (self.conf.queue_drop == DROP_reject)
+				d->full++;
+			else
+				d->clients++; /* it matched: 0x10 would say that nobody did */
 			return;
 		}
 		wait_pop(c);
