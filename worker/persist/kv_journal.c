@@ -582,7 +582,7 @@ look_behind_end(struct reading *r)
 	r->found->lost += safe - r->last;
 }
 
-/* Without its last file a log ends like any other. */
+/* Without its last file, or the beginning of that, a log ends like any other. */
 static void
 look_for_last(struct reading *r)
 {
@@ -590,9 +590,10 @@ look_for_last(struct reading *r)
 	char path[PATH_MAX];
 
 	snprintf(path, sizeof(path), "%s/" KV_LOG_NAME, r->o->dir, last);
-	if (last <= r->found->end.file || access(path, F_OK) == 0)
+	if (last <= r->found->end.file)
 		return;
-	log_err("store: missing file=%s", path);
+	log_err("store: %s file=%s",
+	    access(path, F_OK) == 0 ? "not readable from its beginning" : "missing", path);
 	note_damage(r, last);
 }
 

@@ -147,7 +147,7 @@ make_store(bool moves, unsigned batches)
 				if (kv_turn() < 0)
 					_exit(3);
 		}
-		_exit(0);
+		_exit(moves && !wait_moved() ? 4 : 0);
 	}
 	wait(&status);
 	CU_ASSERT_EQUAL_FATAL(status, 0);

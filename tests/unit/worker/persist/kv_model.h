@@ -137,6 +137,16 @@ write_safe(void)
 	    kv_safe(KV_SYNC_POWER) == kv_batch() - 1;
 }
 
+/* The keeper works beside us: what is gathered has gone into the trees once. */
+static inline bool
+wait_moved(void)
+{
+	for (int i = 0; i < 60000 && kv_numbers().moves == 0; i++)
+		if (kv_turn() < 0 || poll(NULL, 0, 1) != 0)
+			return false;
+	return kv_numbers().moves > 0;
+}
+
 /* --- keys and values ---------------------------------------------------------------------- */
 
 /* Short and long ones, in the order of their numbers. */
