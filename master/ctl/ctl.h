@@ -7,10 +7,19 @@
 #include <jansson.h>
 #include <limits.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "shared/conf/dirs.h"
 
-typedef int command_fn(int argc, char **argv);
+typedef int command_fn(int argc, char **argv); /* words only: options are asked for by name */
+
+struct command {
+	const char *words;
+	const char *
+	    arguments; /* with "...": and what else tbmqd takes, which says so itself if it doesn't */
+	const char *help;
+	command_fn *fn;
+};
 
 struct ctl {
 	struct dirs dirs;
@@ -47,6 +56,20 @@ int ctl_print_list(json_t *r, const char *at);
 
 /* A whole argument: "10s" or "soon" is none. */
 bool ctl_number(const char *text, long min, long max, long *out);
+
+/* --- args.c: options, which may stand on either side of the command; behind "--" there are none -- */
+
+#define ARGS_COMMON "[--dir DIR] [--json] [--version] [--help]"
+
+/* Words into words, which has room for argc + 1; how many, or -1: no memory. Borrows argv. */
+int args_split(int argc, char **argv, const struct command *rows, size_t nrows, char **words);
+/* Does the command take them all? c NULL: there is none. An exit code; complains. */
+int args_check(const struct command *c, int nwords);
+bool args_are_handed_on(const struct command *c);
+/* Adds to these words what is tbmqd's, as it was written; how many there are now. */
+int args_hand_on(char **words, int nwords);
+void args_free(void);
+const char *ctl_option(const char *name); /* its value; "" if it has none; NULL: not given */
 
 /* --- store.c ------------------------------------------------------------------------------ */
 

@@ -1,12 +1,11 @@
 /*
  * tbmqctl - starts, stops, watches and changes a broker; see tbmqctl(8)
  *
- * Every command is a row of a table, from which help and completion are made. All but `start`, `config check` and `store restore` are requests on the
+ * Every command is a row of a table, which tells what it takes (args.c) and from which help is made. All but `start`, `config check` and `store restore` are requests on the
  * broker's control socket (shared/child/request.h).
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <jansson.h>
 #include <poll.h>
 #include <stdio.h>
@@ -27,22 +26,17 @@
 
 struct ctl ctl;
 
-struct command {
-	const char *words, *arguments, *help;
-	command_fn *fn;
-};
-
 static command_fn cmd_start, cmd_stop, cmd_restart, cmd_status, cmd_reload, cmd_version,
     cmd_config_check, cmd_config_show, cmd_config_diff, cmd_config_apply, cmd_config_confirm,
     cmd_config_rollback, cmd_config_sample, cmd_log_level, cmd_worker_restart, cmd_drain,
     cmd_client_list, cmd_client_show, cmd_client_kick, cmd_client_clear, cmd_subscription_list,
-    cmd_retained_list, cmd_retained_show, cmd_retained_clear;
+    cmd_retained_list, cmd_retained_show, cmd_retained_clear, cmd_help;
 
 static const struct command commands[] = {
-	{ "start", "[--port N] [--workers N] [--set KEY=VALUE]...",
+	{ "start", "[--port N] [--workers N] [--config FILE] [--data-dir DIR] [--set KEY=VALUE]...",
 	    "start the broker; returns when it serves", cmd_start },
 	{ "stop", "", "stop the broker; returns when it has ended", cmd_stop },
-	{ "restart", "[as start]", "stop and start, with these options only", cmd_restart },
+	{ "restart", "[as start]...", "stop and start, with these options only", cmd_restart },
 	{ "status", "[--counters [PROCESS]]", "processes, listeners, counters", cmd_status },
 	{ "reload", "", "apply the configuration file; disconnects nobody", cmd_reload },
 	{ "version", "", "version of the running broker", cmd_version },
@@ -87,6 +81,7 @@ static const struct command commands[] = {
 	    cmd_store_dump },
 	{ "store compact", "", "give back what the files of the running broker's store have unused",
 	    cmd_store_compact },
+	{ "help", "", "print this", cmd_help },
 };
 
 #define HELP_COLUMN 44
@@ -97,6 +92,8 @@ usage(FILE *to)
 {
 	fprintf(to,
 	    "Usage: tbmqctl [--dir DIR] [--json] COMMAND [ARGUMENT]...\n"
+	    "Options stand on either side of the command; behind -- there are none, as in "
+	    "`client show -- --id`.\n"
 	    "Without --dir it is about the installed broker, with it about the private one in "
 	    "DIR, which runs as its caller.\n"
 	    "--json prints answers and errors as JSON on stdout, lists as an object a line.\n\n");
@@ -112,6 +109,18 @@ usage(FILE *to)
 	fprintf(to,
 	    "\nExit codes: 0 done, 1 refused or failed, 2 usage, 3 not running, 4 no answer in "
 	    "time.\n");
+}
+
+static void
+print_text(const char *name, const char *text)
+{
+	json_t *j = ctl.json ? json_pack("{s:b, s:s}", "ok", 1, name, text) : NULL;
+
+	if (j != NULL)
+		ctl_print_json(j);
+	else
+		fputs(text, stdout);
+	json_decref(j);
 }
 
 /* --- life -------------------------------------------------------------------------------- */
@@ -328,17 +337,15 @@ print_status(const json_t *answer)
 static int
 cmd_status(int argc, char **argv)
 {
-	bool counters = argc > 0 && strcmp(argv[0], "--counters") == 0;
-	json_t *r = ctl_request(counters ? "counters" : "status", "broker"), *answer, *v;
+	bool counters = ctl_option("--counters") != NULL;
+	json_t *r, *answer, *v;
 	const char *key;
 	int code;
 
-	if (counters && argc > 1)
-		ctl_parameter(r, "process", argv[1]);
-	else if (argc > (counters ? 1 : 0)) {
-		json_decref(r);
-		return ctl_bad_usage("status takes --counters [PROCESS]");
-	}
+	if (argc > 0 && !counters)
+		return ctl_bad_usage("status takes a process with --counters only");
+	r = ctl_request(counters ? "counters" : "status", "broker");
+	ctl_parameter(r, "process", argc > 0 ? argv[0] : NULL);
 	answer = ctl_answer(r, &code);
 	if (answer == NULL)
 		return code;
@@ -423,8 +430,6 @@ cmd_config_check(int argc, char **argv)
 	static struct conf c;
 	struct conf_error err;
 
-	if (argc > 1)
-		return ctl_bad_usage("config check takes one file");
 	if (conf_parse(file, &c, &err) != 0)
 		return ctl_complain(FAILED, "%s", err.text);
 	if (!ctl.json)
@@ -458,23 +463,21 @@ cmd_config_show(int argc, char **argv)
 static int
 cmd_config_diff(int argc, char **argv)
 {
-	if (argc > 1)
-		return ctl_bad_usage("config diff takes one file");
 	return print_changes(with_file(ctl_request("diff", "config"), argc > 0 ? argv[0] : NULL));
 }
 
 static int
 cmd_config_apply(int argc, char **argv)
 {
+	const char *confirm = ctl_option("--confirm");
 	long seconds = 0;
 	json_t *r;
 
-	if (argc != 1 && !(argc == 3 && strcmp(argv[1], "--confirm") == 0))
-		return ctl_bad_usage("config apply takes FILE [--confirm SECONDS]");
-	if (argc == 3 && !ctl_number(argv[2], 1, 86400, &seconds))
+	(void)argc;
+	if (confirm != NULL && !ctl_number(confirm, 1, 86400, &seconds))
 		return ctl_bad_usage("--confirm takes 1 to 86400 seconds");
 	r = with_file(ctl_request("apply", "config"), argv[0]);
-	if (argc == 3)
+	if (confirm != NULL)
 		ctl_parameter_number(r, "confirm_s", seconds);
 	return print_changes(r);
 }
@@ -502,7 +505,6 @@ cmd_config_sample(int argc, char **argv)
 	char *text = NULL;
 	size_t len;
 	FILE *f = open_memstream(&text, &len);
-	json_t *j;
 	int err;
 
 	(void)argc;
@@ -515,12 +517,7 @@ cmd_config_sample(int argc, char **argv)
 		free(text);
 		return ctl_complain(FAILED, "no memory");
 	}
-	j = ctl.json ? json_pack("{s:b, s:s}", "ok", 1, "sample", text) : NULL;
-	if (j != NULL)
-		ctl_print_json(j);
-	else
-		fputs(text, stdout);
-	json_decref(j);
+	print_text("sample", text);
 	free(text);
 	return DONE;
 }
@@ -530,11 +527,8 @@ cmd_config_sample(int argc, char **argv)
 static int
 cmd_log_level(int argc, char **argv)
 {
-	json_t *r;
+	json_t *r = ctl_request("log-level", "broker");
 
-	if (argc < 1 || argc > 2)
-		return ctl_bad_usage("log-level takes LEVEL [MODULE]");
-	r = ctl_request("log-level", "broker");
 	ctl_parameter(r, "level", argv[0]);
 	ctl_parameter(r, "module", argc > 1 ? argv[1] : NULL);
 	return ctl_simple(r);
@@ -547,7 +541,8 @@ cmd_worker_restart(int argc, char **argv)
 	long n;
 	json_t *r;
 
-	if (argc != 1 || !ctl_number(argv[0], 0, SLOT_MQTT_MAX - 1, &n))
+	(void)argc;
+	if (!ctl_number(argv[0], 0, SLOT_MQTT_MAX - 1, &n))
 		return ctl_bad_usage("worker restart takes a number, as 0 for mqtt/0");
 	snprintf(name, sizeof(name), "mqtt/%ld", n);
 	r = ctl_request("restart", "worker");
@@ -558,24 +553,17 @@ cmd_worker_restart(int argc, char **argv)
 static int
 cmd_drain(int argc, char **argv)
 {
-	const char *reference = NULL;
-	long rate = -1;
+	const char *given = ctl_option("--rate");
+	long rate;
 	json_t *r;
 
-	for (int i = 0; i < argc; i += 2) {
-		if (i + 1 < argc && strcmp(argv[i], "--server-reference") == 0)
-			reference = argv[i + 1];
-		else if (i + 1 == argc || strcmp(argv[i], "--rate") != 0 ||
-		    !ctl_number(argv[i + 1], 0, 1000000, &rate))
-			return ctl_bad_usage(
-			    "drain takes --rate N [--server-reference S]; N is 1 to "
-			    "1000000, or 0 for all at once");
-	}
-	if (rate < 0)
-		return ctl_bad_usage("drain needs --rate N");
+	(void)argc;
+	(void)argv;
+	if (given == NULL || !ctl_number(given, 0, 1000000, &rate))
+		return ctl_bad_usage("drain needs --rate N: 1 to 1000000, or 0 for all at once");
 	r = ctl_request("drain", "broker");
 	ctl_parameter_number(r, "rate", rate);
-	ctl_parameter(r, "server_reference", reference);
+	ctl_parameter(r, "server_reference", ctl_option("--server-reference"));
 	return ctl_simple(r);
 }
 
@@ -583,24 +571,18 @@ static int
 cmd_client_list(int argc, char **argv)
 {
 	json_t *r = ctl_request("list", "client");
-	char worker[32];
+	const char *worker = ctl_option("--worker");
+	char name[32];
 
-	for (int i = 0; i < argc; i++) {
-		if (strcmp(argv[i], "--connected") == 0)
-			json_object_set_new(
-			    json_object_get(r, "parameters"), "connected", json_true());
-		else if (i + 1 < argc && strcmp(argv[i], "--prefix") == 0)
-			ctl_parameter(r, "prefix", argv[++i]);
-		else if (i + 1 < argc && strcmp(argv[i], "--filter") == 0)
-			ctl_parameter(r, "filter", argv[++i]);
-		else if (i + 1 < argc && strcmp(argv[i], "--worker") == 0) {
-			snprintf(worker, sizeof(worker), "mqtt/%.20s", argv[++i]);
-			ctl_parameter(r, "worker", worker);
-		} else {
-			json_decref(r);
-			return ctl_bad_usage(
-			    "client list takes --connected, --prefix P, --filter TEXT, --worker N");
-		}
+	(void)argc;
+	(void)argv;
+	if (ctl_option("--connected") != NULL)
+		json_object_set_new(json_object_get(r, "parameters"), "connected", json_true());
+	ctl_parameter(r, "prefix", ctl_option("--prefix"));
+	ctl_parameter(r, "filter", ctl_option("--filter"));
+	if (worker != NULL) {
+		snprintf(name, sizeof(name), "mqtt/%.20s", worker);
+		ctl_parameter(r, "worker", name);
 	}
 	return ctl_print_list(r, "persist/0");
 }
@@ -611,8 +593,7 @@ on_client(const char *verb, int argc, char **argv)
 	json_t *r, *answer;
 	int code;
 
-	if (argc != 1)
-		return ctl_bad_usage("a client identifier is needed");
+	(void)argc;
 	r = ctl_request(verb, "client");
 	ctl_parameter(r, "client_id", argv[0]);
 	answer = ctl_answer(r, &code);
@@ -651,8 +632,8 @@ cmd_subscription_list(int argc, char **argv)
 	int code;
 	size_t i;
 
-	if (argc != 0 && !(argc == 2 && strcmp(argv[0], "--client") == 0))
-		return ctl_bad_usage("subscription list takes --client ID");
+	(void)argc;
+	(void)argv;
 	status = ctl_answer(ctl_request("status", "broker"), &code);
 	if (status == NULL)
 		return code;
@@ -663,7 +644,7 @@ cmd_subscription_list(int argc, char **argv)
 		if (strcmp(name, "master") == 0)
 			continue;
 		r = ctl_request("list", "subscription");
-		ctl_parameter(r, "client_id", argc == 2 ? argv[1] : NULL);
+		ctl_parameter(r, "client_id", ctl_option("--client"));
 		code = ctl_print_list(r, name);
 		if (code != DONE)
 			break;
@@ -675,11 +656,8 @@ cmd_subscription_list(int argc, char **argv)
 static int
 cmd_retained_list(int argc, char **argv)
 {
-	json_t *r;
+	json_t *r = ctl_request("list", "retained");
 
-	if (argc > 1)
-		return ctl_bad_usage("retained list takes one filter");
-	r = ctl_request("list", "retained");
 	ctl_parameter(r, "filter", argc > 0 ? argv[0] : NULL);
 	return ctl_print_list(r, "persist/0");
 }
@@ -690,8 +668,7 @@ on_retained(const char *verb, const char *name, int argc, char **argv)
 	json_t *r, *answer;
 	int code;
 
-	if (argc != 1)
-		return ctl_bad_usage("a topic or filter is needed");
+	(void)argc;
 	r = ctl_request(verb, "retained");
 	ctl_parameter(r, name, argv[0]);
 	answer = ctl_answer(r, &code);
@@ -737,62 +714,68 @@ find(int argc, char **argv, int *used_out)
 	return NULL;
 }
 
+static int
+cmd_help(int argc, char **argv)
+{
+	char *text = NULL;
+	size_t len;
+	FILE *f = open_memstream(&text, &len);
+	int code = DONE;
+
+	(void)argc;
+	(void)argv;
+	if (f != NULL) {
+		usage(f);
+		fclose(f);
+	}
+	if (text == NULL)
+		code = ctl_complain(FAILED, "no memory");
+	else
+		print_text("help", text);
+	free(text);
+	return code;
+}
+
+static int
+command(int n, char **words)
+{
+	int used = 0, code;
+	const struct command *c = find(n, words, &used);
+
+	if (ctl_option("--help") != NULL)
+		return cmd_help(0, NULL);
+	if (c == NULL && n > 0)
+		return ctl_bad_usage("no such command");
+	code = args_check(c, n - used);
+	if (code != DONE)
+		return code;
+	if (ctl_option("--version") != NULL) {
+		printf("tbmqctl %s\n", TBMQ_VERSION);
+		return DONE;
+	}
+	if (c == NULL)
+		return ctl_bad_usage("a command is missing");
+	if (dirs_init(&ctl.dirs, ctl_option("--dir"), NULL) != 0)
+		return ctl_complain(FAILED, "the path of the directory is too long");
+	words += used;
+	n -= used;
+	if (args_are_handed_on(c))
+		n = args_hand_on(words, n);
+	return c->fn(n, words);
+}
+
 int
 main(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "dir", required_argument, NULL, 'd' },
-		{ "json", no_argument, NULL, 'j' },
-		{ "version", no_argument, NULL, 'V' },
-		{ "help", no_argument, NULL, 'h' },
-		{ 0 },
-	};
-	const struct command *c;
-	const char *dir = NULL;
-	int o, used, n = 0;
+	char **words = calloc((size_t)argc + 1, sizeof(*words));
+	int n = words != NULL ? args_split(argc - 1, argv + 1, commands, COMMANDS, words) : -1;
+	int code;
 
-	while ((o = getopt_long(argc, argv, "+", options, NULL)) != -1)
-		switch (o) {
-		case 'd':
-			dir = optarg;
-			break;
-		case 'j':
-			ctl.json = true;
-			break;
-		case 'V':
-			printf("tbmqctl %s\n", TBMQ_VERSION);
-			return DONE;
-		case 'h':
-			usage(stdout);
-			return DONE;
-		default:
-			usage(stderr);
-			return USAGE;
-		}
-	argc -= optind;
-	argv += optind;
-	/* --json and --help may stand behind the command as well. */
-	for (int i = 0; i < argc; i++) {
-		if (strcmp(argv[i], "--help") == 0) {
-			usage(stdout);
-			return DONE;
-		}
-		if (strcmp(argv[i], "--json") == 0)
-			ctl.json = true;
-		else
-			argv[n++] = argv[i];
-	}
-	argc = n;
-	if (dirs_init(&ctl.dirs, dir, NULL) != 0)
-		return ctl_complain(FAILED, "the path of the directory is too long");
-	if (argc == 0) {
-		usage(stderr);
-		return USAGE;
-	}
-	c = find(argc, argv, &used);
-	if (c == NULL)
-		return ctl_bad_usage("no such command");
-	if (argc > used && c->arguments[0] == '\0')
-		return ctl_bad_usage("the command takes no arguments");
-	return c->fn(argc - used, argv + used);
+	if (n < 0)
+		return ctl_complain(FAILED, "no memory");
+	ctl.json = ctl_option("--json") != NULL;
+	code = command(n, words);
+	args_free();
+	free(words);
+	return code;
 }

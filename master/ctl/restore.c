@@ -46,11 +46,10 @@ static int give(int fd);
 int
 cmd_store_restore(int argc, char **argv)
 {
-	bool force = argc == 2 && strcmp(argv[1], "--force") == 0;
+	bool force = ctl_option("--force") != NULL;
 	int code;
 
-	if (argc != 1 && !force)
-		return ctl_bad_usage("store restore takes DIR [--force]");
+	(void)argc;
 	snprintf(the.from, sizeof(the.from), "%s", argv[0]);
 	code = find_data();
 	if (code == DONE)

@@ -39,8 +39,7 @@ cmd_store_backup(int argc, char **argv)
 	json_t *r, *answer;
 	int code;
 
-	if (argc != 1)
-		return ctl_bad_usage("store backup takes a directory");
+	(void)argc;
 	if (argv[0][0] != '/' && getcwd(here, sizeof(here)) == NULL)
 		return ctl_complain(FAILED, "where are we? %s", strerror(errno));
 	if (snprintf(dir, sizeof(dir), "%s%s%s", here, here[0] != '\0' ? "/" : "", argv[0]) >=
@@ -81,17 +80,11 @@ cmd_store_dump(int argc, char **argv)
 {
 	json_t *r = ctl_request("dump", "store");
 
-	for (int i = 0; i < argc; i++) {
-		if (strcmp(argv[i], "--payload") == 0) {
-			json_object_set_new(
-			    json_object_get(r, "parameters"), "payload", json_true());
-		} else if (i + 1 < argc && strcmp(argv[i], "--table") == 0) {
-			ctl_parameter(r, "table", argv[++i]);
-		} else {
-			json_decref(r);
-			return ctl_bad_usage("store dump takes --table NAME, --payload");
-		}
-	}
+	(void)argc;
+	(void)argv;
+	if (ctl_option("--payload") != NULL)
+		json_object_set_new(json_object_get(r, "parameters"), "payload", json_true());
+	ctl_parameter(r, "table", ctl_option("--table"));
 	return ctl_print_list(r, "persist/0");
 }
 
