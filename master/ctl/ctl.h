@@ -37,6 +37,8 @@ void ctl_find(const char *exe, char out[PATH_MAX]); /* next to us, in ../sbin, o
 
 /* --- say.c: what every command says in the same way --------------------------------------- */
 
+#define CLEAR_LINE "\033[K" /* what is right of the cursor: progress on a terminal */
+
 void ctl_print_json(const json_t *j);
 void ctl_print_row(json_t *item);   /* a line */
 void ctl_print_lines(json_t *item); /* for people: a line for each of its values */
@@ -51,6 +53,11 @@ void ctl_parameter_number(json_t *r, const char *name, long value);
 /* The answer, or NULL with the exit code in *code and everything said. Takes request. */
 json_t *ctl_answer(json_t *request, int *code);
 int ctl_simple(json_t *r); /* asks, and prints the answer if it is wanted as JSON */
+/*
+ * The answer of one page, the caller's; r asks for the next then, and remembers when there is none. NULL: that was the
+ * last, with *code DONE, or it failed and is said.
+ */
+json_t *ctl_page(json_t *r, int *code);
 /* All pages of a list, row by row. Takes r. */
 int ctl_print_list(json_t *r, const char *at);
 

@@ -663,14 +663,13 @@ cmd_retained_list(int argc, char **argv)
 }
 
 static int
-on_retained(const char *verb, const char *name, int argc, char **argv)
+cmd_retained_show(int argc, char **argv)
 {
-	json_t *r, *answer;
+	json_t *r = ctl_request("show", "retained"), *answer;
 	int code;
 
 	(void)argc;
-	r = ctl_request(verb, "retained");
-	ctl_parameter(r, name, argv[0]);
+	ctl_parameter(r, "topic", argv[0]);
 	answer = ctl_answer(r, &code);
 	if (answer != NULL) {
 		json_object_del(answer, "ok");
@@ -681,15 +680,31 @@ on_retained(const char *verb, const char *name, int argc, char **argv)
 }
 
 static int
-cmd_retained_show(int argc, char **argv)
-{
-	return on_retained("show", "topic", argc, argv);
-}
-
-static int
 cmd_retained_clear(int argc, char **argv)
 {
-	return on_retained("clear", "filter", argc, argv);
+	json_t *r = ctl_request("clear", "retained"), *answer, *sum;
+	bool shows = isatty(STDERR_FILENO);
+	json_int_t cleared = 0;
+	int code;
+
+	(void)argc;
+	ctl_parameter(r, "filter", argv[0]);
+	while ((answer = ctl_page(r, &code)) != NULL) {
+		cleared += json_integer_value(json_object_get(answer, "cleared"));
+		json_decref(answer);
+		if (shows)
+			fprintf(stderr, "\rcleared %lld" CLEAR_LINE, (long long)cleared);
+	}
+	if (shows)
+		fputs("\r" CLEAR_LINE, stderr);
+	if (code != DONE && cleared > 0)
+		fprintf(stderr, "tbmqctl: %lld were cleared before\n", (long long)cleared);
+	sum = code == DONE ? json_pack("{s:I}", "cleared", cleared) : NULL;
+	if (sum != NULL)
+		ctl_print_row(sum);
+	json_decref(sum);
+	json_decref(r);
+	return code;
 }
 
 /* --- main -------------------------------------------------------------------------------- */

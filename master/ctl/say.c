@@ -6,6 +6,8 @@
 
 #include "master/ctl/ctl.h"
 
+#define PAGE 500 /* rows asked for at once */
+
 /* --- answers ------------------------------------------------------------------------------ */
 
 void
@@ -177,34 +179,37 @@ ctl_print_lines(json_t *item)
 	}
 }
 
+json_t *
+ctl_page(json_t *r, int *code)
+{
+	json_t *page = json_object_get(r, "page"), *answer, *next;
+
+	*code = DONE;
+	if (json_is_null(page))
+		return NULL;
+	if (page == NULL)
+		json_object_set_new(r, "page", json_pack("{s:i}", "limit", PAGE));
+	answer = ctl_answer(json_deep_copy(r), code);
+	next = json_object_get(answer, "next");
+	json_object_set_new(r, "page",
+	    next != NULL ? json_pack("{s:O, s:i}", "after", next, "limit", PAGE) : json_null());
+	return answer;
+}
+
 int
 ctl_print_list(json_t *r, const char *at)
 {
-	char *after = strdup("");
-	int code = DONE;
+	json_t *answer, *item;
+	int code;
+	size_t i;
 
 	if (at != NULL)
 		json_object_set_new(r, "at", json_string(at));
-	while (after != NULL && code == DONE) {
-		json_t *answer, *item;
-		const char *next;
-		size_t i;
-
-		json_object_set_new(
-		    r, "page", json_pack("{s:s, s:i}", "after", after, "limit", 500));
-		answer = ctl_answer(json_deep_copy(r), &code);
-		free(after);
-		after = NULL;
-		if (answer == NULL)
-			break;
+	while ((answer = ctl_page(r, &code)) != NULL) {
 		json_array_foreach(json_object_get(answer, "items"), i, item)
 			ctl_print_row(item);
-		next = json_string_value(json_object_get(answer, "next"));
-		if (next != NULL && next[0] != '\0')
-			after = strdup(next);
 		json_decref(answer);
 	}
-	free(after);
 	json_decref(r);
 	return code;
 }

@@ -129,7 +129,7 @@ show_progress(const json_t *answer)
 	fprintf(stderr, "\r%s", json_string_value(json_object_get(answer, "step")));
 	if (all > 0)
 		fprintf(stderr, " %lld %%", done < all ? done * 100 / all : 100);
-	fputs("\033[K", stderr);
+	fputs(CLEAR_LINE, stderr);
 }
 
 /* Begins it and waits for its end. Takes r. What came of it, or NULL with everything said. */
@@ -152,6 +152,6 @@ work(json_t *r, int *code)
 			poll(NULL, 0, LOOK_MS);
 	}
 	if (shows)
-		fputs("\r\033[K", stderr);
+		fputs("\r" CLEAR_LINE, stderr);
 	return answer;
 }
