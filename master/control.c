@@ -229,24 +229,15 @@ broker_drain(const struct request *r)
 	request_num(r, "rate", &rate);
 	if (rate < 0 || rate > 1e6)
 		return failed("rate must be 0 (at once) to 1000000 clients a second");
-	m.rate = (uint32_t)rate;
+	m.rate_milli = (uint32_t)rate * 1000;
 	if (reference != NULL) {
 		if (strlen(reference) >= sizeof(m.server_reference))
 			return failed("server_reference is too long");
 		strcpy(m.server_reference, reference);
 		m.reason = 0x9c;
 	}
-	for (unsigned i = 0; i < SLOT_MQTT_MAX; i++) {
-		struct slot *s = &master.slot[i];
-
-		if (s->state != SLOT_READY)
-			continue;
-		s->wanted = false;
-		s->state = SLOT_DRAINING;
-		listen_close_worker(i);
-		slot_send(s, IPC_DRAIN, &m, sizeof(m), NULL, 0);
-	}
-	log_notice("control: draining rate=%u", m.rate);
+	slots_drain(&m);
+	log_notice("control: draining rate=%.0f", rate);
 	return done();
 }
 
@@ -256,8 +247,10 @@ worker_restart(const struct request *r)
 	const char *name = request_str(r, "name");
 	int slot = name != NULL ? proc_slot_of(name) : -EINVAL;
 
-	if (slot < 0 || master.slot[slot].state != SLOT_READY)
-		return failed("no such process, or it is not ready; see tbmqctl status");
+	if (slot < 0 ||
+	    (master.slot[slot].state != SLOT_READY && master.slot[slot].state != SLOT_DRAINING))
+		return failed(
+		    "no such process, or it is neither ready nor draining; see tbmqctl status");
 	slot_restart(&master.slot[slot]);
 	return done();
 }

@@ -51,8 +51,10 @@ struct slot {
 	uint64_t offered;            /* number of the snapshot it was last offered */
 	uint32_t restarts, quick;    /* quick: deaths in a row soon after birth */
 	bool hung, voted, stop_asked, wanted;
-	unsigned lent_to; /* slot + 1 of the worker that accepts for it; 0: nobody */
-	const char *why;  /* we end it; NULL: we don't */
+	bool kicks, dealt; /* it sends its clients away; it has been told how fast */
+	uint32_t share;    /* how fast */
+	unsigned lent_to;  /* slot + 1 of the worker that accepts for it; 0: nobody */
+	const char *why;   /* we end it; NULL: we don't */
 	char last_words[768];
 };
 
@@ -102,6 +104,8 @@ int spawn_child(struct slot *s, int chan_fd);
 void slots_init(void);
 void slots_start(void);
 void slots_want(unsigned workers); /* more or fewer workers */
+void
+slots_drain(const struct msg_drain *how); /* all workers that are there go, with their clients */
 void slots_reap(void);
 void slots_stop(void);                   /* all, workers first */
 void slots_tick(void);                   /* heartbeats */

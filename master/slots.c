@@ -26,6 +26,8 @@ static struct {
 	unsigned peer;
 } accused[SLOTS]; /* by slot of the accuser */
 
+static struct msg_drain drain; /* as it was asked for last */
+
 static int on_segment(struct chan *ch, const void *body, size_t len, const int *fd);
 static int on_ready(struct chan *ch, const void *body, size_t len, const int *fd);
 static int on_liar(struct chan *ch, const void *body, size_t len, const int *fd);
@@ -33,6 +35,8 @@ static int on_vote(struct chan *ch, const void *body, size_t len, const int *fd)
 static int on_left(struct chan *ch, const void *body, size_t len, const int *fd);
 static void on_timer(struct timer *t);
 static void slot_birth(struct slot *s);
+static void slot_unwant(struct slot *s);
+static void slot_drain(struct slot *s, const struct msg_drain *how);
 static void slot_death(struct slot *s, int status);
 static void stop_next(void);
 
@@ -142,18 +146,77 @@ slots_want(unsigned workers)
 			if (s->state == SLOT_EMPTY)
 				slot_birth(s);
 		} else if (!wanted && s->wanted) {
-			s->wanted = false;
-			listen_close_worker(w);
-			if (s->state == SLOT_READY || s->state == SLOT_LINKING) {
-				slot_send(s, IPC_DRAIN, &(struct msg_drain){ 0 },
-				    sizeof(struct msg_drain), NULL, 0);
-				s->state = SLOT_DRAINING;
-			} else if (s->state == SLOT_BACKOFF) {
-				timer_del(&s->timer);
-				s->state = SLOT_EMPTY;
-			}
+			slot_unwant(s);
+			if (s->state == SLOT_DRAINING)
+				slot_drain(s, &(struct msg_drain){ 0 });
 		}
 	}
+}
+
+static void
+slot_drain(struct slot *s, const struct msg_drain *how)
+{
+	slot_send(s, IPC_DRAIN, how, sizeof(*how), NULL, 0);
+}
+
+/* It takes nobody new; one that is not yet linked is told when it is ready. */
+static void
+slot_unwant(struct slot *s)
+{
+	s->wanted = false;
+	listen_close_worker(s->n);
+	if (s->state == SLOT_READY || s->state == SLOT_LINKING) {
+		s->state = SLOT_DRAINING;
+	} else if (s->state == SLOT_BACKOFF) {
+		timer_del(&s->timer);
+		s->state = SLOT_EMPTY;
+	}
+}
+
+/*
+ * The rate is that of the broker: each worker gets the share that it has of the connections, so that all are done at
+ * the same time. Some leave by themselves meanwhile, so the shares are dealt again and again.
+ */
+static void
+deal_drain(void)
+{
+	uint64_t of[SLOT_MQTT_MAX] = { 0 }, all = 0;
+
+	for (unsigned w = 0; w < SLOT_MQTT_MAX; w++)
+		if (master.slot[w].kicks && slot_is_live(&master.slot[w])) {
+			of[w] = atomic_load(&master.slot[w].seg->counter[CNT_connections]);
+			all += of[w];
+		}
+	for (unsigned w = 0; w < SLOT_MQTT_MAX; w++) {
+		struct slot *s = &master.slot[w];
+		struct msg_drain m = drain;
+
+		if (!s->kicks || !slot_is_live(s))
+			continue;
+		if (drain.rate_milli > 0) /* 0 is at once */
+			m.rate_milli = all > 0 && drain.rate_milli * of[w] >= all
+			    ? (uint32_t)(drain.rate_milli * of[w] / all)
+			    : 1;
+		if (!s->dealt || s->share != m.rate_milli)
+			slot_drain(s, &m);
+		s->dealt = true;
+		s->share = m.rate_milli;
+	}
+}
+
+void
+slots_drain(const struct msg_drain *how)
+{
+	drain = *how;
+	for (unsigned w = 0; w < SLOT_MQTT_MAX; w++) {
+		struct slot *s = &master.slot[w];
+
+		if (s->wanted)
+			slot_unwant(s);
+		s->kicks = s->pid > 0;
+		s->dealt = false;
+	}
+	deal_drain();
 }
 
 bool
@@ -214,7 +277,7 @@ slot_birth(struct slot *s)
 	}
 	s->gen = m.gen;
 	s->why = NULL;
-	s->hung = s->stop_asked = false;
+	s->hung = s->stop_asked = s->kicks = false;
 	s->born_ms = clock_ms();
 	s->offered = 0;
 	err = spawn_child(s, fd[1]);
@@ -293,9 +356,9 @@ on_ready(struct chan *ch, const void *body, size_t len, const int *fd)
 		slot_take_back(s, &master.slot[s->lent_to - 1]);
 	s->lent_to = 0;
 	if (!s->wanted) {
-		slot_send(
-		    s, IPC_DRAIN, &(struct msg_drain){ 0 }, sizeof(struct msg_drain), NULL, 0);
 		s->state = SLOT_DRAINING;
+		if (!s->kicks)
+			slot_drain(s, &(struct msg_drain){ 0 });
 	}
 	if (slots_ready())
 		master_ready();
@@ -390,6 +453,7 @@ slots_tick(void)
 			slot_kill(s, SIGABRT, "its loop stands still");
 		}
 	}
+	deal_drain();
 	if (master.stopping)
 		stop_next();
 }

@@ -50,9 +50,13 @@ static const struct command commands[] = {
 	{ "config sample", "", "print the documented sample file", cmd_config_sample },
 	{ "log-level", "LEVEL [MODULE]",
 	    "err, warning, notice, info or debug, until the next reload", cmd_log_level },
-	{ "worker restart", "N", "replace a worker; its clients reconnect", cmd_worker_restart },
+	{ "worker restart", "N",
+	    "end a worker and its connections; unless it is draining another takes its place",
+	    cmd_worker_restart },
 	{ "drain", "--rate N [--server-reference S]",
-	    "send all clients away, N a second (0: at once); nobody new gets in until a reload",
+	    "send all clients away, N a second (0: at once), also those of workers that are no "
+	    "longer "
+	    "wanted; nobody new gets in until a reload",
 	    cmd_drain },
 	{ "client list", "[--connected] [--prefix P] [--filter TEXT] [--worker N]",
 	    "clients and sessions", cmd_client_list },

@@ -20,7 +20,7 @@
 #include "shared/ipc/rec.h"
 #include "shared/net/loop.h"
 
-#define IPC_ABI 3
+#define IPC_ABI 4
 #define IPC_TEXT_MAX 32768 /* bytes of a msg_text */
 #define IPC_FDS 2
 #define QUARANTINE_MAX 8 /* records that persist is told of */
@@ -67,10 +67,10 @@ struct msg_log_level {
 	char module[32];
 }; /* module "": all */
 struct msg_drain {
-	uint32_t rate;
+	uint32_t rate_milli;
 	uint8_t kick, reason;
 	char server_reference[256];
-}; /* rate: clients a second; kick: hand them a DISCONNECT */
+}; /* rate_milli: thousandths of a client a second, 0: at once; kick: hand them a DISCONNECT */
 struct msg_text {
 	char text[IPC_TEXT_MAX];
 }; /* as long as the message */

@@ -43,12 +43,25 @@ on_timer(struct timer *t)
 	timer_set(loop_timers(self.loop), t, clock_ms() + STEP_MS);
 }
 
+/* How many may be sent away by now. */
+static void
+earn(void)
+{
+	uint64_t now = clock_ms();
+
+	the.due += (double)(now - the.at_ms) * the.how.rate_milli / 1e6;
+	the.at_ms = now;
+}
+
 void
 farewell_drain(const struct msg_drain *d)
 {
-	log_notice(
-	    "farewell: draining clients=%zu kick=%u rate=%u", conn_count(), d->kick, d->rate);
+	if (!the.draining || d->kick != the.how.kick)
+		log_notice("farewell: draining clients=%zu kick=%u rate=%.3f", conn_count(),
+		    d->kick, d->rate_milli / 1000.0);
 	accept_stop();
+	if (the.how.kick)
+		earn(); /* at the rate of until now */
 	the.draining = true;
 	the.how = *d;
 	the.how.server_reference[sizeof(the.how.server_reference) - 1] = '\0';
@@ -93,9 +106,8 @@ farewell_turn(void)
 		return false;
 	}
 	if (the.how.kick) {
-		the.due += (double)(clock_ms() - the.at_ms) / 1000 * the.how.rate;
-		the.at_ms = clock_ms();
-		while (the.due >= 1 || the.how.rate == 0) {
+		earn();
+		while (the.due >= 1 || the.how.rate_milli == 0) {
 			struct conn *c = conn_next(&the.handle);
 
 			if (c == NULL) {

@@ -511,7 +511,7 @@ static void
 sockets_and_draining_reach_the_kind(void)
 {
 	struct msg_listener l = { .id = 1, .index = CONF_LISTENERS };
-	struct msg_drain d = { .rate = 1 };
+	struct msg_drain d = { .rate_milli = 1 };
 
 	start();
 	send_msg(IPC_LISTENER, &l, sizeof(l), STDIN_FILENO); /* no such listener: closed */
