@@ -37,7 +37,7 @@ static void on_timer(struct timer *t);
 static void slot_birth(struct slot *s);
 static void slot_unwant(struct slot *s);
 static void slot_drain(struct slot *s, const struct msg_drain *how);
-static void slot_death(struct slot *s, int status);
+static void slot_death(struct slot *s, pid_t pid, int status);
 static void stop_next(void);
 
 static ipc_fn *const on_msg[IPC_TYPES] = {
@@ -57,12 +57,16 @@ slot_of(struct chan *ch)
 static void
 on_end(struct chan *ch, int err)
 {
-	/* It is dying, or has closed what it lives by: the reap tells the rest. */
 	struct slot *s = slot_of(ch);
 
 	log_debug("slots: channel closed process=%s error=%d", proc_title(s->n), err);
-	if (s->pid > 0 && s->state != SLOT_STOPPING && !s->stop_asked)
-		kill(s->pid, SIGKILL);
+	if (s->pid <= 0 || s->hung || s->stop_asked || s->state == SLOT_STOPPING)
+		return;
+	/* It is ending: a signal would take the place of what it has to say. */
+	if (err != -EPROTO)
+		timer_set(loop_timers(master.loop), &s->timer, clock_ms() + ABORT_MS);
+	else
+		slot_kill(s, SIGKILL, "sent on its control socket what can't be");
 }
 
 bool
@@ -320,6 +324,8 @@ on_segment(struct chan *ch, const void *body, size_t len, const int *fd)
 		return -EPROTO;
 	}
 	s->bell = fd[1];
+	if (s->pid <= 0 || s->state != SLOT_BORN)
+		return 0; /* it ends, or has ended: what it says there is all that is of use */
 	for (unsigned i = 0; i < SLOTS; i++) {
 		struct slot *p = &master.slot[i];
 		struct msg_peer me = { s->n, s->gen }, it = { p->n, p->gen };
@@ -346,7 +352,7 @@ on_ready(struct chan *ch, const void *body, size_t len, const int *fd)
 	(void)body;
 	(void)len;
 	(void)fd;
-	if (s->state != SLOT_LINKING)
+	if (s->pid <= 0 || s->state != SLOT_LINKING)
 		return 0;
 	s->state = SLOT_READY;
 	s->ready_ms = clock_ms();
@@ -421,6 +427,8 @@ on_timer(struct timer *t)
 			kill(s->pid, SIGKILL);
 	} else if (s->stop_asked) {
 		slot_kill(s, SIGKILL, "did not end when asked");
+	} else if (s->chan.fd < 0) {
+		slot_kill(s, SIGKILL, "closed its control socket, but did not end");
 	} else if (s->n == SLOT_PERSIST && s->seg != NULL) {
 		timer_set(loop_timers(master.loop), &s->timer,
 		    clock_ms() + BIRTH_MS); /* it recovers; slots_tick() looks at its heart */
@@ -460,6 +468,17 @@ slots_tick(void)
 
 /* --- death ------------------------------------------------------------------------------- */
 
+/* For a terminal and for JSON: a process that died may have written anything. */
+static void
+make_printable(char *text)
+{
+	bool is_utf8 = utf8_is_valid(span_str(text));
+
+	for (; *text != '\0'; text++)
+		if ((uint8_t)*text < ' ' || *text == 0x7f || (!is_utf8 && (uint8_t)*text > 0x7f))
+			*text = ' ';
+}
+
 static void
 last_words(struct slot *s, int status)
 {
@@ -475,8 +494,9 @@ last_words(struct slot *s, int status)
 
 		memcpy(&f, &s->seg->flight, sizeof(f));
 		f.must[sizeof(f.must) - 1] = f.client[sizeof(f.client) - 1] = '\0';
+		make_printable(f.must);
 		if (f.must[0] != '\0')
-			snprintf(must_text, sizeof(must_text), " %s", log_esc(span_str(f.must)));
+			snprintf(must_text, sizeof(must_text), " %s", f.must);
 		if (f.client[0] != '\0')
 			snprintf(client, sizeof(client), " client=\"%s\" packet=%s",
 			    log_esc(span_str(f.client)), mqtt_packet_name(f.packet));
@@ -503,7 +523,6 @@ slot_forget(struct slot *s)
 	if (s->bell >= 0)
 		close(s->bell);
 	s->segment = s->bell = -1;
-	s->pid = 0;
 	s->hung = false;
 	for (unsigned w = 0; w < SLOT_MQTT_MAX; w++)
 		if (master.slot[w].lent_to == s->n + 1)
@@ -511,7 +530,7 @@ slot_forget(struct slot *s)
 }
 
 static void
-slot_death(struct slot *s, int status)
+slot_death(struct slot *s, pid_t pid, int status)
 {
 	bool asked = s->stop_asked || s->state == SLOT_STOPPING,
 	     clean = WIFEXITED(status) && WEXITSTATUS(status) == 0;
@@ -521,10 +540,10 @@ slot_death(struct slot *s, int status)
 	last_words(s, status);
 	if (asked && clean) {
 		snprintf(s->last_words, sizeof(s->last_words), "ended as asked");
-		log_notice("slots: ended process=%s pid=%d", proc_title(s->n), s->pid);
+		log_notice("slots: ended process=%s pid=%d", proc_title(s->n), pid);
 	} else {
 		log_err("slots: died process=%s pid=%d gen=%u after=%" PRIu64 "ms: %s",
-		    proc_title(s->n), s->pid, s->gen, lived, s->last_words);
+		    proc_title(s->n), pid, s->gen, lived, s->last_words);
 		if (s->n == SLOT_PERSIST && s->seg != NULL)
 			removed = quarantine_note(s->seg);
 	}
@@ -556,11 +575,16 @@ slots_reap(void)
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-		for (unsigned i = 0; i < SLOTS; i++)
-			if (master.slot[i].pid == pid) {
-				slot_death(&master.slot[i], status);
-				break;
-			}
+		for (unsigned i = 0; i < SLOTS; i++) {
+			struct slot *s = &master.slot[i];
+
+			if (s->pid != pid)
+				continue;
+			s->pid = 0;
+			chan_read(&s->chan); /* it may have said that it goes */
+			slot_death(s, pid, status);
+			break;
+		}
 }
 
 /* --- stop -------------------------------------------------------------------------------- */

@@ -163,6 +163,16 @@ child_exit(int code)
 }
 
 void
+child_fail(const char *why)
+{
+	struct flight *f = &mesh_segment(self.mesh)->flight;
+
+	log_write(LOG_ERR, "%s", why);
+	snprintf(f->must, sizeof(f->must), "%s", why);
+	child_exit(1);
+}
+
+void
 child_send(enum ipc_type type, const void *body, size_t len)
 {
 	int err = chan_send(&me.chan, type, body, len, NULL, 0);

@@ -55,6 +55,8 @@ int child_main(const struct child *c, int argc, char **argv);
 void child_fini(void);     /* after child_main() and the child's own end: mesh, loop, channel */
 void child_ready(void);    /* go() said -EAGAIN, now it serves */
 void child_exit(int code); /* at the end of this turn */
+void child_fail(
+    const char *why); /* the same with code 1; as a line of the log, and for the master to tell */
 void child_send(enum ipc_type type, const void *body, size_t len); /* to the master */
 
 #endif

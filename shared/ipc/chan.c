@@ -198,52 +198,66 @@ dispatch(
 	return 0;
 }
 
-static void
-on_ready(struct watch *w, uint32_t events)
+/* One message; false: there is none, or the channel has ended. */
+static bool
+read_one(struct chan *ch)
 {
 	static struct {
 		struct ipc_hdr h;
 		alignas(16) uint8_t body[sizeof(struct msg_text)];
 	} m;
+	union {
+		char buf[CMSG_SPACE(IPC_FDS * sizeof(int))];
+		struct cmsghdr align;
+	} c;
+	struct iovec iov[2] = { { &m.h, sizeof(m.h) }, { m.body, sizeof(m.body) } };
+	struct msghdr mh = { .msg_iov = iov,
+		.msg_iovlen = 2,
+		.msg_control = c.buf,
+		.msg_controllen = sizeof(c.buf) };
+	ssize_t n = recvmsg(ch->fd, &mh, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	int fd[IPC_FDS] = { -1, -1 }, err;
+	unsigned nfds = 0;
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return false;
+	if (n < 0) {
+		chan_end(ch, -errno);
+		return false;
+	}
+	for (struct cmsghdr *h = CMSG_FIRSTHDR(&mh); h != NULL; h = CMSG_NXTHDR(&mh, h))
+		if (h->cmsg_level == SOL_SOCKET && h->cmsg_type == SCM_RIGHTS) {
+			nfds = (unsigned)((h->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+			memcpy(fd, CMSG_DATA(h), nfds * sizeof(int));
+		}
+	if (n == 0 && nfds == 0) {
+		chan_end(ch, 0);
+		return false;
+	}
+	if ((size_t)n < sizeof(m.h) || (mh.msg_flags & (MSG_TRUNC | MSG_CTRUNC))) {
+		m.h.type = UINT16_MAX;
+		n = sizeof(m.h);
+	}
+	err = dispatch(ch, &m.h, m.body, (size_t)n - sizeof(m.h), fd, nfds);
+	if (err != 0)
+		chan_end(ch, err);
+	return ch->fd >= 0;
+}
+
+static void
+on_ready(struct watch *w, uint32_t events)
+{
 	struct chan *ch = container_of(w, struct chan, watch);
 
 	if (events & EPOLLOUT)
 		chan_flush(ch);
-	for (int i = 0; i < READS && ch->fd >= 0; i++) {
-		union {
-			char buf[CMSG_SPACE(IPC_FDS * sizeof(int))];
-			struct cmsghdr align;
-		} c;
-		struct iovec iov[2] = { { &m.h, sizeof(m.h) }, { m.body, sizeof(m.body) } };
-		struct msghdr mh = { .msg_iov = iov,
-			.msg_iovlen = 2,
-			.msg_control = c.buf,
-			.msg_controllen = sizeof(c.buf) };
-		ssize_t n = recvmsg(ch->fd, &mh, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-		int fd[IPC_FDS] = { -1, -1 }, err;
-		unsigned nfds = 0;
+	for (int i = 0; i < READS && ch->fd >= 0 && read_one(ch); i++)
+		;
+}
 
-		if (n < 0 && (errno == EAGAIN || errno == EINTR))
-			return;
-		if (n < 0) {
-			chan_end(ch, -errno);
-			return;
-		}
-		for (struct cmsghdr *h = CMSG_FIRSTHDR(&mh); h != NULL; h = CMSG_NXTHDR(&mh, h))
-			if (h->cmsg_level == SOL_SOCKET && h->cmsg_type == SCM_RIGHTS) {
-				nfds = (unsigned)((h->cmsg_len - CMSG_LEN(0)) / sizeof(int));
-				memcpy(fd, CMSG_DATA(h), nfds * sizeof(int));
-			}
-		if (n == 0 && nfds == 0) {
-			chan_end(ch, 0);
-			return;
-		}
-		if ((size_t)n < sizeof(m.h) || (mh.msg_flags & (MSG_TRUNC | MSG_CTRUNC))) {
-			m.h.type = UINT16_MAX;
-			n = sizeof(m.h);
-		}
-		err = dispatch(ch, &m.h, m.body, (size_t)n - sizeof(m.h), fd, nfds);
-		if (err != 0)
-			chan_end(ch, err);
-	}
+void
+chan_read(struct chan *ch)
+{
+	while (ch->fd >= 0 && read_one(ch))
+		;
 }

@@ -103,6 +103,8 @@ int chan_open(struct chan *ch, struct loop *l, int fd, uint32_t self, uint32_t p
 void chan_close(struct chan *ch);
 int chan_send(
     struct chan *ch, enum ipc_type type, const void *body, size_t len, const int *fds, int nfds);
+/* All that has come so far, without waiting for the loop: the last words of a peer that is dead. */
+void chan_read(struct chan *ch);
 const char *ipc_name(enum ipc_type type);
 
 #endif

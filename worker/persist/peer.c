@@ -488,8 +488,7 @@ write_batch(void)
 	if (err == 1 || err == -ENOSPC || the.full)
 		look_at_disk();
 	if (err == -EIO) {
-		log_err("persist: the store is broken, and ends");
-		child_exit(1);
+		child_fail("persist: the store is broken, and ends");
 		return false;
 	}
 	if (err == -EAGAIN)
@@ -544,8 +543,7 @@ on_disk(struct watch *w, uint32_t events)
 	(void)w;
 	(void)events;
 	if (store_synced() != 0) {
-		log_err("persist: the disk did not take what was written");
-		child_exit(1);
+		child_fail("persist: the disk did not take what was written");
 		return;
 	}
 	for (unsigned slot = 0; slot < SLOTS; slot++)

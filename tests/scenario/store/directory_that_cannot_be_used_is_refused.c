@@ -2,15 +2,20 @@
 
 #define SECOND "$BIN/tbmqctl --dir $DIR/second"
 
-/* A second broker, in a directory of its own, says what is wrong with its data directory, and what to do. */
+/*
+ * A second broker, in a directory of its own, says what is wrong with its data directory, and what to do. Nobody has
+ * killed the process that found out, nor have those died that were to be its company.
+ */
 static void
 refused(const char *data_dir, const char *text)
 {
 	char cmd[600];
 
 	snprintf(cmd, sizeof(cmd),
-	    SECOND " start --port 0 --set data_dir=%s >$DIR/out 2>&1; test $? = 1 || exit 1\n"
-		   "cat $DIR/out; tr '\\n' ' ' <$DIR/out | grep -q '%s'",
+	    SECOND
+	    " start --port 0 --set data_dir=%s >$DIR/out 2>&1; test $? = 1 || exit 1\n"
+	    "cat $DIR/out; tr '\\n' ' ' <$DIR/out | grep -q '%s' || exit 1\n"
+	    "! grep -q 'signal 9' $DIR/out && ! grep 'died process=mqtt' $DIR/second/log/tbmq.log",
 	    data_dir, text);
 	if (broker_sh(cmd) != 0)
 		fail("data_dir=%s: not refused with \"%s\"", data_dir, text);

@@ -43,6 +43,8 @@ SCENARIO(1, 2)
 		broker_wait_ready();
 	}
 	check(broker_log_has("the store is broken"));
+	check(broker_sh(
+		  "$CTL status | grep 'last end: exit code 1 persist: the store is broken'") == 0);
 	broker_kill_all();
 	broker.deaths = 0;
 	broker_start();

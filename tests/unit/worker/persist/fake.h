@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "shared/base/clock.h"
+#include "shared/base/log.h"
 #include "shared/child/child.h"
 #include "tests/unit/unit.h"
 #include "tests/unit/worker/persist/bdb_sanitized.h"
@@ -287,6 +288,13 @@ void
 child_exit(int code)
 {
 	fake.exit = code;
+}
+
+void
+child_fail(const char *why)
+{
+	log_write(LOG_ERR, "%s", why);
+	fake.exit = 1;
 }
 
 /* --- a test's side ------------------------------------------------------------------------ */
