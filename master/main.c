@@ -40,7 +40,7 @@ usage(FILE *to)
 	    "  --config FILE     configuration file\n"
 	    "  --foreground      stay in the foreground, log to stderr\n"
 	    "  --port N          port of the first listener; 0 picks a free one\n"
-	    "  --workers N       worker processes: 1 to 64, or auto\n"
+	    "  --workers N       worker processes: 1 to 64, or auto (0): one a core\n"
 	    "  --data-dir DIR    directory of the store\n"
 	    "  --set KEY=VALUE   any key of the configuration; listener.NAME.KEY=VALUE for "
 	    "listeners\n"

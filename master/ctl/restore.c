@@ -91,6 +91,8 @@ find_data(void)
 			data = c.data_dir.s;
 		user = c.user.s;
 	}
+	if (env != NULL && env[0] != '/')
+		return ctl_complain(FAILED, "TBMQ_DATA_DIR: must be an absolute path");
 	if (env != NULL)
 		data = env;
 	snprintf(the.data, sizeof(the.data), "%s", data);

@@ -1,7 +1,9 @@
 #include "shared/conf/conf.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -54,44 +56,95 @@ conf_defaults(struct conf *c)
 	strcpy(c->listener[0].name.s, "default");
 }
 
+static bool
+is_relative(const struct conf_string *path)
+{
+	return path->s[0] != '\0' && path->s[0] != '/';
+}
+
+static bool
+is_address(const char *text)
+{
+	struct in6_addr a;
+
+	return strcmp(text, "*") == 0 || inet_pton(AF_INET, text, &a) == 1 ||
+	    inet_pton(AF_INET6, text, &a) == 1;
+}
+
+static int __attribute__((format(printf, 4, 5)))
+wrong(struct conf_place *at, int listener, const char *key, const char *fmt, ...)
+{
+	va_list ap;
+
+	at->listener = listener;
+	at->key = key;
+	va_start(ap, fmt);
+	vsnprintf(at->why, sizeof(at->why), fmt, ap);
+	va_end(ap);
+	return -EINVAL;
+}
+
+static int
+check_listener(const struct conf *c, int i, struct conf_place *at)
+{
+	const struct conf_listener *a = &c->listener[i];
+
+	if (a->name.s[0] == '\0')
+		return wrong(at, i, NULL, "number %d has no name", i + 1);
+	if (!is_address(a->address.s))
+		return wrong(at, i, "address", "\"%.63s\" is no address: IPv4, IPv6, or * for all",
+		    a->address.s);
+	if (strpbrk(a->mount_point.s, "+#") != NULL)
+		return wrong(at, i, "mount_point", "wildcards can't be in a topic");
+	if (!a->mqtt_31 && !a->mqtt_311 && !a->mqtt_5)
+		return wrong(at, i, NULL, "no version of MQTT is accepted");
+	for (int j = 0; j < i; j++) {
+		const struct conf_listener *b = &c->listener[j];
+
+		if (strcmp(a->name.s, b->name.s) == 0)
+			return wrong(at, i, "name", "\"%s\" is there twice", a->name.s);
+		if (a->port != 0 && a->port == b->port && strcmp(a->address.s, b->address.s) == 0)
+			return wrong(at, i, "port",
+			    "\"%s\" and \"%s\" have the same address and port", b->name.s,
+			    a->name.s);
+	}
+	return 0;
+}
+
+int
+conf_check_at(const struct conf *c, struct conf_place *at)
+{
+	int bad = 0;
+
+	if ((c->ring_size & (c->ring_size - 1)) != 0)
+		return wrong(at, -1, "ring_size", "must be a power of two");
+	/* It would depend on where the broker was started: with another store each time. */
+	if (is_relative(&c->data_dir))
+		return wrong(at, -1, "data_dir", "must be an absolute path");
+	if (is_relative(&c->log_file))
+		return wrong(at, -1, "log_file", "must be an absolute path");
+	if (!log_modules_are_valid(c->log_modules.s))
+		return wrong(at, -1, "log_modules", "must be as \"conn=debug,route=info\"");
+	for (uint32_t i = 0; i < c->nlisteners && bad == 0; i++)
+		bad = check_listener(c, (int)i, at);
+	return bad;
+}
+
 int
 conf_check(const struct conf *c, struct conf_error *err)
 {
-	if ((c->ring_size & (c->ring_size - 1)) != 0) {
-		snprintf(err->text, sizeof(err->text), "ring_size: must be a power of two");
-		return -EINVAL;
-	}
-	if (!log_modules_are_valid(c->log_modules.s)) {
-		snprintf(err->text, sizeof(err->text),
-		    "log_modules: must be as \"conn=debug,route=info\"");
-		return -EINVAL;
-	}
-	for (uint32_t i = 0; i < c->nlisteners; i++) {
-		const struct conf_listener *a = &c->listener[i];
+	struct conf_place at;
+	int bad = conf_check_at(c, &at);
 
-		if (a->name.s[0] == '\0') {
-			snprintf(err->text, sizeof(err->text), "listeners: number %u has no name",
-			    i + 1);
-			return -EINVAL;
-		}
-		for (uint32_t j = 0; j < i; j++) {
-			const struct conf_listener *b = &c->listener[j];
-
-			if (strcmp(a->name.s, b->name.s) == 0) {
-				snprintf(err->text, sizeof(err->text),
-				    "listeners: the name \"%s\" is there twice", a->name.s);
-				return -EINVAL;
-			}
-			if (a->port != 0 && a->port == b->port &&
-			    strcmp(a->address.s, b->address.s) == 0) {
-				snprintf(err->text, sizeof(err->text),
-				    "listeners: \"%s\" and \"%s\" have the same address and port",
-				    b->name.s, a->name.s);
-				return -EINVAL;
-			}
-		}
-	}
-	return 0;
+	if (bad == 0)
+		return 0;
+	if (at.listener < 0)
+		snprintf(err->text, sizeof(err->text), "%s: %s", at.key, at.why);
+	else
+		snprintf(err->text, sizeof(err->text), "listeners.%s%s%s: %s",
+		    c->listener[at.listener].name.s, at.key != NULL ? "." : "",
+		    at.key != NULL ? at.key : "", at.why);
+	return bad;
 }
 
 static const struct conf_listener *

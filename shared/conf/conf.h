@@ -94,7 +94,7 @@ int conf_parse_string(
 int conf_parse(const char *path, struct conf *out, struct conf_error *err);
 /* "name=value" from the command line or the environment, checked like a line of the file; listener keys as "listener.NAME.key=value". */
 int conf_override(struct conf *c, const char *assignment, struct conf_error *err);
-/* What no single key can tell: names twice, two listeners on one address, ring_size no power of two. */
+/* What a key's bounds can't tell: names twice, two listeners on one address, what is no address, relative paths. */
 int conf_check(const struct conf *c, struct conf_error *err);
 
 /* Calls fn for each key that differs, listeners as "listeners.NAME.key", whole ones as "listeners.NAME" with "added"/"removed" in the values. */

@@ -97,11 +97,24 @@ read_listeners(
 	return 0;
 }
 
+/* The line that is to blame: what a key's default is to blame for is told where the listener begins. */
+static const config_setting_t *
+setting_at(const config_setting_t *root, const struct conf_place *at)
+{
+	const config_setting_t *in = root, *s;
+
+	if (at->listener >= 0)
+		in = config_setting_get_elem(
+		    config_setting_get_member(root, "listeners"), (unsigned)at->listener);
+	s = at->key != NULL ? config_setting_get_member(in, at->key) : NULL;
+	return s != NULL ? s : in;
+}
+
 static int
 read_all(config_t *cfg, const char *path, struct conf *out, struct conf_error *err)
 {
 	const config_setting_t *root = config_root_setting(cfg);
-	struct conf_error odd;
+	struct conf_place at;
 	struct conf c;
 	int bad = 0;
 
@@ -114,8 +127,8 @@ read_all(config_t *cfg, const char *path, struct conf *out, struct conf_error *e
 		else
 			bad = read_key(s, &c, conf_keys, conf_nkeys, path, err);
 	}
-	if (bad == 0 && (bad = conf_check(&c, &odd)) != 0)
-		snprintf(err->text, sizeof(err->text), "%.200s: %.300s", path, odd.text);
+	if (bad == 0 && conf_check_at(&c, &at) != 0)
+		bad = refuse(err, setting_at(root, &at), path, at.why);
 	if (bad == 0)
 		*out = c;
 	return bad;
@@ -128,7 +141,7 @@ failed(const config_t *cfg, const char *path, struct conf_error *err)
 
 	if (config_error_type(cfg) == CONFIG_ERR_FILE_IO)
 		snprintf(err->text, sizeof(err->text), "%.400s: cannot be read: %s", path,
-		    strerror(errno));
+		    errno != 0 ? strerror(errno) : "it is no file");
 	else
 		snprintf(err->text, sizeof(err->text), "%.200s:%d: %s", file != NULL ? file : path,
 		    config_error_line(cfg), config_error_text(cfg));

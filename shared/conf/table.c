@@ -218,7 +218,8 @@ bad:
 	snprintf(why, 256, "\"%.60s\" is no %s", text,
 	    k->type == CONF_SIZE          ? "size (a number, or one with KiB, MiB or GiB)"
 		: k->type == CONF_SECONDS ? "time (a number of seconds, or one with s, m, h or d)"
-					  : "number");
+		: strcmp(k->name, "workers") == 0 ? "number, nor auto"
+						  : "number");
 	return -EINVAL;
 }
 

@@ -52,4 +52,12 @@ int conf_set(void *base, const struct conf_key *k, const char *text, uint64_t nu
 /* As in the file. */
 void conf_value_text(const void *base, const struct conf_key *k, char *buf, size_t room);
 
+/* What no single key can tell is wrong, and where. */
+struct conf_place {
+	int listener;    /* its number; -1: top level */
+	const char *key; /* NULL: of the listener as a whole */
+	char why[200];
+};
+int conf_check_at(const struct conf *c, struct conf_place *at); /* 0, -EINVAL */
+
 #endif
