@@ -21,7 +21,7 @@ make_dir(const char *path, mode_t mode)
 	return -errno;
 }
 
-/* The instance's file, for a directory that has none. */
+/* The instance's file, for a directory that has none. One that was named and isn't there is a mistake. */
 static int
 write_conf(const struct dirs *d)
 {
@@ -29,7 +29,7 @@ write_conf(const struct dirs *d)
 	FILE *f;
 	int err;
 
-	if (!d->is_private || access(d->conf, F_OK) == 0)
+	if (!d->is_private || !d->is_own_conf || access(d->conf, F_OK) == 0)
 		return 0;
 	f = fopen(d->conf, "wxe");
 	if (f == NULL)

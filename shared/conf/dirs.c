@@ -12,7 +12,7 @@ dirs_init(struct dirs *d, const char *dir, const char *conf)
 {
 	char here[PATH_MAX / 2];
 
-	*d = (struct dirs){ .is_private = dir != NULL };
+	*d = (struct dirs){ .is_private = dir != NULL, .is_own_conf = conf == NULL };
 	if (dir == NULL) {
 		snprintf(d->conf, sizeof(d->conf), "%s", TBMQ_SYSCONFDIR "/tbmq/tbmq.conf");
 		snprintf(d->run, sizeof(d->run), "/run/tbmq");

@@ -12,7 +12,9 @@
 #include <stdbool.h>
 
 struct dirs {
-	bool is_private;        /* --dir: no change of user */
+	bool is_private; /* --dir: no change of user */
+	bool
+	    is_own_conf; /* the configuration file is where it is looked for, not one that was named */
 	char dir[PATH_MAX / 2]; /* absolute; "" for the installed one */
 	char conf[PATH_MAX], run[PATH_MAX], data[PATH_MAX], log[PATH_MAX];
 	char control[PATH_MAX], lock[PATH_MAX], pid[PATH_MAX], logfile[PATH_MAX];

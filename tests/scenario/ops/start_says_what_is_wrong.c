@@ -21,6 +21,7 @@ static const struct {
 	{ "A=", "--data-dir store", 1, "data_dir: must be an absolute path" },
 	{ "TBMQ_DATA_DIR=./store", "", 1, "data_dir: must be an absolute path" },
 	{ "A=", "--set log_file=x.log", 1, "log_file: must be an absolute path" },
+	{ "A=", "--config $DIR/typo.conf", 1, "typo.conf: cannot be read: No such file" },
 	{ "A=", "--set ring_size=70000", 1, "ring_size: must be a power of two" },
 	{ "A=", "--set log_file=/nonexistent/x", 1, "/nonexistent/x: No such file.*set log_file" },
 	{ "A=", "--nonsense", 2, "nonsense.*see tbmqd --help" },
@@ -65,6 +66,7 @@ SCENARIO(1)
 {
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
 		refused(wrong[i].environment, wrong[i].arguments, wrong[i].code, wrong[i].text);
+	check(broker_sh("! test -e $DIR/typo.conf") == 0);
 	refused_where_another_listens(false);
 	refused_where_another_listens(true);
 
