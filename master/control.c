@@ -1,10 +1,8 @@
 #include <errno.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "master/master.h"
@@ -30,8 +28,8 @@ typedef json_t *verb_fn(const struct request *r);
 /* What a reload reads, and what becomes of the file if it comes into force. */
 enum reload_file {
 	FILE_AS_IT_IS,
-	FILE_APPLIED,  /* FILE.next takes its place, and it that of FILE.previous */
-	FILE_WENT_BACK /* FILE.next, a copy of FILE.previous, takes its place */
+	FILE_APPLIED,  /* what is staged takes its place, and it that of the one before */
+	FILE_WENT_BACK /* what is staged, a copy of the one before, takes its place */
 };
 
 static struct {
@@ -278,72 +276,14 @@ log_change(void *arg, const char *key, const char *from, const char *to, enum co
 	log_notice("reload: %s from=%s to=%s (%s)", key, from, to, when_text[when]);
 }
 
-/* The configuration file, or a companion of it. */
 static void
-beside(const char *suffix, char out[PATH_MAX])
+file_applied(void)
 {
-	snprintf(out, PATH_MAX, "%.4000s%s", master.dirs.conf, suffix);
-}
-
-/* Copies a file to FILE.next, which has the rights of FILE. */
-static int
-stage(const char *from)
-{
-	char next[PATH_MAX], buf[65536];
-	FILE *in = fopen(from, "re"), *out;
-	struct stat st;
-	size_t n;
-	int err = 0;
-
-	if (in == NULL)
-		return -errno;
-	beside(".next", next);
-	out = fopen(next, "we");
-	if (out == NULL) {
-		err = -errno;
-		fclose(in);
-		return err;
-	}
-	if (stat(master.dirs.conf, &st) == 0)
-		(void)fchmod(fileno(out), st.st_mode & 07777);
-	while ((n = fread(buf, 1, sizeof(buf), in)) > 0)
-		if (fwrite(buf, 1, n, out) != n)
-			err = -EIO;
-	if (ferror(in) || fflush(out) != 0 || fsync(fileno(out)) != 0)
-		err = -EIO;
-	fclose(in);
-	if (fclose(out) != 0 && err == 0)
-		err = -EIO;
-	if (err != 0)
-		unlink(next);
-	return err;
-}
-
-/* At the end of a reload from FILE.next: it takes its place, or nothing has happened. */
-static void
-replace_file(bool in_force)
-{
-	char next[PATH_MAX], previous[PATH_MAX], now[PATH_MAX];
-	bool kept = true;
-
-	beside(".next", next);
-	beside(".previous", previous);
-	beside(".now", now);
-	if (!in_force) {
-		unlink(next);
-		return;
-	}
 	timer_del(&the.confirm);
 	if (the.reload.confirm_s > 0)
 		timer_set(loop_timers(master.loop), &the.confirm,
 		    clock_ms() + the.reload.confirm_s * UINT64_C(1000));
-	/* There is a whole file under the name at every moment. */
-	unlink(now); /* of a master that was killed just here */
-	if (the.reload.file == FILE_APPLIED)
-		kept = link(master.dirs.conf, now) == 0 && rename(now, previous) == 0;
-	if (!kept || rename(next, master.dirs.conf) != 0)
-		log_err("control: %s is in force, but cannot take the place of %s: %m", next,
-		    master.dirs.conf);
+	conffile_replace(the.reload.file == FILE_APPLIED, the.reload.confirm_s > 0);
 }
 
 static void
@@ -355,8 +295,10 @@ reload_done(void *arg, int err, const char *why)
 	notify_ready();
 	if (err != 0)
 		log_err("reload: refused, nothing has changed: %s", why);
-	if (the.reload.file != FILE_AS_IT_IS)
-		replace_file(err == 0);
+	if (the.reload.file != FILE_AS_IT_IS && err == 0)
+		file_applied();
+	else if (the.reload.file != FILE_AS_IT_IS)
+		conffile_discard();
 	if (fd >= 0 && err == 0)
 		request_answer(master.loop, fd,
 		    json_pack("{s:b, s:O}", "ok", 1, "changes", the.reload.changes));
@@ -385,7 +327,7 @@ reload(int fd, enum reload_file file, unsigned confirm_s)
 		.fd = fd, .file = file, .confirm_s = confirm_s, .changes = json_array()
 	};
 	notify_reloading();
-	beside(file == FILE_AS_IT_IS ? "" : ".next", path);
+	conffile_path(file == FILE_AS_IT_IS ? "" : ".next", path);
 	if (reload_parse(path, &next, &err) != 0) {
 		reload_done(NULL, -EINVAL, err.text);
 		return;
@@ -445,8 +387,8 @@ roll_back(int fd)
 	char previous[PATH_MAX];
 	int err;
 
-	beside(".previous", previous);
-	err = reload_is_running() ? 0 : stage(previous);
+	conffile_path(".previous", previous);
+	err = reload_is_running() ? 0 : conffile_stage(previous);
 	if (err == 0) {
 		reload(fd, FILE_WENT_BACK, 0);
 		return;
@@ -491,7 +433,7 @@ config_apply(const struct request *r, int fd)
 		request_error(master.loop, fd, "%s", bad.text);
 		return;
 	}
-	err = reload_is_running() ? 0 : stage(file);
+	err = reload_is_running() ? 0 : conffile_stage(file);
 	if (err != 0)
 		request_error(master.loop, fd, "cannot copy %s to %s.next: %s", file,
 		    master.dirs.conf, strerror(-err));
@@ -506,6 +448,7 @@ config_confirm(const struct request *r)
 	if (!timer_is_set(&the.confirm))
 		return failed("nothing waits to be confirmed");
 	timer_del(&the.confirm);
+	conffile_confirmed();
 	return done();
 }
 

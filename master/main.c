@@ -259,19 +259,31 @@ static int
 run(bool stay)
 {
 	struct conf_error err;
+	bool went_back;
 	int bad;
 
 	log_init("master");
 	clock_init();
 	if (dirs_make(&master.dirs) != 0)
 		return 1;
+	master.lock = dirs_lock(&master.dirs);
+	if (master.lock < 0)
+		return 1;
+	/* Only now: before, it may be on trial with another master. */
+	went_back = conffile_is_unconfirmed();
+	bad = went_back ? conffile_go_back() : 0;
+	if (bad != 0) {
+		fprintf(stderr,
+		    "tbmqd: %s was never confirmed, and cannot go back to %s.previous: %s; restore "
+		    "it, or "
+		    "remove %s.unconfirmed to keep what was applied\n",
+		    master.dirs.conf, master.dirs.conf, strerror(-bad), master.dirs.conf);
+		return 1;
+	}
 	if (reload_parse(master.dirs.conf, &master.conf, &err) != 0) {
 		fprintf(stderr, "tbmqd: %s\n", err.text);
 		return 1;
 	}
-	master.lock = dirs_lock(&master.dirs);
-	if (master.lock < 0)
-		return 1;
 	if (spawn_init() != 0)
 		return 1;
 	if (logfile_check(&master.conf, &err) != 0) {
@@ -314,6 +326,9 @@ run(bool stay)
 	if (!stay)
 		to_null();
 	log_notice("main: starting version=%s configuration=%s", TBMQ_VERSION, master.dirs.conf);
+	if (went_back)
+		log_warning("main: configuration was not confirmed before the broker ended, went "
+			    "back to the previous one");
 	timer_init(&me.tick, on_tick);
 	timer_set(loop_timers(master.loop), &me.tick, clock_ms() + TICK_MS);
 	slots_start();
@@ -403,10 +418,12 @@ main(int argc, char **argv)
 	}
 	if (check) {
 		static struct conf c;
+		char path[PATH_MAX];
 
-		code = reload_parse(master.dirs.conf, &c, &err) == 0 ? 0 : 1;
+		conffile_path(conffile_is_unconfirmed() ? ".previous" : "", path); /* as a start */
+		code = reload_parse(path, &c, &err) == 0 ? 0 : 1;
 		if (code == 0)
-			printf("%s: ok\n", master.dirs.conf);
+			printf("%s: ok\n", path);
 		else
 			fprintf(stderr, "%s\n", err.text);
 	} else {

@@ -8,6 +8,7 @@
  *     listen.c   sockets of listeners              reload.c   offer, votes, switch
  *     control.c  requests of tbmqctl               status.c   what it answers about the processes
  *     logfile.c  where log lines go                notify.c   the service manager
+ *     conffile.c configuration file, that before it, and one on trial
  *     quarantine.c  records that persist dies of
  */
 #ifndef MASTER_MASTER_H
@@ -144,6 +145,15 @@ bool reload_is_running(void);
 /* Persist's, which has died. True: its successor is spared what it died of. */
 bool quarantine_note(const struct segment *seg);
 void quarantine_tell(struct msg_start *m); /* its successor, what to set aside */
+
+/* conffile.c */
+void conffile_path(const char *suffix, char out[PATH_MAX]); /* the file, or a companion of it */
+int conffile_stage(const char *from); /* copies it to FILE.next, which has the rights of FILE */
+void conffile_discard(void);          /* what is staged */
+void conffile_replace(bool keeps_previous, bool is_unconfirmed); /* by what is staged */
+void conffile_confirmed(void);
+bool conffile_is_unconfirmed(void);
+int conffile_go_back(void); /* at a start: to the file before the last apply */
 
 /* control.c, status.c */
 int control_open(void);

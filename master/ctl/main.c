@@ -44,7 +44,9 @@ static const struct command commands[] = {
 	{ "config show", "", "all keys with the values in force", cmd_config_show },
 	{ "config diff", "[FILE]", "what a reload would change", cmd_config_diff },
 	{ "config apply", "FILE [--confirm SECONDS]",
-	    "replace the file and reload; goes back unless confirmed in time", cmd_config_apply },
+	    "replace the file and reload; goes back unless confirmed in time and before the broker "
+	    "ends",
+	    cmd_config_apply },
 	{ "config confirm", "", "keep what was applied with --confirm", cmd_config_confirm },
 	{ "config rollback", "", "go back to the file before the last apply", cmd_config_rollback },
 	{ "config sample", "", "print the documented sample file", cmd_config_sample },

@@ -38,6 +38,29 @@ SCENARIO(1)
 	check(shows("inflight_max = 7 "));
 	check(ctl("config", "rollback") == 0);
 	check(shows("inflight_max = 100"));
+
+	/* Nor does it outlive the broker, however that ends; what was confirmed does. */
+	check(ctl("config", "apply", path, "--confirm", "60") == 0);
+	mq_disconnect(m);
+	broker_stop();
+	broker_start();
+	check(shows("inflight_max = 100"));
+	check(broker_log_has("was not confirmed before the broker ended"));
+	check(ctl("config", "confirm") == 1);
+	check(ctl("config", "apply", "--confirm", "60", path) == 0);
+	broker_kill_all();
+	broker_start();
+	check(shows("inflight_max = 100"));
+	check(ctl("config", "apply", "--confirm", "60", path) == 0);
+	check(ctl("config", "confirm") == 0);
+	broker_stop();
+	broker_start();
+	check(shows("inflight_max = 7 "));
+	check(ctl("config", "rollback") == 0);
+	broker_stop();
+	broker_start();
+	m = mq_connect(.id = "m");
+	check(shows("inflight_max = 100"));
 	write_file(path, "inflight_max = \"seven\";");
 	check(ctl("config", "apply", path) == 1);
 	check(shows("inflight_max = 100"));
