@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "master/master.h"
@@ -142,6 +143,20 @@ tell(struct slot *s, enum ipc_type type, const struct listener *l, unsigned work
 	    type == IPC_LISTENER);
 }
 
+/* Sockets that stay listen on, with room for as many as is said now. */
+static void
+set_backlogs(const struct listener *old)
+{
+	for (unsigned i = 0; i < LISTENERS_MAX; i++) {
+		const struct listener *l = &master.listener[i];
+		const struct listener *was = l->used ? same_socket(old, l) : NULL;
+
+		for (unsigned w = 0; w < SLOT_MQTT_MAX && was != NULL; w++)
+			if (l->fd[w] >= 0 && was->conf.backlog != l->conf.backlog)
+				(void)listen(l->fd[w], (int)l->conf.backlog);
+	}
+}
+
 /* What has gone is taken back first, under the ids of before; then what is new, under the ids of now. */
 void
 listen_commit(struct listener next[LISTENERS_MAX])
@@ -169,6 +184,7 @@ listen_commit(struct listener next[LISTENERS_MAX])
 		}
 	}
 	memcpy(master.listener, next, sizeof(master.listener));
+	set_backlogs(old);
 	for (unsigned w = 0; w < SLOT_MQTT_MAX; w++) {
 		struct slot *s = &master.slot[w];
 
