@@ -39,7 +39,7 @@ static struct {
 		int fd; /* who waits for its end: -1 nobody */
 		enum reload_file file;
 		unsigned confirm_s;
-		json_t *changes;
+		json_t *changes, *overridden;
 	} reload;             /* the one under way */
 	bool again;           /* another was asked for meanwhile */
 	struct timer confirm; /* configuration goes back if nobody confirms it */
@@ -269,6 +269,47 @@ add_change(void *arg, const char *key, const char *from, const char *to, enum co
 		when_text[when]));
 }
 
+struct overridden {
+	json_t *said; /* keys that the file sets to something else than the default */
+	json_t *list;
+};
+
+static void
+add_said(void *arg, const char *key, const char *value, bool is_default, const char *help)
+{
+	const struct overridden *o = arg;
+
+	(void)value;
+	(void)help;
+	if (!is_default)
+		json_object_set_new(o->said, key, json_true());
+}
+
+static void
+add_overridden(void *arg, const char *key, const char *from, const char *to, enum conf_when when)
+{
+	const struct overridden *o = arg;
+	const char *by = reload_override(&master.conf, key);
+
+	(void)when;
+	if (by != NULL && json_object_get(o->said, key) != NULL)
+		json_array_append_new(o->list,
+		    json_pack(
+			"{s:s, s:s, s:s, s:s}", "key", key, "file", from, "value", to, "by", by));
+}
+
+/* What the file says and is not followed: the caller's. */
+static json_t *
+overridden(const struct conf *of_file, const struct conf *next)
+{
+	struct overridden o = { json_object(), json_array() };
+
+	conf_each(of_file, add_said, &o);
+	conf_diff(of_file, next, add_overridden, &o);
+	json_decref(o.said);
+	return o.list;
+}
+
 static void
 log_change(void *arg, const char *key, const char *from, const char *to, enum conf_when when)
 {
@@ -301,10 +342,12 @@ reload_done(void *arg, int err, const char *why)
 		conffile_discard();
 	if (fd >= 0 && err == 0)
 		request_answer(master.loop, fd,
-		    json_pack("{s:b, s:O}", "ok", 1, "changes", the.reload.changes));
+		    json_pack("{s:b, s:O, s:O}", "ok", 1, "changes", the.reload.changes,
+			"overridden", the.reload.overridden));
 	else if (fd >= 0)
 		request_error(master.loop, fd, "%s", why);
 	json_decref(the.reload.changes);
+	json_decref(the.reload.overridden);
 	the.reload = (struct reload){ .fd = -1 };
 	if (the.again)
 		control_reload();
@@ -315,7 +358,7 @@ static void
 reload(int fd, enum reload_file file, unsigned confirm_s)
 {
 	struct conf_error err;
-	static struct conf next;
+	static struct conf next, of_file;
 	char path[PATH_MAX];
 
 	if (reload_is_running()) {
@@ -328,12 +371,13 @@ reload(int fd, enum reload_file file, unsigned confirm_s)
 	};
 	notify_reloading();
 	conffile_path(file == FILE_AS_IT_IS ? "" : ".next", path);
-	if (reload_parse(path, &next, &err) != 0) {
+	if (reload_parse(path, &next, &of_file, &err) != 0) {
 		reload_done(NULL, -EINVAL, err.text);
 		return;
 	}
 	conf_diff(&master.conf, &next, add_change, the.reload.changes);
 	conf_diff(&master.conf, &next, log_change, NULL);
+	the.reload.overridden = overridden(&of_file, &next);
 	reload_begin(&next, reload_done, NULL);
 }
 
@@ -351,23 +395,24 @@ static json_t *
 config_diff(const struct request *r)
 {
 	const char *file = request_str(r, "file");
-	static struct conf next;
+	static struct conf next, of_file;
 	struct conf_error err;
 	json_t *changes;
 
-	if (reload_parse(file != NULL ? file : master.dirs.conf, &next, &err) != 0)
+	if (reload_parse(file != NULL ? file : master.dirs.conf, &next, &of_file, &err) != 0)
 		return failed(err.text);
 	changes = json_array();
 	conf_diff(&master.conf, &next, add_change, changes);
-	return json_pack("{s:b, s:o}", "ok", 1, "changes", changes);
+	return json_pack("{s:b, s:o, s:o}", "ok", 1, "changes", changes, "overridden",
+	    overridden(&of_file, &next));
 }
 
 static void
 add_key(void *arg, const char *key, const char *value, bool is_default, const char *help)
 {
 	json_array_append_new(arg,
-	    json_pack("{s:s, s:s, s:b, s:s}", "key", key, "value", value, "default",
-		(int)is_default, "help", help));
+	    json_pack("{s:s, s:s, s:b, s:s*, s:s}", "key", key, "value", value, "default",
+		(int)is_default, "by", reload_override(&master.conf, key), "help", help));
 }
 
 static json_t *
@@ -429,7 +474,7 @@ config_apply(const struct request *r, int fd)
 		return;
 	}
 	/* First where it is, so that what is wrong with it is told under its own name. */
-	if (reload_parse(file, &next, &bad) != 0) {
+	if (reload_parse(file, &next, NULL, &bad) != 0) {
 		request_error(master.loop, fd, "%s", bad.text);
 		return;
 	}

@@ -62,18 +62,18 @@ bad_usage(const char *unexpected)
 }
 
 static void
-add_override(const char *key, const char *value)
+add_override(const char *from, const char *key, const char *value)
 {
-	char *text;
+	struct override o = { .from = from };
 
 	master.overrides =
 	    realloc(master.overrides, (size_t)(master.noverrides + 1) * sizeof(*master.overrides));
 	if (master.overrides == NULL ||
-	    asprintf(&text, "%s%s%s", key, key[0] != '\0' ? "=" : "", value) < 0) {
+	    asprintf(&o.text, "%s%s%s", key, key[0] != '\0' ? "=" : "", value) < 0) {
 		fprintf(stderr, "tbmqd: no memory\n");
 		exit(1);
 	}
-	master.overrides[master.noverrides++] = text;
+	master.overrides[master.noverrides++] = o;
 }
 
 /* To whoever waits for us in the foreground. */
@@ -280,7 +280,7 @@ run(bool stay)
 		    master.dirs.conf, master.dirs.conf, strerror(-bad), master.dirs.conf);
 		return 1;
 	}
-	if (reload_parse(master.dirs.conf, &master.conf, &err) != 0) {
+	if (reload_parse(master.dirs.conf, &master.conf, NULL, &err) != 0) {
 		fprintf(stderr, "tbmqd: %s\n", err.text);
 		return 1;
 	}
@@ -373,7 +373,7 @@ main(int argc, char **argv)
 
 	for (size_t i = 0; i < sizeof(from_env) / sizeof(from_env[0]); i++)
 		if (getenv(from_env[i].env) != NULL)
-			add_override(from_env[i].key, getenv(from_env[i].env));
+			add_override(from_env[i].env, from_env[i].key, getenv(from_env[i].env));
 	while ((o = getopt_long(argc, argv, "t", options, NULL)) != -1)
 		switch (o) {
 		case 'd':
@@ -384,19 +384,19 @@ main(int argc, char **argv)
 			break;
 		case 'f':
 			stay = true;
-			add_override("log_target", "stderr");
+			add_override("--foreground", "log_target", "stderr");
 			break;
 		case 'p':
-			add_override("port", optarg);
+			add_override("--port", "port", optarg);
 			break;
 		case 'w':
-			add_override("workers", optarg);
+			add_override("--workers", "workers", optarg);
 			break;
 		case 'D':
-			add_override("data_dir", optarg);
+			add_override("--data-dir", "data_dir", optarg);
 			break;
 		case 's':
-			add_override("", optarg);
+			add_override("--set", "", optarg);
 			break;
 		case 't':
 			check = true;
@@ -421,7 +421,7 @@ main(int argc, char **argv)
 		char path[PATH_MAX];
 
 		conffile_path(conffile_is_unconfirmed() ? ".previous" : "", path); /* as a start */
-		code = reload_parse(path, &c, &err) == 0 ? 0 : 1;
+		code = reload_parse(path, &c, NULL, &err) == 0 ? 0 : 1;
 		if (code == 0)
 			printf("%s: ok\n", path);
 		else
@@ -430,7 +430,7 @@ main(int argc, char **argv)
 		code = run(stay);
 	}
 	for (int i = 0; i < master.noverrides; i++)
-		free((void *)master.overrides[i]);
+		free(master.overrides[i].text);
 	free(master.overrides);
 	return code;
 }

@@ -68,6 +68,12 @@ struct
 	int fd[SLOT_MQTT_MAX]; /* one for each worker; -1: not bound */
 };
 
+/* Of the command line or the environment: it comes before the file. */
+struct override {
+	char *text;       /* key=value */
+	const char *from; /* "--workers", "TBMQ_PORT" */
+};
+
 struct master {
 	struct loop *loop;
 	struct dirs dirs;
@@ -83,7 +89,7 @@ struct master {
 	struct slot slot[SLOTS];
 	struct listener listener[LISTENERS_MAX];
 	int noverrides;
-	const char **overrides;
+	struct override *overrides;
 	int ready_pipe; /* to who started us: -1 once told */
 };
 
@@ -137,8 +143,10 @@ typedef void reload_done_fn(void *arg, int err, const char *why);
 void reload_begin(const struct conf *next, reload_done_fn *done, void *arg);
 void reload_vote(struct slot *s, const struct msg_vote *v);
 void reload_gone(void); /* someone died, perhaps in the middle of a vote */
-int reload_parse(const char *file, struct conf *out,
-    struct conf_error *err); /* with the overrides of the command line */
+/* With what overrides it. of_file: without, may be NULL. */
+int reload_parse(const char *file, struct conf *out, struct conf *of_file, struct conf_error *err);
+/* Who says what this key is, whatever the file says: "--port"; NULL: nobody. */
+const char *reload_override(const struct conf *c, const char *key);
 bool reload_is_running(void);
 
 /* quarantine.c */

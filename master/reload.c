@@ -31,16 +31,27 @@ reload_is_running(void)
 }
 
 int
-reload_parse(const char *file, struct conf *out, struct conf_error *err)
+reload_parse(const char *file, struct conf *out, struct conf *of_file, struct conf_error *err)
 {
 	struct conf c;
 	int bad = conf_parse(file, &c, err);
 
+	if (bad == 0 && of_file != NULL)
+		*of_file = c;
 	for (int i = 0; i < master.noverrides && bad == 0; i++)
-		bad = conf_override(&c, master.overrides[i], err);
+		bad = conf_override(&c, master.overrides[i].text, err);
 	if (bad == 0)
 		*out = c;
 	return bad;
+}
+
+const char *
+reload_override(const struct conf *c, const char *key)
+{
+	for (int i = master.noverrides - 1; i >= 0; i--)
+		if (conf_overrides(c, master.overrides[i].text, key))
+			return master.overrides[i].from;
+	return NULL;
 }
 
 /* One that was born since has not been asked: it gets what was decided. */

@@ -405,6 +405,12 @@ print_changes(json_t *r)
 			    json_string_value(json_object_get(c, "when")));
 		if (json_array_size(json_object_get(answer, "changes")) == 0)
 			printf("no changes\n");
+		json_array_foreach(json_object_get(answer, "overridden"), i, c)
+			printf("%s: %s in the file, but %s by %s of the start\n",
+			    json_string_value(json_object_get(c, "key")),
+			    json_string_value(json_object_get(c, "file")),
+			    json_string_value(json_object_get(c, "value")),
+			    json_string_value(json_object_get(c, "by")));
 	}
 	json_decref(answer);
 	return DONE;
@@ -443,6 +449,21 @@ cmd_config_check(int argc, char **argv)
 	return ctl_done();
 }
 
+static void
+print_key(const json_t *k)
+{
+	const char *by = json_string_value(json_object_get(k, "by"));
+
+	printf("%s = %s", json_string_value(json_object_get(k, "key")),
+	    json_string_value(json_object_get(k, "value")));
+	if (!json_is_true(json_object_get(k, "default")))
+		printf("    # changed");
+	if (by != NULL)
+		printf("%s by %s of the start, whatever the file says",
+		    json_is_true(json_object_get(k, "default")) ? "    # given" : "", by);
+	putchar('\n');
+}
+
 static int
 cmd_config_show(int argc, char **argv)
 {
@@ -459,9 +480,7 @@ cmd_config_show(int argc, char **argv)
 		ctl_print_json(answer);
 	else
 		json_array_foreach(json_object_get(answer, "keys"), i, k)
-			printf("%s = %s%s\n", json_string_value(json_object_get(k, "key")),
-			    json_string_value(json_object_get(k, "value")),
-			    json_is_true(json_object_get(k, "default")) ? "" : "    # changed");
+			print_key(k);
 	json_decref(answer);
 	return DONE;
 }

@@ -156,15 +156,30 @@ listener_find(const struct conf *c, const char *name)
 	return NULL;
 }
 
-int
-conf_override(struct conf *c, const char *assignment, struct conf_error *err)
+/* As it is shown. */
+static void
+key_name(const struct conf_listener *l, const struct conf_key *k, char out[160])
+{
+	snprintf(out, 160, "%s%.40s%s%s", l != NULL ? "listeners." : "", l != NULL ? l->name.s : "",
+	    l != NULL ? "." : "", k->name);
+}
+
+/* What an assignment is about, and where in c that is. */
+struct target {
+	const struct conf_listener *listener; /* NULL: top level */
+	const struct conf_key *key;
+	const char *value;
+};
+
+static int
+find_target(
+    const struct conf *c, const char *assignment, struct target *out, struct conf_error *err)
 {
 	const char *eq = strchr(assignment, '='), *key;
-	const struct conf_key *keys = conf_keys, *k;
+	struct target t = { 0 };
+	const struct conf_key *keys = conf_keys;
 	size_t n = conf_nkeys;
-	char name[128], why[256];
-	struct conf next = *c;
-	void *base = &next;
+	char name[128];
 
 	if (eq == NULL || (size_t)(eq - assignment) >= sizeof(name)) {
 		snprintf(
@@ -176,40 +191,66 @@ conf_override(struct conf *c, const char *assignment, struct conf_error *err)
 	key = name;
 	if (strncmp(name, "listener.", 9) == 0) {
 		char *dot = strrchr(name, '.');
-		const struct conf_listener *l;
 
 		*dot = '\0';
-		l = dot > name + 8 ? listener_find(c, name + 9) : NULL;
-		if (l == NULL) {
+		t.listener = dot > name + 8 ? listener_find(c, name + 9) : NULL;
+		if (t.listener == NULL) {
 			snprintf(
 			    err->text, sizeof(err->text), "%.100s: no such listener", name + 9);
 			return -EINVAL;
 		}
-		base = &next.listener[l - c->listener];
 		key = dot + 1;
 	} else if (strcmp(name, "port") == 0 && c->nlisteners > 0) {
-		base = &next.listener[0];
+		t.listener = &c->listener[0];
 	}
-	if (base != &next) {
+	if (t.listener != NULL) {
 		keys = conf_listener_keys;
 		n = conf_nlistener_keys;
 	}
-	k = conf_key_find(keys, n, key);
-	if (k == NULL) {
+	t.key = conf_key_find(keys, n, key);
+	t.value = eq + 1;
+	if (t.key == NULL) {
 		const char *near = conf_suggest(keys, n, key);
 
 		snprintf(err->text, sizeof(err->text), "unknown key \"%s\"%s%s%s", key,
 		    near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
 		return -EINVAL;
 	}
-	if (conf_set(base, k, eq + 1, 0, why) != 0) {
-		snprintf(err->text, sizeof(err->text), "%s: %s", key, why);
+	*out = t;
+	return 0;
+}
+
+int
+conf_override(struct conf *c, const char *assignment, struct conf_error *err)
+{
+	struct conf next = *c;
+	struct target t;
+	char why[256];
+
+	if (find_target(&next, assignment, &t, err) != 0)
+		return -EINVAL;
+	if (conf_set(t.listener != NULL ? (void *)t.listener : (void *)&next, t.key, t.value, 0,
+		why) != 0) {
+		snprintf(err->text, sizeof(err->text), "%s: %s", t.key->name, why);
 		return -EINVAL;
 	}
 	if (conf_check(&next, err) != 0)
 		return -EINVAL;
 	*c = next;
 	return 0;
+}
+
+bool
+conf_overrides(const struct conf *c, const char *assignment, const char *key)
+{
+	struct conf_error err;
+	struct target t;
+	char name[160];
+
+	if (find_target(c, assignment, &t, &err) != 0)
+		return false;
+	key_name(t.listener, t.key, name);
+	return strcmp(name, key) == 0;
 }
 
 /* --- showing ----------------------------------------------------------------------------- */
@@ -282,8 +323,7 @@ conf_each(const struct conf *c, conf_each_fn *fn, void *arg)
 
 			conf_value_text(&c->listener[l], k, value, sizeof(value));
 			conf_value_text(&defaults.listener[0], k, def, sizeof(def));
-			snprintf(
-			    name, sizeof(name), "listeners.%s.%s", c->listener[l].name.s, k->name);
+			key_name(&c->listener[l], k, name);
 			fn(arg, name, value, strcmp(value, def) == 0, k->help);
 		}
 }

@@ -94,6 +94,8 @@ int conf_parse_string(
 int conf_parse(const char *path, struct conf *out, struct conf_error *err);
 /* "name=value" from the command line or the environment, checked like a line of the file; listener keys as "listener.NAME.key=value". */
 int conf_override(struct conf *c, const char *assignment, struct conf_error *err);
+/* Is an assignment about this key, named as conf_each() does? */
+bool conf_overrides(const struct conf *c, const char *assignment, const char *key);
 /* What a key's bounds can't tell: names twice, two listeners on one address, what is no address, relative paths. */
 int conf_check(const struct conf *c, struct conf_error *err);
 
