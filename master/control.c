@@ -206,7 +206,9 @@ broker_log_level(const struct request *r)
 	if (level == NULL || log_level_parse(level, &n) != 0)
 		return failed("level must be err, warning, notice, info or debug");
 	if (log_level_set(module, n) != 0)
-		return failed("no such module, or too many have a level of their own");
+		return failed(
+		    "a module's name has at most 23 characters, and at most 32 have a level of "
+		    "their own");
 	m.level = n;
 	snprintf(m.module, sizeof(m.module), "%s", module != NULL ? module : "");
 	for (unsigned i = 0; i < SLOTS; i++)

@@ -1,5 +1,5 @@
 /*
- * tbmqctl - starts, stops, watches and changes a broker; see tbmqctl(8)
+ * tbmqctl - starts, stops, watches and changes a broker; see its --help
  *
  * Every command is a row of a table, which tells what it takes (args.c) and from which help is made. All but `start`, `config check` and `store restore` are requests on the
  * broker's control socket (shared/child/request.h).

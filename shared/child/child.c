@@ -526,8 +526,9 @@ child_main(const struct child *c, int argc, char **argv)
 
 	if (argc != 2 || getsockopt(CHILD_CHAN_FD, SOL_SOCKET, SO_TYPE, &type, &n) != 0 ||
 	    type != SOCK_SEQPACKET) {
-		fprintf(stderr, "%s is started by tbmqd, not by hand; see tbmqctl(8)\n", argv[0]);
-		return 1;
+		fprintf(
+		    stderr, "%s is started by tbmqd, not by hand; see tbmqctl --help\n", argv[0]);
+		exit(1); /* there is nothing that the caller could take down */
 	}
 	me.kind = c;
 	log_init(argv[1]);

@@ -70,6 +70,13 @@ SCENARIO(1)
 	refused_where_another_listens(false);
 	refused_where_another_listens(true);
 
+	/* Nor are the children to be started so: they say it, and that is all. */
+	check(
+	    broker_sh(
+		"for f in mqtt persist; do $BIN/tbmq-$f 2>$DIR/out; test $? = 1 || exit 1\n"
+		"cat $DIR/out; grep -q 'started by tbmqd, not by hand' $DIR/out || exit 1; done") ==
+	    0);
+
 	/* The environment comes before the file, the command line before both. */
 	check(broker_sh("TBMQ_PORT=0 TBMQ_WORKERS=3 $CTL start") == 0);
 	broker_adopt();
