@@ -359,6 +359,16 @@ conn_room(struct conn *c, size_t len)
 	return p;
 }
 
+struct span
+conn_reason_props(const struct conn *c, uint8_t reason, uint8_t buf[CONN_REASON_MAX])
+{
+	struct wr w = wr_of(buf, CONN_REASON_MAX);
+
+	if (reason >= 0x80 && c->problem_info && c->version == MQTT_5) /* [MQTT-3.1.2-29] */
+		wr_prop_str(&w, PROP_REASON_STRING, span_str(mqtt_reason_text(reason)));
+	return span_of(buf, (size_t)(w.p - buf));
+}
+
 void
 conn_send(struct conn *c, const void *packet, size_t len)
 {

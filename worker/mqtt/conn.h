@@ -23,6 +23,7 @@
 
 #define CONN_SCRATCH 65536 /* bytes read at once */
 #define CONN_NO_LISTENER UINT16_MAX
+#define CONN_REASON_MAX 64 /* a Reason String, and what is around it */
 
 enum conn_state { CONN_NEW, CONN_ASKED, CONN_OPEN, CONN_ENDED, CONN_GHOST, CONN_STATES };
 
@@ -136,6 +137,8 @@ struct span conn_id(const struct conn *c);
 
 /* Room in the output for a packet of len; NULL: no memory, the connection has been ended. Sent with this turn's flush. */
 uint8_t *conn_room(struct conn *c, size_t len);
+/* Properties of an answer to what is refused: the reason in words, where the client wants to be told. Borrowed: in buf. */
+struct span conn_reason_props(const struct conn *c, uint8_t reason, uint8_t buf[CONN_REASON_MAX]);
 /* Sends an encoded packet that isn't a PUBLISH. */
 void conn_send(struct conn *c, const void *packet, size_t len);
 

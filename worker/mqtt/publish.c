@@ -96,6 +96,7 @@ static void send_message(unsigned slot, const struct msg_view *v, const uint64_t
 static void
 acknowledge(struct conn *c, uint8_t type, uint16_t id, uint8_t reason, const struct slots *waits);
 static void send_ack(struct conn *c, uint8_t type, uint16_t id, uint8_t reason);
+static void publish_refused(const struct conn *c, struct span topic, uint16_t id, uint8_t reason);
 static void tell_persist(struct conn *c, const struct inflight *e, uint8_t packet, uint8_t reason);
 
 static void
@@ -142,7 +143,7 @@ on_publish(struct conn *c, struct span body, uint8_t flags)
 		return;
 	count_add(CNT_publish_bytes_received, p.payload.len);
 	if (is_ours(p.topic, c->mount_len)) {
-		count(CNT_publish_refused);
+		publish_refused(c, p.topic, p.id, MQTT_NOT_AUTHORIZED);
 		if (p.qos > 0)
 			send_ack(
 			    c, p.qos == 2 ? PKT_PUBREC : PKT_PUBACK, p.id, MQTT_NOT_AUTHORIZED);
@@ -410,6 +411,8 @@ publish_route(struct conn *c, const struct publish *p, const struct msg_view *v)
 		e->state = INFLIGHT_STORING;
 	if (p->qos == 0 || out.asked)
 		return; /* publish_stored() acknowledges */
+	if (reason >= 0x80)
+		publish_refused(c, v->topic, p->id, reason);
 	if (reason >= 0x80 && (e = inflight_find(&c->rx, p->id)) != NULL && p->qos == 2)
 		inflight_del(&c->rx, e); /* [MQTT-4.3.3-9] */
 	acknowledge(c, type, p->id, reason, &out.waits);
@@ -513,6 +516,8 @@ publish_stored(const struct rec_stored *r)
 		else
 			e->state = INFLIGHT_HELD;
 	}
+	if (reason >= 0x80)
+		publish_refused(c, span_of(NULL, 0), id, reason);
 	acknowledge(c, qos == 2 ? PKT_PUBREC : PKT_PUBACK, id, reason, &out.waits);
 }
 
@@ -988,6 +993,15 @@ publish_fini(void)
 	free(the.scratch);
 }
 
+/* topic: empty where it is not kept while persist is asked. */
+static void
+publish_refused(const struct conn *c, struct span topic, uint16_t id, uint8_t reason)
+{
+	count(CNT_publish_refused);
+	log_info("publish: refused id=%s topic=\"%s\" packet_id=%u reason=0x%02x", conn_name(c),
+	    log_esc(topic), id, reason);
+}
+
 /*
  * In MQTT 3 an acknowledgement can't refuse: what may not be published looks acknowledged, what could not be stored ends the connection, so
  * that the client keeps it.
@@ -995,23 +1009,18 @@ publish_fini(void)
 static void
 send_ack(struct conn *c, uint8_t type, uint16_t id, uint8_t reason)
 {
-	uint8_t packet[64], props[48];
-	struct wr w = wr_of(props, sizeof(props));
+	uint8_t packet[CONN_REASON_MAX + 16], props[CONN_REASON_MAX];
 	size_t len;
 
 	if (c->state != CONN_OPEN)
 		return;
-	if (reason >= 0x80)
-		count(CNT_publish_refused);
 	if (c->version != MQTT_5 && reason >= 0x80 && reason != MQTT_NOT_AUTHORIZED &&
 	    type != PKT_PUBCOMP) {
 		conn_end(c, CNT_ends__other, reason, mqtt_reason_text(reason));
 		return;
 	}
-	if (reason >= 0x80 && c->problem_info && c->version == MQTT_5)
-		wr_prop_str(&w, PROP_REASON_STRING, span_str(mqtt_reason_text(reason)));
-	len = ack_encode(type, id, c->version, reason, span_of(props, (size_t)(w.p - props)),
-	    packet, sizeof(packet));
+	len = ack_encode(type, id, c->version, reason, conn_reason_props(c, reason, props), packet,
+	    sizeof(packet));
 	if (len == 0 || len > c->max_packet)
 		len = ack_encode(
 		    type, id, c->version, reason, span_of(NULL, 0), packet, sizeof(packet));

@@ -69,6 +69,8 @@ static void
 filter_add(struct conn *c, struct suback *b, uint32_t nth, const struct filter *f, uint32_t id);
 static void filter_take_out(struct conn *c, struct suback *b, uint32_t nth, struct span written);
 static void suback_fill(struct conn *c, struct suback *b);
+static void
+filter_refused(const struct conn *c, struct suback_filter *bf, struct span text, uint8_t reason);
 static void suback_send(struct conn *c, struct suback *b);
 static void suback_free(struct suback *b);
 static void filter_stored(struct conn *c, struct suback_filter *bf, const struct rec_subbed *r);
@@ -522,10 +524,7 @@ filter_add(struct conn *c, struct suback *b, uint32_t nth, const struct filter *
 			reason = MQTT_QUOTA_EXCEEDED;
 	}
 	if (reason != MQTT_OK) {
-		bf->reason = (uint8_t)reason;
-		count(CNT_subscribes__refused);
-		log_info("subscribe: refused id=%s filter=\"%s\" reason=0x%02x", conn_name(c),
-		    log_esc(f->filter), reason);
+		filter_refused(c, bf, f->filter, (uint8_t)reason);
 		return;
 	}
 	s->qos =
@@ -545,6 +544,15 @@ filter_add(struct conn *c, struct suback *b, uint32_t nth, const struct filter *
 		filter_stored(c, bf, &(struct rec_subbed){ .reason = MQTT_UNSPECIFIED_ERROR });
 }
 
+static void
+filter_refused(const struct conn *c, struct suback_filter *bf, struct span text, uint8_t reason)
+{
+	bf->reason = reason;
+	count(CNT_subscribes__refused);
+	log_info("subscribe: refused id=%s filter=\"%s\" reason=0x%02x", conn_name(c),
+	    log_esc(text), reason);
+}
+
 /* Persist's word on a durable session's filter. */
 static void
 filter_stored(struct conn *c, struct suback_filter *bf, const struct rec_subbed *r)
@@ -553,10 +561,9 @@ filter_stored(struct conn *c, struct suback_filter *bf, const struct rec_subbed 
 	struct sub *s;
 
 	if (r->reason >= 0x80) {
-		bf->reason = r->reason;
-		count(CNT_subscribes__refused);
 		group = span_of(NULL, 0);
 		filter = span_of(bf->text, bf->text_len);
+		filter_refused(c, bf, filter, r->reason);
 		if (bf->text != NULL)
 			filter_share(filter, &group, &filter);
 		s = !bf->existed && bf->text != NULL ? sub_find(c, filter, group) : NULL;
@@ -633,9 +640,9 @@ static void
 suback_send(struct conn *c, struct suback *b)
 {
 	struct conn *there = conn_find(b->handle, b->serial);
-	size_t room = b->n + 16;
-	uint8_t *packet, *reasons;
-	size_t len;
+	uint8_t *packet, *reasons, props[CONN_REASON_MAX], first = MQTT_SUCCESS;
+	size_t room = b->n + CONN_REASON_MAX + 16, len;
+	struct span codes;
 
 	if (there == NULL || there->state != CONN_OPEN)
 		goto out;
@@ -649,9 +656,15 @@ suback_send(struct conn *c, struct suback *b)
 	reasons = packet + room;
 	for (uint32_t i = 0; i < b->n; i++)
 		reasons[i] = reason_for(c, b, i);
-	len = suback_encode(b->type, b->packet_id, c->version,
-	    span_of(reasons, c->version == MQTT_5 || b->type == PKT_SUBACK ? b->n : 0),
-	    span_of(NULL, 0), packet, room);
+	/* One text for all filters: what the first that is refused is refused for. */
+	for (uint32_t i = 0; i < b->n && first < 0x80; i++)
+		first = reasons[i];
+	codes = span_of(reasons, c->version == MQTT_5 || b->type == PKT_SUBACK ? b->n : 0);
+	len = suback_encode(b->type, b->packet_id, c->version, codes,
+	    conn_reason_props(c, first, props), packet, room);
+	if (len > c->max_packet) /* [MQTT-3.9.2-1], [MQTT-3.11.2-1] */
+		len = suback_encode(
+		    b->type, b->packet_id, c->version, codes, span_of(NULL, 0), packet, room);
 	conn_send(c, packet, len);
 	free(packet);
 	for (uint32_t i = 0; i < b->n && c->state == CONN_OPEN; i++)
