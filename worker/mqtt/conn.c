@@ -706,6 +706,7 @@ conn_rate_take(struct conn *c, size_t bytes, bool publish)
 {
 	double per_s = self.conf.message_rate, bytes_per_s = (double)self.conf.byte_rate;
 	struct conn_rate *r = c->rate;
+	bool few_messages, few_bytes;
 	double passed;
 
 	if ((per_s == 0 && bytes_per_s == 0) || c->state != CONN_OPEN)
@@ -725,11 +726,20 @@ conn_rate_take(struct conn *c, size_t bytes, bool publish)
 	r->bytes = r->bytes + passed * bytes_per_s < bytes_per_s ? r->bytes + passed * bytes_per_s
 								 : bytes_per_s;
 	/* A packet larger than a second's worth passes on a full bucket and leaves a debt. */
-	if ((per_s > 0 && publish && r->messages < 1) || (bytes_per_s > 0 && r->bytes <= 0)) {
+	few_messages = per_s > 0 && publish && r->messages < 1;
+	few_bytes = bytes_per_s > 0 && r->bytes <= 0;
+	if (few_messages || few_bytes) {
+		if (!r->waits) {
+			count(few_messages ? CNT_slowed__message_rate : CNT_slowed__byte_rate);
+			log_every(10, LOG_WARNING, "conn: slowed id=%s peer=%s by=%s", conn_name(c),
+			    c->peer, few_messages ? "message_rate" : "byte_rate");
+		}
+		r->waits = true;
 		conn_pause(c, PAUSE_RATE);
 		timer_set(loop_timers(self.loop), &r->timer, clock_ms() + 10);
 		return false;
 	}
+	r->waits = false;
 	r->messages -= publish;
 	r->bytes -= (double)bytes;
 	return true;

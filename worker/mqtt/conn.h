@@ -55,6 +55,7 @@ struct conn_rate {
 	struct conn *conn;
 	uint64_t at_ms;
 	double messages, bytes;
+	bool waits; /* a packet, and it is counted */
 };
 
 struct waiting; /* deliver.c: a QoS 1/2 message that waits for the window */

@@ -13,11 +13,13 @@
 #define CONNACK_ROOM 512
 
 static enum mqtt_reason connect_check(struct conn *c, const struct connect *p, const char **why);
+static enum mqtt_reason
+connect_will_check(const struct conn *c, const struct connect *p, const char **why);
 static enum mqtt_reason connect_names(struct conn *c, const struct connect *p, const char **why);
 static bool connect_ask(struct conn *c, const struct connect *p);
 static uint64_t connect_token(const struct conn *c);
 static void connack(struct conn *c, bool present, enum mqtt_reason reason, const char *why);
-static void refuse(struct conn *c, enum mqtt_reason reason, const char *why);
+static void refuse(struct conn *c, enum counter what, enum mqtt_reason reason, const char *why);
 static char *dup_text(struct span s);
 
 /* Which counter tells of a refusal. */
@@ -34,10 +36,10 @@ refusal(enum mqtt_reason reason)
 	case MQTT_BAD_AUTHENTICATION_METHOD:
 	case MQTT_BANNED:
 		return CNT_connects__refused_auth;
-	case MQTT_SERVER_BUSY:
 	case MQTT_SERVER_UNAVAILABLE:
-	case MQTT_QUOTA_EXCEEDED:
 		return CNT_connects__refused_busy;
+	case MQTT_QUOTA_EXCEEDED:
+		return CNT_connects__refused_no_memory;
 	default:
 		return CNT_connects__refused_other;
 	}
@@ -69,7 +71,11 @@ on_connect(struct conn *c, struct span body, uint8_t flags)
 	if (reason == MQTT_OK)
 		reason = connect_names(c, &p, &why);
 	if (reason != MQTT_OK) {
-		refuse(c, reason, why);
+		refuse(c, refusal(reason), reason, why);
+		return;
+	}
+	if (p.has_will && (reason = connect_will_check(c, &p, &why)) != MQTT_OK) {
+		refuse(c, CNT_connects__refused_will, reason, why);
 		return;
 	}
 	c->durability =
@@ -99,7 +105,8 @@ on_connect(struct conn *c, struct span body, uint8_t flags)
 	conn_pause(c, PAUSE_ASKED);
 	if (!connect_ask(c, &p)) {
 		c->answered = true; /* nothing will come that a GHOST would have to wait for */
-		refuse(c, MQTT_SERVER_UNAVAILABLE, "the session directory is not available");
+		refuse(c, CNT_connects__refused_no_memory, MQTT_SERVER_UNAVAILABLE,
+		    "the session directory is not available");
 	}
 }
 
@@ -121,8 +128,12 @@ connect_check(struct conn *c, const struct connect *p, const char **why)
 		*why = "anonymous clients are not allowed";
 		return MQTT_NOT_AUTHORIZED;
 	}
-	if (!p->has_will)
-		return MQTT_OK;
+	return MQTT_OK;
+}
+
+static enum mqtt_reason
+connect_will_check(const struct conn *c, const struct connect *p, const char **why)
+{
 	if (p->will.qos > c->terms->max_qos) { /* [MQTT-3.2.2-12] */
 		*why = "will QoS above Maximum QoS";
 		return MQTT_QOS_NOT_SUPPORTED;
@@ -131,7 +142,7 @@ connect_check(struct conn *c, const struct connect *p, const char **why)
 		*why = "retained messages are not available";
 		return MQTT_RETAIN_NOT_SUPPORTED;
 	}
-	if (p->will.topic.len + strlen(l->mount_point.s) > UINT16_MAX ||
+	if (p->will.topic.len + c->mount_len > UINT16_MAX ||
 	    p->will.topic.len > c->terms->max_topic_length ||
 	    topic_levels(p->will.topic) > c->terms->max_topic_levels) {
 		*why = "will topic longer or deeper than allowed";
@@ -323,7 +334,7 @@ connect_granted(const struct rec_grant *g)
 	}
 	c->answered = true;
 	if (g->reason != MQTT_SUCCESS) {
-		refuse(c, g->reason, mqtt_reason_text(g->reason));
+		refuse(c, COUNTERS, g->reason, mqtt_reason_text(g->reason));
 		return;
 	}
 	c->epoch = g->epoch;
@@ -571,10 +582,12 @@ connack(struct conn *c, bool present, enum mqtt_reason reason, const char *why)
 	conn_send(c, packet, len);
 }
 
+/* what: it counts as; COUNTERS: it is counted already, by persist. */
 static void
-refuse(struct conn *c, enum mqtt_reason reason, const char *why)
+refuse(struct conn *c, enum counter what, enum mqtt_reason reason, const char *why)
 {
-	count(refusal(reason));
+	if (what != COUNTERS)
+		count(what);
 	log_info("conn: refused peer=%s id=%s reason=0x%02x why=\"%s\"", c->peer, conn_name(c),
 	    reason, why);
 	if (c->version != 0)

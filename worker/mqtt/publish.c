@@ -96,7 +96,7 @@ static void send_message(unsigned slot, const struct msg_view *v, const uint64_t
 static void
 acknowledge(struct conn *c, uint8_t type, uint16_t id, uint8_t reason, const struct slots *waits);
 static void send_ack(struct conn *c, uint8_t type, uint16_t id, uint8_t reason);
-static void publish_refused(const struct conn *c, struct span topic, uint16_t id, uint8_t reason);
+static void log_refused(const struct conn *c, struct span topic, uint16_t id, uint8_t reason);
 static void tell_persist(struct conn *c, const struct inflight *e, uint8_t packet, uint8_t reason);
 
 static void
@@ -143,7 +143,8 @@ on_publish(struct conn *c, struct span body, uint8_t flags)
 		return;
 	count_add(CNT_publish_bytes_received, p.payload.len);
 	if (is_ours(p.topic, c->mount_len)) {
-		publish_refused(c, p.topic, p.id, MQTT_NOT_AUTHORIZED);
+		count(CNT_publish_refused__not_authorized);
+		log_refused(c, p.topic, p.id, MQTT_NOT_AUTHORIZED);
 		if (p.qos > 0)
 			send_ack(
 			    c, p.qos == 2 ? PKT_PUBREC : PKT_PUBACK, p.id, MQTT_NOT_AUTHORIZED);
@@ -220,12 +221,11 @@ static bool
 publish_check(struct conn *c, struct publish *p)
 {
 	if (p->qos > c->terms->max_qos) { /* [MQTT-3.2.2-11] */
-		conn_end(
-		    c, CNT_ends__protocol_error, MQTT_QOS_NOT_SUPPORTED, "QoS above Maximum QoS");
+		conn_end(c, CNT_ends__max_qos, MQTT_QOS_NOT_SUPPORTED, "QoS above Maximum QoS");
 		return false;
 	}
 	if (p->retain && !c->terms->retain_available) { /* [MQTT-3.2.2-14] */
-		conn_end(c, CNT_ends__protocol_error, MQTT_RETAIN_NOT_SUPPORTED,
+		conn_end(c, CNT_ends__retain, MQTT_RETAIN_NOT_SUPPORTED,
 		    "retained messages are not available");
 		return false;
 	}
@@ -233,14 +233,14 @@ publish_check(struct conn *c, struct publish *p)
 		if (!publish_alias(c, p))
 			return false;
 		if (props_users(&p->props) > c->terms->max_user_properties) {
-			conn_end(c, CNT_ends__too_large, MQTT_QUOTA_EXCEEDED,
+			conn_end(c, CNT_ends__user_properties, MQTT_QUOTA_EXCEEDED,
 			    "more user properties than max_user_properties");
 			return false;
 		}
 	}
 	if (p->topic.len > c->terms->max_topic_length ||
 	    topic_levels(p->topic) > c->terms->max_topic_levels) {
-		conn_end(c, CNT_ends__protocol_error, MQTT_TOPIC_NAME_INVALID,
+		conn_end(c, CNT_ends__topic, MQTT_TOPIC_NAME_INVALID,
 		    "topic longer or deeper than allowed");
 		return false;
 	}
@@ -386,6 +386,7 @@ publish_route(struct conn *c, const struct publish *p, const struct msg_view *v)
 	const struct route *r = route_find(v->topic);
 	uint8_t type = p->qos == 2 ? PKT_PUBREC : PKT_PUBACK;
 	struct routed out = { .id = p->id };
+	enum counter why = CNT_publish_refused__no_memory;
 	uint8_t reason = MQTT_SUCCESS;
 	struct inflight *e = NULL;
 
@@ -395,13 +396,15 @@ publish_route(struct conn *c, const struct publish *p, const struct msg_view *v)
 		count(CNT_dropped__no_memory);
 		reason = MQTT_QUOTA_EXCEEDED;
 	} else if (is_refused(c, r, p, v)) {
-		count(CNT_refused_full__publish);
+		why = CNT_publish_refused__store_full;
 		reason = MQTT_QUOTA_EXCEEDED;
 	} else if (p->qos == 2 && c->durable) {
 		store_first(c, r, v, p->id, &out);
+		why = CNT_publish_refused__overflow;
 		reason = out.lost ? MQTT_QUOTA_EXCEEDED : MQTT_SUCCESS;
 	} else {
 		route_message(r, v, c, true, &out);
+		why = out.lost ? CNT_publish_refused__overflow : CNT_publish_refused__queue_full;
 		if (out.lost || out.here.full > 0)
 			reason = MQTT_QUOTA_EXCEEDED;
 		else if (out.here.clients == 0 && !out.elsewhere && !v->retain)
@@ -411,8 +414,10 @@ publish_route(struct conn *c, const struct publish *p, const struct msg_view *v)
 		e->state = INFLIGHT_STORING;
 	if (p->qos == 0 || out.asked)
 		return; /* publish_stored() acknowledges */
-	if (reason >= 0x80)
-		publish_refused(c, v->topic, p->id, reason);
+	if (reason >= 0x80) {
+		count(why);
+		log_refused(c, v->topic, p->id, reason);
+	}
 	if (reason >= 0x80 && (e = inflight_find(&c->rx, p->id)) != NULL && p->qos == 2)
 		inflight_del(&c->rx, e); /* [MQTT-4.3.3-9] */
 	acknowledge(c, type, p->id, reason, &out.waits);
@@ -517,7 +522,7 @@ publish_stored(const struct rec_stored *r)
 			e->state = INFLIGHT_HELD;
 	}
 	if (reason >= 0x80)
-		publish_refused(c, span_of(NULL, 0), id, reason);
+		log_refused(c, span_of(NULL, 0), id, reason);
 	acknowledge(c, qos == 2 ? PKT_PUBREC : PKT_PUBACK, id, reason, &out.waits);
 }
 
@@ -555,7 +560,7 @@ on_pubrel(struct conn *c, struct span body, uint8_t flags)
 			return;
 		ask_del(a);
 	}
-	conn_end(c, CNT_ends__other, MQTT_SERVER_BUSY, "the store is not available");
+	conn_end(c, CNT_ends__no_store, MQTT_SERVER_BUSY, "the store is not available");
 }
 
 void
@@ -995,9 +1000,8 @@ publish_fini(void)
 
 /* topic: empty where it is not kept while persist is asked. */
 static void
-publish_refused(const struct conn *c, struct span topic, uint16_t id, uint8_t reason)
+log_refused(const struct conn *c, struct span topic, uint16_t id, uint8_t reason)
 {
-	count(CNT_publish_refused);
 	log_info("publish: refused id=%s topic=\"%s\" packet_id=%u reason=0x%02x", conn_name(c),
 	    log_esc(topic), id, reason);
 }
@@ -1016,7 +1020,7 @@ send_ack(struct conn *c, uint8_t type, uint16_t id, uint8_t reason)
 		return;
 	if (c->version != MQTT_5 && reason >= 0x80 && reason != MQTT_NOT_AUTHORIZED &&
 	    type != PKT_PUBCOMP) {
-		conn_end(c, CNT_ends__other, reason, mqtt_reason_text(reason));
+		conn_end(c, CNT_ends__not_kept, reason, mqtt_reason_text(reason));
 		return;
 	}
 	len = ack_encode(type, id, c->version, reason, conn_reason_props(c, reason, props), packet,
@@ -1043,7 +1047,7 @@ tell_persist(struct conn *c, const struct inflight *e, uint8_t packet, uint8_t r
 	struct iovec iov = { &rec, sizeof(rec) };
 
 	if (mesh_send(self.mesh, SLOT_PERSIST, REC_ACKED, &iov, 1) >= MESH_FULL)
-		conn_end(c, CNT_ends__other, MQTT_SERVER_BUSY, "the store is not available");
+		conn_end(c, CNT_ends__no_store, MQTT_SERVER_BUSY, "the store is not available");
 }
 
 static bool

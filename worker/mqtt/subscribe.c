@@ -62,7 +62,8 @@ static struct {
 	size_t cap;
 } the;
 
-static enum mqtt_reason filter_check(const struct conn *c, const struct filter *f);
+static enum mqtt_reason
+filter_check(const struct conn *c, const struct filter *f, enum counter *what_out);
 static bool
 filter_parts(const struct conn *c, struct span written, struct span *filter, struct span *group);
 static void
@@ -145,7 +146,7 @@ on_subscribe(struct conn *c, struct span body, uint8_t flags)
 	if (c->version == MQTT_5 && props_has(&s.props, PROP_SUBSCRIPTION_ID)) {
 		id = s.props.subscription_id;
 		if (!c->terms->subscription_id_available) {
-			conn_end(c, CNT_ends__protocol_error,
+			conn_end(c, CNT_ends__subscription_id,
 			    MQTT_SUBSCRIPTION_IDENTIFIERS_NOT_SUPPORTED,
 			    "subscription identifiers are not available");
 			return;
@@ -408,19 +409,23 @@ subscribe_fini(void)
 /* --- filters ----------------------------------------------------------------------------- */
 
 static enum mqtt_reason
-filter_check(const struct conn *c, const struct filter *f)
+filter_check(const struct conn *c, const struct filter *f, enum counter *what_out)
 {
 	struct span name, inner;
 
+	*what_out = CNT_subscribes__refused_filter;
 	if (!filter_is_valid(f->filter) || f->filter.len + c->mount_len > UINT16_MAX)
 		return MQTT_TOPIC_FILTER_INVALID;
 	if (f->filter.len > c->terms->max_topic_length ||
 	    topic_levels(f->filter) > c->terms->max_topic_levels)
 		return MQTT_TOPIC_FILTER_INVALID;
+	*what_out = CNT_subscribes__refused_shared;
 	if (filter_share(f->filter, &name, &inner) && !c->terms->shared_available)
 		return MQTT_SHARED_SUBSCRIPTIONS_NOT_SUPPORTED;
+	*what_out = CNT_subscribes__refused_wildcard;
 	if (filter_has_wildcard(f->filter) && !c->terms->wildcard_available)
 		return MQTT_WILDCARD_SUBSCRIPTIONS_NOT_SUPPORTED;
+	*what_out = CNT_subscribes;
 	return MQTT_OK;
 }
 
@@ -507,22 +512,27 @@ filter_take_out(struct conn *c, struct suback *b, uint32_t nth, struct span writ
 static void
 filter_add(struct conn *c, struct suback *b, uint32_t nth, const struct filter *f, uint32_t id)
 {
-	enum mqtt_reason reason = filter_check(c, f);
+	enum counter what;
+	enum mqtt_reason reason = filter_check(c, f, &what);
 	struct suback_filter *bf = &b->f[nth];
 	struct span filter, group;
 	struct sub *s = NULL;
 
-	if (reason == MQTT_OK && !filter_parts(c, f->filter, &filter, &group))
-		reason = MQTT_QUOTA_EXCEEDED;
-	if (reason == MQTT_OK) {
+	if (reason == MQTT_OK && filter_parts(c, f->filter, &filter, &group)) {
 		s = sub_find(c, filter, group);
 		bf->existed = s != NULL;
-		if (s == NULL &&
-		    (c->terms->max_subscriptions == 0 || c->nsubs < c->terms->max_subscriptions))
+		if (s == NULL && c->terms->max_subscriptions > 0 &&
+		    c->nsubs >= c->terms->max_subscriptions)
+			what = CNT_subscribes__refused_limit;
+		else if (s == NULL)
 			s = sub_add(c, filter, group);
-		if (s == NULL)
-			reason = MQTT_QUOTA_EXCEEDED;
 	}
+	if (reason == MQTT_OK && s == NULL) {
+		reason = MQTT_QUOTA_EXCEEDED;
+		if (what == CNT_subscribes)
+			what = CNT_subscribes__refused_no_memory;
+	}
+	count(what);
 	if (reason != MQTT_OK) {
 		filter_refused(c, bf, f->filter, (uint8_t)reason);
 		return;
@@ -534,26 +544,26 @@ filter_add(struct conn *c, struct suback *b, uint32_t nth, const struct filter *
 	s->retain_handling = f->retain_handling;
 	s->id = id;
 	sub_count(s, c->durable);
-	count(CNT_subscribes);
 	bf->reason = s->qos; /* granted QoS: 0x00 to 0x02 */
 	bf->options = subscribe_options(s);
 	if (group.len == 0 && c->terms->retain_available &&
 	    (f->retain_handling == 0 || (f->retain_handling == 1 && !bf->existed)))
 		bf->get = get_new(c, f->filter, bf->options, id);
-	if (c->durable && !ask_persist(c, b, nth, REC_SUB, s))
+	if (c->durable && !ask_persist(c, b, nth, REC_SUB, s)) {
+		count(CNT_subscribes__refused_no_memory);
 		filter_stored(c, bf, &(struct rec_subbed){ .reason = MQTT_UNSPECIFIED_ERROR });
+	}
 }
 
 static void
 filter_refused(const struct conn *c, struct suback_filter *bf, struct span text, uint8_t reason)
 {
 	bf->reason = reason;
-	count(CNT_subscribes__refused);
 	log_info("subscribe: refused id=%s filter=\"%s\" reason=0x%02x", conn_name(c),
 	    log_esc(text), reason);
 }
 
-/* Persist's word on a durable session's filter. */
+/* Persist's word on a durable session's filter; what it refuses it has counted. */
 static void
 filter_stored(struct conn *c, struct suback_filter *bf, const struct rec_subbed *r)
 {

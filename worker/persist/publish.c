@@ -66,6 +66,7 @@ publish_store(unsigned slot, struct span body, bool again)
 	struct topic_hash t;
 	struct store_msg m;
 	struct msg_view v;
+	enum counter why = CNT_publish_refused__no_memory;
 	uint8_t reason = MQTT_SUCCESS, flags = 0;
 	enum limit full;
 	bool matched = false;
@@ -97,6 +98,8 @@ publish_store(unsigned slot, struct span body, bool again)
 	m.again = again;
 	if (self.conf.queue_drop == DROP_reject && (full = would_break(&v)) != LIMIT_NONE) {
 		reason = MQTT_QUOTA_EXCEEDED;
+		why = full == LIMIT_STORE ? CNT_publish_refused__store_limit
+					  : CNT_publish_refused__queue_full;
 		queue_dropped(full);
 		goto out;
 	}
@@ -123,8 +126,10 @@ publish_store(unsigned slot, struct span body, bool again)
 			matched = true;
 			break;
 		case QUEUE_FULL:
-			if (self.conf.queue_drop == DROP_reject)
-				reason = MQTT_QUOTA_EXCEEDED;
+			if (self.conf.queue_drop != DROP_reject)
+				break;
+			reason = MQTT_QUOTA_EXCEEDED;
+			why = CNT_publish_refused__queue_full;
 			break;
 		case QUEUE_NO_MEMORY:
 			reason = MQTT_QUOTA_EXCEEDED;
@@ -134,10 +139,12 @@ publish_store(unsigned slot, struct span body, bool again)
 	if (rec.want & STORE_RETAIN) {
 		enum mqtt_reason kept = retained_update(&v);
 
-		if (kept != MQTT_OK)
+		if (kept != MQTT_OK) {
 			reason = (uint8_t)kept;
-		else if (rec.want & STORE_QOS2)
+			why = CNT_publish_refused__retained_full;
+		} else if (rec.want & STORE_QOS2) {
 			retained_live_later();
+		}
 	}
 	/* PUBREC with a reason ends it: the identifier is free again [MQTT-4.3.3-9]. */
 	if (reason >= 0x80 && (rec.want & STORE_QOS2))
@@ -145,6 +152,8 @@ publish_store(unsigned slot, struct span body, bool again)
 out:
 	store_msg_fini(&m);
 	flags |= matched ? STORED_MATCHED : 0;
+	if (reason >= 0x80 && (rec.want & STORE_ANSWER))
+		count(why);
 	if (rec.want & STORE_ANSWER)
 		answer(slot, from, REC_STORED, rec.token, reason, flags);
 	return 0;

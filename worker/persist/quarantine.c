@@ -130,10 +130,12 @@ refuse(unsigned slot, unsigned type, struct span body)
 
 	switch (type) {
 	case REC_STORE:
-		if (rec_take(&body, &store, sizeof(store)) && store.want & STORE_ANSWER)
-			answer(slot, REC_STORED,
-			    &(struct rec_stored){ .token = store.token, .reason = reason },
-			    sizeof(struct rec_stored));
+		if (!rec_take(&body, &store, sizeof(store)) || !(store.want & STORE_ANSWER))
+			break;
+		count(CNT_publish_refused__quarantined);
+		answer(slot, REC_STORED,
+		    &(struct rec_stored){ .token = store.token, .reason = reason },
+		    sizeof(struct rec_stored));
 		break;
 	case REC_RELEASE: /* no PUBCOMP says that its identifier is still known */
 		if (rec_take(&body, &release, sizeof(release)) &&
@@ -141,10 +143,12 @@ refuse(unsigned slot, unsigned type, struct span body)
 			session_kick(s, reason);
 		break;
 	case REC_CONNECT:
-		if (rec_take(&body, &connect, sizeof(connect)))
-			answer(slot, REC_GRANT,
-			    &(struct rec_grant){ .token = connect.token, .reason = reason },
-			    sizeof(struct rec_grant));
+		if (!rec_take(&body, &connect, sizeof(connect)))
+			break;
+		count(CNT_connects__refused_other);
+		answer(slot, REC_GRANT,
+		    &(struct rec_grant){ .token = connect.token, .reason = reason },
+		    sizeof(struct rec_grant));
 		break;
 	case REC_REGISTER:
 		if (rec_take(&body, &connect, sizeof(connect)))
@@ -152,10 +156,13 @@ refuse(unsigned slot, unsigned type, struct span body)
 		break;
 	case REC_SUB:
 	case REC_UNSUB:
-		if (rec_take(&body, &sub, sizeof(sub)) && sub.token != 0)
-			answer(slot, type == REC_SUB ? REC_SUBBED : REC_UNSUBBED,
-			    &(struct rec_subbed){ .token = sub.token, .reason = reason },
-			    sizeof(struct rec_subbed));
+		if (!rec_take(&body, &sub, sizeof(sub)) || sub.token == 0)
+			break;
+		if (type == REC_SUB)
+			count(CNT_subscribes__refused_quarantined);
+		answer(slot, type == REC_SUB ? REC_SUBBED : REC_UNSUBBED,
+		    &(struct rec_subbed){ .token = sub.token, .reason = reason },
+		    sizeof(struct rec_subbed));
 		break;
 	case REC_RETAIN_GET:
 		if (rec_take(&body, &get, sizeof(get)))

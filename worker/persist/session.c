@@ -57,7 +57,7 @@ static int pending_await(struct pending *p, struct session *s);
 static void pending_free(struct pending *p);
 static void on_deadline(struct timer *t);
 static struct store_asker asker_of(unsigned slot, const struct rec_connect *rec);
-static void deny(unsigned slot, const struct connect *c, enum mqtt_reason reason);
+static void deny(unsigned slot, const struct connect *c, enum mqtt_reason reason, enum counter why);
 static void grant(struct session *s, const struct connect *c, unsigned slot);
 static void let_go(struct session *s, enum mqtt_reason reason);
 static bool set_user(struct session *s, struct span user);
@@ -243,7 +243,7 @@ session_connect(unsigned slot, struct span body)
 	}
 	p = pending_new(slot, body);
 	if (p == NULL)
-		deny(slot, &c, MQTT_QUOTA_EXCEEDED);
+		deny(slot, &c, MQTT_QUOTA_EXCEEDED, CNT_connects__refused_no_memory);
 	else
 		list_add_tail(&the.held, &p->link);
 	return 0;
@@ -352,15 +352,14 @@ connect_begin(unsigned slot, const struct connect *c, struct span body)
 
 	if (peer_is_full() &&
 	    (c->rec.expiry > 0 || (c->rec.flags & CONNECT_WILL) || (s != NULL && has_kept(s)))) {
-		count(CNT_refused_full__connect);
-		deny(slot, c, MQTT_QUOTA_EXCEEDED);
+		deny(slot, c, MQTT_QUOTA_EXCEEDED, CNT_connects__refused_store_full);
 		return;
 	}
 	if (s == NULL) {
 		s = directory_add(c->id, SESSION_NO_NUMBER);
 		if (s == NULL) {
 			count(CNT_dropped__no_memory);
-			deny(slot, c, MQTT_QUOTA_EXCEEDED);
+			deny(slot, c, MQTT_QUOTA_EXCEEDED, CNT_connects__refused_no_memory);
 			return;
 		}
 	}
@@ -370,7 +369,7 @@ connect_begin(unsigned slot, const struct connect *c, struct span body)
 	}
 	p = pending_new(slot, body);
 	if (p == NULL) {
-		deny(slot, c, MQTT_QUOTA_EXCEEDED);
+		deny(slot, c, MQTT_QUOTA_EXCEEDED, CNT_connects__refused_no_memory);
 		return;
 	}
 	/* Who came before is taken over without ever having had it. */
@@ -378,12 +377,13 @@ connect_begin(unsigned slot, const struct connect *c, struct span body)
 	if (before != NULL) {
 		if (connect_parse(span_of(before->body, before->len), &old) &&
 		    peer_ups(before->slot) == before->ups)
-			deny(before->slot, &old, MQTT_SESSION_TAKEN_OVER);
+			deny(before->slot, &old, MQTT_SESSION_TAKEN_OVER,
+			    CNT_connects__refused_other);
 		pending_free(before);
 	}
 	if (pending_await(p, s) != 0) {
 		pending_free(p);
-		deny(slot, c, MQTT_QUOTA_EXCEEDED);
+		deny(slot, c, MQTT_QUOTA_EXCEEDED, CNT_connects__refused_no_memory);
 		return;
 	}
 	timer_set(loop_timers(self.loop), &p->deadline, clock_ms() + LET_GO_MS);
@@ -494,6 +494,13 @@ session_register(unsigned slot, struct span body)
 	return 0;
 }
 
+static uint8_t
+refused(enum counter why)
+{
+	count(why);
+	return MQTT_QUOTA_EXCEEDED;
+}
+
 static int
 subscription(unsigned slot, struct span body, bool remove)
 {
@@ -512,10 +519,9 @@ subscription(unsigned slot, struct span body, bool remove)
 	else if (remove)
 		existed = sub_remove(s->durable, body);
 	else if (rec.token != 0 && peer_is_full())
-		answer.reason = MQTT_QUOTA_EXCEEDED;
-	else
-		answer.reason =
-		    (uint8_t)sub_put(s->durable, body, rec.options, rec.subid, &existed);
+		answer.reason = refused(CNT_subscribes__refused_store_full);
+	else if (sub_put(s->durable, body, rec.options, rec.subid, &existed) != MQTT_SUCCESS)
+		answer.reason = refused(CNT_subscribes__refused_no_memory);
 	answer.token = rec.token;
 	answer.since = retained_seq();
 	answer.flags = existed ? SUBBED_EXISTED : 0;
@@ -640,7 +646,7 @@ on_deadline(struct timer *t)
 	    "session: owner does not let go, newcomer refused id=%s owner=%s",
 	    log_esc(session_id(p->session)), proc_title(p->session->slot));
 	if (peer_ups(p->slot) == p->ups && connect_parse(span_of(p->body, p->len), &c))
-		deny(p->slot, &c, MQTT_SERVER_BUSY);
+		deny(p->slot, &c, MQTT_SERVER_BUSY, CNT_connects__refused_busy);
 	pending_free(p);
 }
 
@@ -655,10 +661,11 @@ asker_of(unsigned slot, const struct rec_connect *rec)
 }
 
 static void
-deny(unsigned slot, const struct connect *c, enum mqtt_reason reason)
+deny(unsigned slot, const struct connect *c, enum mqtt_reason reason, enum counter why)
 {
 	struct rec_grant rec = { .token = c->rec.token, .reason = (uint8_t)reason };
 
+	count(why);
 	out_answer(slot, OUT_NOTHING, REC_GRANT, &(struct iovec){ &rec, sizeof(rec) }, 1);
 }
 
@@ -754,6 +761,14 @@ kind_of(const struct session *s)
 	return s->is_kept ? out_kept(s->durability) : OUT_NOTHING;
 }
 
+static bool
+are_sessions_full(void)
+{
+	return self.conf.sessions_max > 0 &&
+	    atomic_load_explicit(&counters[CNT_sessions_persistent], memory_order_relaxed) >=
+	    self.conf.sessions_max;
+}
+
 /* The session is OFFLINE, perhaps new. */
 static void
 grant(struct session *s, const struct connect *c, unsigned slot)
@@ -767,6 +782,7 @@ grant(struct session *s, const struct connect *c, unsigned slot)
 		.delay = c->rec.will_delay,
 		.asker = asker_of(slot, &c->rec),
 	};
+	enum counter why = CNT_connects__refused_no_memory;
 	enum mqtt_reason reason = MQTT_OK;
 
 	rec.expiry = c->rec.expiry < self.conf.session_expiry_max ? c->rec.expiry
@@ -780,8 +796,12 @@ grant(struct session *s, const struct connect *c, unsigned slot)
 		will_drop(s); /* back before its delay has passed [MQTT-3.1.3-9] */
 	else
 		state_end(s);
-	if (rec.expiry > 0 && !present)
+	if (rec.expiry > 0 && !present && are_sessions_full()) {
+		reason = MQTT_QUOTA_EXCEEDED;
+		why = CNT_connects__refused_sessions_max;
+	} else if (rec.expiry > 0 && !present) {
 		reason = durable_begin(s, store_queue_id());
+	}
 	if (reason == MQTT_OK && s->durable != NULL)
 		reason = queue_begin(s->durable, c->rec.window);
 	if (reason == MQTT_OK && !set_user(s, c->user))
@@ -789,7 +809,7 @@ grant(struct session *s, const struct connect *c, unsigned slot)
 	if (reason == MQTT_OK && (c->rec.flags & CONNECT_WILL) && will_set(s, &will) != 0)
 		reason = MQTT_QUOTA_EXCEEDED;
 	if (reason != MQTT_OK) {
-		deny(slot, c, reason);
+		deny(slot, c, reason, why);
 		will_drop(s);
 		if (present) { /* only for want of memory: it is as if its connection had just ended */
 			s->state = SESSION_ONLINE;
@@ -947,10 +967,6 @@ durable_begin(struct session *s, uint64_t queue_id)
 {
 	struct durable *d;
 
-	if (self.conf.sessions_max > 0 && peer_is_recovered() &&
-	    atomic_load_explicit(&counters[CNT_sessions_persistent], memory_order_relaxed) >=
-		self.conf.sessions_max)
-		return MQTT_QUOTA_EXCEEDED;
 	d = malloc(sizeof(*d));
 	if (d == NULL) {
 		count(CNT_dropped__no_memory);

@@ -94,7 +94,7 @@ SCENARIO(1)
 	}
 	mq_quiet(m);
 	check(waitpid(writer, &status, 0) == writer && status == 0);
-	check(broker_counter("connects__refused_busy") == 0);
+	check(broker_counter("connects__refused_no_memory") == 0);
 	check(broker_counter("dropped__overflow") == 0);
 	mq_disconnect(other);
 	mq_disconnect(m);

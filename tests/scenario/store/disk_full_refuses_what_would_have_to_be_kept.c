@@ -80,8 +80,8 @@ SCENARIO(1, 2)
 		check(mq_publish(pub, "q/x", "refused", 1 + i % 2, false) == QUOTA_EXCEEDED);
 	what_would_have_to_be_kept_is_refused(pub);
 	the_rest_lives(pub);
-	check(broker_counter("refused_full__publish") >= 2000 * scale());
-	check(broker_counter("refused_full__connect") >= 8);
+	check(broker_counter("publish_refused__store_full") >= 2000 * scale());
+	check(broker_counter("connects__refused_store_full") >= 8);
 	check(broker_log_has("the disk is full"));
 
 	/* What waits outlives the death of persist, and its successor is no better off. */
