@@ -40,13 +40,13 @@ subscription_json(const struct sub *s)
 	static char text[UINT16_MAX + 16];
 	struct span group = index_group(&s->node->n);
 
-	return json_pack("{s:o, s:o, s:o, s:i, s:b, s:b, s:i, s:I}", "client_id",
+	return json_pack("{s:o, s:o, s:o, s:i, s:b, s:b, s:i, s:I, s:b}", "client_id",
 	    text_of(s->conn->id, s->conn->id_len), "filter",
 	    text_of(text, subscribe_filter_text(s, text)), "share",
 	    group.len > 0 ? text_of((const char *)group.p, group.len) : json_null(), "qos",
 	    (int)s->qos, "no_local", (int)s->no_local, "retain_as_published",
 	    (int)s->retain_as_published, "retain_handling", (int)s->retain_handling,
-	    "subscription_id", (json_int_t)s->id);
+	    "subscription_id", (json_int_t)s->id, "connected", 1);
 }
 
 static bool

@@ -200,16 +200,26 @@ client_clear(const struct request *r, const char **why)
 
 /* --- subscriptions ----------------------------------------------------------------------- */
 
+/* The same as a worker's, of a connected client. */
 static json_t *
 subscription_json(const struct sub *s)
 {
 	static char text[SUB_TEXT_MAX];
+	struct span filter = sub_text(s, text), group, inner;
 
-	return json_pack("{s:o, s:o, s:i, s:b, s:b, s:i, s:I, s:b}", "client_id",
-	    json_text(session_id(s->durable->session)), "filter", json_text(sub_text(s, text)),
-	    "qos", (int)SUB_QOS(s), "no_local", SUB_NO_LOCAL(s) != 0, "retain_as_published",
+	return json_pack("{s:o, s:o, s:o, s:i, s:b, s:b, s:i, s:I, s:b}", "client_id",
+	    json_text(session_id(s->durable->session)), "filter", json_text(filter), "share",
+	    filter_share(filter, &group, &inner) ? json_text(group) : json_null(), "qos",
+	    (int)SUB_QOS(s), "no_local", SUB_NO_LOCAL(s) != 0, "retain_as_published",
 	    SUB_AS_PUBLISHED(s) != 0, "retain_handling", (int)s->handling, "subscription_id",
-	    (json_int_t)s->id, "connected", (int)(s->durable->session->state != SESSION_OFFLINE));
+	    (json_int_t)s->id, "connected", 0);
+}
+
+/* Those of a client that is connected are its worker's to list. */
+static uint32_t
+listed_subs(const struct session *s)
+{
+	return s->durable != NULL && s->state == SESSION_OFFLINE ? s->durable->nsubs : 0;
 }
 
 /* The cursor is "NUMBER:NTH": the session, and how many of its subscriptions are done. */
@@ -236,7 +246,7 @@ subscription_list(const struct request *r, const char **why)
 		looked += number - before < LOOK_MAX ? number - before : LOOK_MAX;
 		if (s == NULL)
 			break;
-		for (uint32_t i = nth; s->durable != NULL && i < s->durable->nsubs; i++) {
+		for (uint32_t i = nth; i < listed_subs(s); i++) {
 			if (json_array_size(items) >= r->limit) {
 				snprintf(next, sizeof(next), "%" PRIu32 ":%" PRIu32, s->number, i);
 				return json_page(items, next);

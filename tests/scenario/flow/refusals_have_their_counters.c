@@ -76,8 +76,8 @@ queues_that_are_full(void)
 	check(mq_publish(m, "kept", "1", 1, false) == 0 &&
 	    mq_publish(m, "kept", "2", 1, false) == 0x97);
 	counts("publish_refused__queue_full");
-	check(mq_publish(m, "r/1", "1", 1, true) == 0 &&
-	    mq_publish(m, "r/2", "2", 1, true) == 0x97);
+	check(
+	    mq_publish(m, "r/1", "1", 1, true) == 0 && mq_publish(m, "r/2", "2", 1, true) == 0x97);
 	counts("publish_refused__retained_full");
 	slow = mq_on_worker(0, (struct mq_opts){ .id = "slow", .receive_max = 1 });
 	check(mq_subscribe(slow, "live", 1) == 1);
@@ -102,8 +102,8 @@ rates_and_the_whole_store(void)
 	static uint8_t large[20000];
 	struct mq *m;
 
-	broker_start("store_max_messages=1", "queue_drop=reject", "message_rate=20",
-	    "byte_rate=10000");
+	broker_start(
+	    "store_max_messages=1", "queue_drop=reject", "message_rate=20", "byte_rate=10000");
 	m = mq_connect(.id = "offline", .expiry = 1000);
 	check(mq_subscribe(m, "kept", 1) == 1);
 	mq_disconnect(m);

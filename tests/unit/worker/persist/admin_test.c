@@ -115,21 +115,28 @@ a_client_is_shown_kicked_and_cleared(void)
 {
 	struct client c = { .id = "d", .handle = 1, .expiry = 100 };
 	struct rec_let_go l;
+	const char *a;
 
 	fake_start();
 	join(&c);
 	subscribe(&c, "a/+", 1, 3);
+	subscribe(&c, "$share/g/b", 1, 0);
 	CU_ASSERT_TRUE(says(
 	    ask("{\"verb\":\"show\",\"resource\":\"client\",\"parameters\":{\"client_id\":\"d\"}}"),
-	    "\"subscriptions\":1"));
-	CU_ASSERT_TRUE(
-	    says(ask("{\"verb\":\"list\",\"resource\":\"subscription\"}"), "\"filter\":\"a/+\""));
+	    "\"subscriptions\":2"));
+	CU_ASSERT_STRING_EQUAL(/* it is connected: its worker lists them */
+	    ask("{\"verb\":\"list\",\"resource\":\"subscription\"}"), "{\"items\":[],\"ok\":true}");
 	CU_ASSERT_TRUE(says(
 	    ask("{\"verb\":\"kick\",\"resource\":\"client\",\"parameters\":{\"client_id\":\"d\"}}"),
 	    "true"));
 	turn();
 	CU_ASSERT_TRUE(TAKE(&l, 0, REC_LET_GO));
 	leave(&c, 0, 0);
+	a = ask("{\"verb\":\"list\",\"resource\":\"subscription\"}");
+	CU_ASSERT_TRUE(says(a,
+	    "\"filter\":\"a/+\",\"no_local\":false,\"qos\":1,\"retain_as_published\":false,"
+	    "\"retain_handling\":0,\"share\":null,\"subscription_id\":3"));
+	CU_ASSERT_TRUE(says(a, "\"filter\":\"$share/g/b\"") && says(a, "\"share\":\"g\""));
 	CU_ASSERT_TRUE(says(
 	    ask("{\"verb\":\"kick\",\"resource\":\"client\",\"parameters\":{\"client_id\":\"d\"}}"),
 	    "!this client is not"));
@@ -156,6 +163,7 @@ subscriptions_of_one_session_may_fill_pages(void)
 		snprintf(filter, sizeof(filter), "f%u", i);
 		subscribe(&c, filter, 1, 0);
 	}
+	leave(&c, 0, 0);
 	do {
 		snprintf(text, sizeof(text),
 		    "{\"verb\":\"list\",\"resource\":\"subscription\",\"page\":{\"after\":\"%s\","
