@@ -13,6 +13,7 @@
 #include "worker/persist/session.h"
 
 #define TEXT_MAX 64
+#define CLEAR_MAX 500 /* topics that are cleared in a turn */
 
 enum { LOADS = 9, SPANS = 3 };
 
@@ -59,6 +60,7 @@ static struct {
 	} load[LOADS];
 	struct line *lines;
 	unsigned slot; /* whose counters are published next; SLOTS: done */
+	bool clears;   /* what is retained is taken away */
 } the;
 
 static void on_tick(struct timer *t);
@@ -66,6 +68,8 @@ static void look(void);
 static void tell(const char *topic, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 static void broker(void);
 static void loads(double seconds);
+static void forget(void);
+static bool clear_some(void);
 
 int
 sys_init(void)
@@ -78,25 +82,39 @@ sys_init(void)
 void
 sys_start(void)
 {
-	if (self.conf.sys_interval == 0)
-		timer_del(&the.timer);
-	else
+	the.clears = self.conf.sys_interval == 0;
+	if (!the.clears) {
 		timer_set(loop_timers(self.loop), &the.timer, clock_ms() + 1000);
+		return;
+	}
+	timer_del(&the.timer);
+	the.slot = SLOTS;
+	forget();
+	for (unsigned slot = 0; slot < SLOTS; slot++)
+		if (the.seen[slot] != NULL)
+			the.seen[slot]->published = false;
 }
 
 void
 sys_fini(void)
 {
+	timer_del(&the.timer);
+	forget();
+	for (unsigned slot = 0; slot < SLOTS; slot++)
+		free(the.seen[slot]);
+	memset(&the, 0, sizeof(the));
+}
+
+/* What was told is news again. */
+static void
+forget(void)
+{
 	struct line *l;
 
-	timer_del(&the.timer);
 	while ((l = the.lines) != NULL) {
 		the.lines = l->next;
 		free(l);
 	}
-	for (unsigned slot = 0; slot < SLOTS; slot++)
-		free(the.seen[slot]);
-	memset(&the, 0, sizeof(the));
 }
 
 static void
@@ -294,6 +312,23 @@ loads(double seconds)
 	}
 }
 
+/* Values that stand still would pass for those of now; a store may have them from a time before our start. False: all are gone. */
+static bool
+clear_some(void)
+{
+	char topic[UINT16_MAX];
+	struct store_retained r;
+
+	for (unsigned i = 0; i < CLEAR_MAX; i++) {
+		if (!retained_next(span_str("$SYS/#"), span_of(NULL, 0), &r))
+			return false;
+		/* The topic goes with its message. */
+		memcpy(topic, r.v.topic.p, r.v.topic.len);
+		retained_clear(span_of(topic, r.v.topic.len));
+	}
+	return true;
+}
+
 /* One process a turn: with many of them it is some thousand topics. */
 bool
 sys_turn(void)
@@ -301,6 +336,8 @@ sys_turn(void)
 	struct seen *seen;
 	char topic[128];
 
+	if (the.clears)
+		return the.clears = clear_some();
 	while (the.slot < SLOTS &&
 	    ((seen = the.seen[the.slot]) == NULL || (seen->gen == 0 && !seen->published)))
 		the.slot++;

@@ -120,6 +120,44 @@ loads_are_averages_a_minute(void)
 	fake_stop();
 }
 
+static void
+an_interval_of_0_takes_away_what_was_retained(void)
+{
+	fake_start();
+	sys_init();
+	sys_start();
+	pass_ms(1000);
+	all_processes();
+	store_full(NULL, 1, "kept", "x", 1, STORE_RETAIN, 0, 0, NULL, NULL, NULL);
+	CU_ASSERT_STRING_EQUAL(value_of("$SYS/broker/publish/messages/received"), "0");
+	CU_ASSERT_STRING_EQUAL(value_of("$SYS/broker/processes/mqtt/0/clients"), "0");
+	self.conf.sys_interval = 0;
+	sys_start();
+	all_processes();
+	CU_ASSERT_STRING_EQUAL(value_of("$SYS/broker/publish/messages/received"), "none");
+	CU_ASSERT_STRING_EQUAL(value_of("$SYS/broker/processes/mqtt/0/clients"), "none");
+	CU_ASSERT_STRING_EQUAL(value_of("kept"), "x");
+	pass_ms(100000);
+	all_processes();
+	CU_ASSERT_STRING_EQUAL(value_of("$SYS/broker/version"), "none");
+	self.conf.sys_interval = 10;
+	sys_start();
+	pass_ms(1000);
+	all_processes();
+	CU_ASSERT_STRING_EQUAL(value_of("$SYS/broker/publish/messages/received"), "0");
+	CU_ASSERT_STRING_EQUAL(value_of("$SYS/broker/processes/mqtt/0/clients"), "0");
+	sys_fini();
+	/* Nor is there any of an instance before. */
+	self.conf.sys_interval = 0;
+	sys_init();
+	sys_start();
+	all_processes();
+	CU_ASSERT_STRING_EQUAL(value_of("$SYS/broker/version"), "none");
+	sys_fini();
+	fake_stop();
+}
+
 UNIT_MAIN("worker/persist/sys", TEST(nothing_is_published_with_an_interval_of_0),
+    TEST(an_interval_of_0_takes_away_what_was_retained),
     TEST(sums_and_counters_are_retained_and_go_out_when_they_change),
     TEST(sums_go_on_when_a_process_is_replaced), TEST(loads_are_averages_a_minute))
