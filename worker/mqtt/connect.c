@@ -164,8 +164,14 @@ connect_names(struct conn *c, const struct connect *p, const char **why)
 	struct span id = p->client_id;
 	char made[64];
 
-	if (l->username_as_client_id && p->has_user_name && p->user_name.len > 0)
+	if (l->username_as_client_id) {
+		if (!p->has_user_name || p->user_name.len == 0) {
+			*why =
+			    "this listener's clients need a user name, which is their identifier";
+			return MQTT_NOT_AUTHORIZED;
+		}
 		id = p->user_name;
+	}
 	if (id.len == 0 && p->version != MQTT_5 && !p->clean_start) { /* 3.1.1 [MQTT-3.1.3-8] */
 		*why = "an empty client identifier needs clean session 1";
 		return MQTT_CLIENT_IDENTIFIER_NOT_VALID;
