@@ -612,6 +612,41 @@ cmd_client_list(int argc, char **argv)
 	return ctl_print_list(r, "persist/0");
 }
 
+/*
+ * What only its worker knows of a client that is connected, by the pages of the worker's list. It may
+ * have left meanwhile, or its worker: then that is all.
+ */
+static void
+add_live(json_t *client)
+{
+	const char *worker = json_string_value(json_object_get(client, "worker"));
+	json_t *answer = NULL, *live = NULL;
+	char after[64] = "";
+
+	while (worker != NULL && live == NULL) {
+		json_t *r = json_pack("{s:s, s:s, s:s, s:{s:O}, s:{s:s}}", "verb", "list",
+		    "resource", "client", "at", worker, "parameters", "client_id",
+		    json_object_get(client, "client_id"), "page", "after", after);
+		char *text = json_dumps(r, JSON_COMPACT);
+		const char *next;
+		int code = ctl_ask(text, &answer);
+
+		free(text);
+		json_decref(r);
+		if (code != DONE)
+			return;
+		live = json_incref(json_array_get(json_object_get(answer, "items"), 0));
+		next = json_string_value(json_object_get(answer, "next"));
+		if (next == NULL)
+			worker = NULL;
+		else
+			snprintf(after, sizeof(after), "%s", next);
+		json_decref(answer);
+	}
+	json_object_update_missing(client, live);
+	json_decref(live);
+}
+
 static int
 on_client(const char *verb, int argc, char **argv)
 {
@@ -624,6 +659,7 @@ on_client(const char *verb, int argc, char **argv)
 	answer = ctl_answer(r, &code);
 	if (answer == NULL)
 		return code;
+	add_live(json_object_get(answer, "client"));
 	if (ctl.json)
 		ctl_print_json(answer);
 	else if (json_object_get(answer, "client") != NULL)

@@ -18,20 +18,22 @@ text_of(const char *p, size_t len)
 	return j != NULL ? j : json_string("");
 }
 
+/* What persist shows too has its name. */
 static json_t *
 client_json(const struct conn *c)
 {
 	return json_pack(
-	    "{s:o, s:o, s:s, s:s, s:s, s:i, s:i, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:I}",
+	    "{s:o, s:o, s:s, s:s, s:s, s:i, s:i, s:b, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:I}",
 	    "client_id", text_of(c->id, c->id_len), "user_name",
 	    c->user != NULL ? text_of(c->user, c->user_len) : json_null(), "peer", c->peer,
 	    "worker", proc_title(self.slot), "listener", conn_listener_name(c), "version",
-	    (int)c->version, "keep_alive", (int)c->keep_alive, "durable", (int)c->durable,
-	    "expiry_s", (json_int_t)c->expiry, "idle_ms", (json_int_t)(clock_ms() - c->seen_ms),
-	    "subscriptions", (json_int_t)c->nsubs, "inflight_out", (json_int_t)c->tx.n,
-	    "inflight_in", (json_int_t)(c->rx.n + c->stores), "waiting", (json_int_t)c->nwaiting,
-	    "output_bytes", (json_int_t)c->out.bytes, "paused", c->pause != 0, "window",
-	    (json_int_t)c->window);
+	    (int)c->version, "keep_alive", (int)c->keep_alive, "persistent", (int)c->durable,
+	    "expiry",
+	    c->expiry == MQTT_EXPIRY_NEVER ? json_string("never") : json_integer(c->expiry),
+	    "idle_ms", (json_int_t)(clock_ms() - c->seen_ms), "subscriptions", (json_int_t)c->nsubs,
+	    "inflight_out", (json_int_t)c->tx.n, "inflight_in", (json_int_t)(c->rx.n + c->stores),
+	    "waiting", (json_int_t)c->nwaiting, "output_bytes", (json_int_t)c->out.bytes, "paused",
+	    c->pause != 0, "window", (json_int_t)c->window);
 }
 
 static json_t *

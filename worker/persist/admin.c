@@ -95,14 +95,15 @@ client_json(const struct session *s)
 	bool connected = s->state != SESSION_OFFLINE;
 	const char *listener =
 	    s->listener < self.conf.nlisteners ? self.conf.listener[s->listener].name.s : "";
-	json_t *j = json_pack("{s:o, s:b, s:o, s:i, s:b, s:b}", "client_id",
-	    json_text(session_id(s)), "connected", (int)connected, "user_name",
-	    s->user != NULL ? json_text(span_str(s->user)) : json_null(), "version",
-	    (int)s->version, "persistent", (int)(d != NULL), "will", (int)s->has_will);
+	json_t *j = json_pack("{s:o, s:b, s:o, s:b, s:b}", "client_id", json_text(session_id(s)),
+	    "connected", (int)connected, "user_name",
+	    s->user != NULL ? json_text(span_str(s->user)) : json_null(), "persistent",
+	    (int)(d != NULL), "will", (int)s->has_will);
 
 	if (j == NULL)
 		return NULL;
 	if (connected) {
+		json_object_set_new(j, "version", json_integer(s->version));
 		json_object_set_new(j, "worker", json_string(proc_title(s->slot)));
 		json_object_set_new(j, "listener", json_string(listener));
 		json_object_set_new(j, "keep_alive", json_integer(s->keep_alive));
