@@ -21,6 +21,7 @@ struct ask {
 	uint32_t handle, seq;
 	uint16_t packet_id;
 	uint8_t kind, qos;
+	uint32_t size; /* PUBLISH: bytes it counts for */
 	union {
 		struct msg *
 		    msg; /* PUBLISH at QoS 2 by a durable session: goes out when persist says it is new; else NULL */

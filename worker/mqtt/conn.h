@@ -106,9 +106,10 @@ struct conn {
 	struct waiting *wait_first, *wait_last;
 	struct conn_alias *alias_in, *alias_out;
 	struct conn_rate *rate;
-	char *peer;          /* its address as text */
-	struct msg *will;    /* persist publishes it; here for a persist that starts anew */
-	uint32_t will_delay; /* seconds */
+	char *peer;           /* its address as text */
+	struct msg *will;     /* persist publishes it; here for a persist that starts anew */
+	uint32_t will_delay;  /* seconds */
+	uint32_t store_bytes; /* of its publishes that persist has not answered */
 };
 
 /* Why connections end: the counter tells. */

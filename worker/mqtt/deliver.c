@@ -77,6 +77,8 @@ static bool send_publish(const struct target *t, uint16_t id);
 static void wait_add(const struct target *t, struct delivered *d);
 static void wait_pop(struct conn *c);
 static bool out_is_full(const struct conn *c);
+static bool window_is_full(const struct conn *c);
+static size_t size_of(const struct msg_view *v);
 
 void
 deliver_plain(
@@ -147,8 +149,7 @@ deliver_member(
 		}
 		if (pick == NULL)
 			pick = s;
-		if (s->conn->tx.n < s->conn->window && s->conn->nwaiting == 0 &&
-		    !out_is_full(s->conn)) {
+		if (!window_is_full(s->conn) && s->conn->nwaiting == 0 && !out_is_full(s->conn)) {
 			pick = s;
 			break;
 		}
@@ -238,7 +239,7 @@ deliver_acked(struct conn *c)
 void
 deliver_pump(struct conn *c)
 {
-	while (c->wait_first != NULL && c->state == CONN_OPEN && c->tx.n < c->window &&
+	while (c->wait_first != NULL && c->state == CONN_OPEN && !window_is_full(c) &&
 	    !out_is_full(c)) {
 		struct waiting *w = c->wait_first;
 		struct msg *m = msg_ref(w->msg); /* the connection may end while it is sent */
@@ -420,6 +421,20 @@ out_is_full(const struct conn *c)
 	return c->out.bytes > self.conf.output_max_bytes;
 }
 
+/* Of a durable session persist keeps to the bytes: what it sends has no size here. */
+static bool
+window_is_full(const struct conn *c)
+{
+	return c->tx.n >= c->window ||
+	    (self.conf.inflight_max_bytes > 0 && c->tx.bytes >= self.conf.inflight_max_bytes);
+}
+
+static size_t
+size_of(const struct msg_view *v)
+{
+	return v->topic.len + v->props.len + v->payload.len;
+}
+
 /* Sends it now, or lets it wait for the window (QoS 1, 2), or drops it (QoS 0 to a slow reader). */
 static void
 offer(const struct target *t, struct delivered *d)
@@ -440,7 +455,7 @@ offer(const struct target *t, struct delivered *d)
 		send_publish(t, 0);
 		return;
 	}
-	if (c->wait_first != NULL || c->tx.n >= c->window || out_is_full(c)) {
+	if (c->wait_first != NULL || window_is_full(c) || out_is_full(c)) {
 		wait_add(t, d);
 		return;
 	}
@@ -452,7 +467,7 @@ static void
 send_in_flight(const struct target *t)
 {
 	struct conn *c = t->conn;
-	struct inflight *e = inflight_new(&c->tx);
+	struct inflight *e = inflight_new(&c->tx, (uint32_t)size_of(pub.v));
 	uint16_t id;
 
 	if (e == NULL) {
@@ -476,7 +491,7 @@ static void
 wait_add(const struct target *t, struct delivered *d)
 {
 	struct conn *c = t->conn;
-	size_t size = pub.v->topic.len + pub.v->props.len + pub.v->payload.len;
+	size_t size = size_of(pub.v);
 	struct waiting *w;
 
 	while ((self.conf.queue_max_messages > 0 && c->nwaiting >= self.conf.queue_max_messages) ||
@@ -527,7 +542,7 @@ wait_pop(struct conn *c)
 
 	c->wait_first = w->next;
 	c->nwaiting--;
-	c->waiting_bytes -= v.topic.len + v.props.len + v.payload.len;
+	c->waiting_bytes -= size_of(&v);
 	msg_unref(&w->msg);
 	free(w);
 }

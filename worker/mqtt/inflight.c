@@ -37,14 +37,21 @@ inflight_add(struct inflights *f, uint16_t id)
 }
 
 struct inflight *
-inflight_new(struct inflights *f)
+inflight_new(struct inflights *f, uint32_t size)
 {
+	struct inflight *e;
+
 	if (f->n >= UINT16_MAX)
 		return NULL;
 	do {
 		f->last = f->last == UINT16_MAX ? 1 : (uint16_t)(f->last + 1);
 	} while (inflight_find(f, f->last) != NULL);
-	return inflight_add(f, f->last);
+	e = inflight_add(f, f->last);
+	if (e == NULL)
+		return NULL;
+	e->size = size;
+	f->bytes += size;
+	return e;
 }
 
 /* What had to go on to a later place because of this one moves back: a search ends at a free place. */
@@ -54,6 +61,7 @@ inflight_del(struct inflights *f, struct inflight *e)
 	uint32_t mask = f->cap - 1, gap = (uint32_t)(e - f->at);
 
 	msg_unref(&e->msg);
+	f->bytes -= e->size;
 	for (uint32_t i = (gap + 1) & mask; f->cap < CAP_MAX && f->at[i].state != INFLIGHT_NONE;
 	     i = (i + 1) & mask) {
 		uint32_t from_home = (i - home_of(f, f->at[i].id)) & mask;
@@ -73,6 +81,7 @@ inflights_clear(struct inflights *f)
 	for (uint32_t i = 0; i < f->cap; i++)
 		msg_unref(&f->at[i].msg);
 	f->n = 0;
+	f->bytes = 0;
 	inflights_trim(f);
 }
 

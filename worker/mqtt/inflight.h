@@ -29,6 +29,7 @@ struct inflight {
 	struct msg
 	    *msg; /* shared subscription: goes to another member if this one ends; else NULL */
 	uint64_t group;
+	uint32_t size; /* bytes it counts for */
 	uint16_t id;
 	uint8_t state;
 };
@@ -36,14 +37,15 @@ struct inflight {
 struct inflights {
 	struct inflight *at;
 	uint32_t cap, n;
-	uint16_t last; /* identifier handed out last */
+	uint32_t bytes; /* of all */
+	uint16_t last;  /* identifier handed out last */
 };
 
 struct inflight *inflight_find(const struct inflights *f, uint16_t id); /* or NULL */
 struct inflight *
 inflight_add(struct inflights *f, uint16_t id); /* the id isn't there; state is set by the caller */
-struct inflight *inflight_new(struct inflights *f);         /* the next free identifier */
-void inflight_del(struct inflights *f, struct inflight *e); /* releases its msg */
+struct inflight *inflight_new(struct inflights *f, uint32_t size); /* the next free identifier */
+void inflight_del(struct inflights *f, struct inflight *e);        /* releases its msg */
 void inflights_clear(struct inflights *f);
 void inflights_trim(struct inflights *f); /* an empty table gives its memory back */
 

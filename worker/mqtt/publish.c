@@ -318,6 +318,12 @@ publish_scratch(size_t len)
 	return p;
 }
 
+static bool
+are_bytes_full(const struct conn *c)
+{
+	return self.conf.inflight_max_bytes > 0 && c->store_bytes >= self.conf.inflight_max_bytes;
+}
+
 /* Hands one message to persist; c: whose it is, or NULL. False: it could not be sent, out->lost is set. */
 static bool
 store(struct conn *c, const struct msg_view *v, const struct persist_part *part, struct routed *out)
@@ -348,6 +354,7 @@ store(struct conn *c, const struct msg_view *v, const struct persist_part *part,
 		}
 		a->packet_id = part->id;
 		a->qos = v->qos;
+		a->size = (uint32_t)(v->topic.len + v->props.len + v->payload.len);
 		a->msg = part->held != NULL ? msg_ref(part->held) : NULL;
 	}
 	sent = mesh_send(self.mesh, SLOT_PERSIST, REC_STORE, iov, 5);
@@ -375,7 +382,8 @@ store(struct conn *c, const struct msg_view *v, const struct persist_part *part,
 		c->stores++;
 	else
 		c->storing++;
-	if (c->stores >= c->terms->receive_max || store_is_full())
+	c->store_bytes += a->size;
+	if (c->stores >= c->terms->receive_max || are_bytes_full(c) || store_is_full())
 		conn_pause(c, PAUSE_STORE);
 	return true;
 }
@@ -489,6 +497,7 @@ publish_stored(const struct rec_stored *r)
 	struct routed out = { 0 };
 	uint8_t qos, reason;
 	uint16_t id;
+	uint32_t size;
 	struct inflight *e;
 
 	if (a == NULL)
@@ -497,6 +506,7 @@ publish_stored(const struct rec_stored *r)
 	held = a->msg;
 	qos = a->qos;
 	id = a->packet_id;
+	size = a->size;
 	reason = r->reason;
 	ask_del(a);
 	if (held != NULL && r->reason < 0x80 && !(r->flags & STORED_DUPLICATE)) {
@@ -514,7 +524,9 @@ publish_stored(const struct rec_stored *r)
 		c->stores--;
 	else
 		c->storing--;
-	conn_resume(c, PAUSE_STORE);
+	c->store_bytes -= size;
+	if (!are_bytes_full(c))
+		conn_resume(c, PAUSE_STORE);
 	if (qos == 2 && (e = inflight_find(&c->rx, id)) != NULL) {
 		if (reason >= 0x80)
 			inflight_del(&c->rx, e);

@@ -135,11 +135,19 @@ queue_expires_ms(const struct msg_view *v)
 	return self.conf.queue_max_age > 0 && (expires == 0 || old < expires) ? old : expires;
 }
 
+/* For one more, beside so many. */
+static bool
+has_room(const struct feed *f, uint64_t entries, uint64_t bytes)
+{
+	return entries < f->window &&
+	    (self.conf.inflight_max_bytes == 0 || bytes < self.conf.inflight_max_bytes);
+}
+
 bool
 queue_can_send(const struct durable *d)
 {
 	return d->feed != NULL && d->session->state == SESSION_ONLINE &&
-	    queue_entries(d) < d->feed->window;
+	    has_room(d->feed, queue_entries(d), d->queue != NULL ? d->queue->bytes : 0);
 }
 
 enum queued
@@ -253,6 +261,7 @@ queue_go_on(struct durable *d, uint16_t window, uint64_t seq)
 	}
 	while (f->used < window && store_entry_next(d->queue, e.seq, &e) && e.seq <= seq) {
 		f->used++;
+		f->used_bytes += e.size;
 		if (e.state == ENTRY_RELEASED) /* which it may not have been told */
 			release(d, e.seq);
 	}
@@ -513,8 +522,10 @@ entry_del(struct durable *d, const struct store_entry *e)
 	if (f == NULL)
 		return;
 	unackeds_del(&f->unacked, seq);
-	if (seq <= f->cursor && f->used > 0)
+	if (seq <= f->cursor && f->used > 0) {
 		f->used--;
+		f->used_bytes -= size;
+	}
 }
 
 /* The oldest that hasn't been sent goes. */
@@ -573,7 +584,7 @@ send_some(struct feed *f)
 	if (f->since > store_safe(d->session->durability))
 		return SENDING_WAITS;
 	for (unsigned n = 0; n < SEND_MAX; n++) {
-		if (d->session->state != SESSION_ONLINE || f->used >= f->window)
+		if (d->session->state != SESSION_ONLINE || !has_room(f, f->used, f->used_bytes))
 			return SENDING_DONE;
 		if (d->queue == NULL || !store_entry_next(d->queue, f->cursor, &e)) {
 			if (!fetch_some(d))
@@ -624,6 +635,7 @@ send_entry(struct feed *f, const struct store_entry *e)
 			return false;
 		f->cursor = e->seq;
 		f->used++;
+		f->used_bytes += e->size;
 		unackeds_add(&f->unacked, e);
 		return true;
 	}
@@ -644,6 +656,7 @@ send_entry(struct feed *f, const struct store_entry *e)
 	count(CNT_delivers);
 	f->cursor = e->seq;
 	f->used++;
+	f->used_bytes += e->size;
 	if (e->qos == 0) {
 		entry_del(d, e);
 		return true;

@@ -54,6 +54,7 @@ struct feed { /* a connection */
 	    had; /* up to here entries may have come to earlier connections; UINT64_MAX: all may */
 	struct unackeds unacked; /* what is under way in this connection */
 	uint32_t used;           /* how many: also those that are not in there */
+	uint32_t used_bytes;     /* of these */
 	uint16_t window;
 	bool is_ready; /* in the list of those to go on with */
 };

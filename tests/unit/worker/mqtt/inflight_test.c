@@ -48,16 +48,19 @@ all_identifiers_can_be_under_way_and_no_more(void)
 	struct inflight *e;
 
 	for (unsigned i = 1; i <= UINT16_MAX; i++) {
-		e = inflight_new(&f);
+		e = inflight_new(&f, 1);
 		CU_ASSERT_PTR_NOT_NULL_FATAL(e);
 		CU_ASSERT_EQUAL(e->id, i);
 	}
-	CU_ASSERT_PTR_NULL(inflight_new(&f));
+	CU_ASSERT_PTR_NULL(inflight_new(&f, 1));
+	CU_ASSERT_EQUAL(f.bytes, UINT16_MAX);
 	inflight_del(&f, inflight_find(&f, 4711));
-	e = inflight_new(&f);
+	CU_ASSERT_EQUAL(f.bytes, UINT16_MAX - 1);
+	e = inflight_new(&f, 1);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(e);
 	CU_ASSERT_EQUAL(e->id, 4711);
 	inflights_clear(&f);
+	CU_ASSERT_EQUAL(f.bytes, 0);
 	CU_ASSERT_PTR_NULL(f.at);
 }
 
@@ -66,7 +69,7 @@ identifier_zero_is_never_handed_out(void)
 {
 	struct inflights f = { .last = UINT16_MAX };
 
-	CU_ASSERT_EQUAL(inflight_new(&f)->id, 1);
+	CU_ASSERT_EQUAL(inflight_new(&f, 1)->id, 1);
 	inflights_clear(&f);
 }
 
@@ -77,7 +80,7 @@ one_that_is_stuck_does_not_stop_the_others(void)
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(inflight_add(&f, 3));
 	for (unsigned i = 0; i < 200000; i++) {
-		struct inflight *e = inflight_new(&f);
+		struct inflight *e = inflight_new(&f, 1);
 
 		CU_ASSERT_PTR_NOT_NULL_FATAL(e);
 		CU_ASSERT_NOT_EQUAL_FATAL(e->id, 3);
@@ -155,7 +158,7 @@ static void
 empty_table_gives_its_memory_back_a_used_one_does_not(void)
 {
 	struct inflights f = { 0 };
-	struct inflight *e = inflight_new(&f);
+	struct inflight *e = inflight_new(&f, 1);
 
 	inflights_trim(&f);
 	CU_ASSERT_PTR_NOT_NULL(f.at);

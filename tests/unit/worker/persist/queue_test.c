@@ -76,6 +76,43 @@ the_window_bounds_what_is_under_way(void)
 	fake_stop();
 }
 
+/* The one that goes beyond is the last; what is known to be received counts until PUBCOMP. */
+static void
+bytes_under_way_are_bounded_too(void)
+{
+	struct client c;
+	struct delivery d[3], more;
+	uint64_t size;
+
+	fake_start();
+	c = online("d", "t", 2, 10);
+	store("t", "1", 2);
+	size = counted(CNT_queued_bytes);
+	CU_ASSERT_TRUE(take_delivery(&c, &d[0]));
+	self.conf.inflight_max_bytes = size + 1;
+	store("t", "2", 2);
+	store("t", "3", 2);
+	CU_ASSERT_TRUE(take_delivery(&c, &d[1]));
+	CU_ASSERT_FALSE(take_delivery(&c, &more));
+	ack(&c, &d[0], PKT_PUBREC, 0);
+	CU_ASSERT_TRUE(take_delivery(&c, &more) && more.rec.what == DELIVER_PUBREL);
+	CU_ASSERT_FALSE(take_delivery(&c, &more));
+	ack(&c, &d[0], PKT_PUBCOMP, 0);
+	CU_ASSERT_TRUE(take_delivery(&c, &d[2]));
+	CU_ASSERT_STRING_EQUAL(d[2].payload, "3");
+	leave(&c, 0, 0);
+	join(&c);
+	CU_ASSERT_TRUE(take_delivery(&c, &more) && take_delivery(&c, &more));
+	CU_ASSERT_STRING_EQUAL(more.payload, "3");
+	CU_ASSERT_FALSE(take_delivery(&c, &more));
+	self.conf.inflight_max_bytes = 1; /* a message larger than that goes alone */
+	leave(&c, 0, 0);
+	join(&c);
+	CU_ASSERT_TRUE(take_delivery(&c, &more));
+	CU_ASSERT_FALSE(take_delivery(&c, &more));
+	fake_stop();
+}
+
 static void
 what_was_under_way_comes_again_with_dup_and_the_same_id(void)
 {
@@ -511,7 +548,7 @@ what_never_came_to_the_client_goes_as_new_or_expires(void)
 }
 
 UNIT_MAIN("worker/persist/queue", TEST(an_acknowledgement_of_nothing_changes_nothing),
-    TEST(the_window_bounds_what_is_under_way),
+    TEST(the_window_bounds_what_is_under_way), TEST(bytes_under_way_are_bounded_too),
     TEST(what_was_under_way_comes_again_with_dup_and_the_same_id),
     TEST(a_smaller_window_holds_on_resume_too), TEST(qos_2_resumes_in_the_state_it_had),
     TEST(packet_ids_go_round_and_pass_over_those_in_use), TEST(a_long_queue_waits_for_an_id_in_use),
