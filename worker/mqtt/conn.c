@@ -409,6 +409,16 @@ conn_end(struct conn *c, enum counter why, enum mqtt_reason reason, const char *
 	conn_gone(c, why, reason, true);
 }
 
+bool
+conn_users_fit(struct conn *c, const struct props *p)
+{
+	if (props_users(p) <= c->terms->max_user_properties)
+		return true;
+	conn_end(c, CNT_ends__user_properties, MQTT_QUOTA_EXCEEDED,
+	    "more user properties than max_user_properties");
+	return false;
+}
+
 void
 conn_gone(struct conn *c, enum counter why, enum mqtt_reason reason, bool will)
 {

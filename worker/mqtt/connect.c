@@ -66,6 +66,11 @@ on_connect(struct conn *c, struct span body, uint8_t flags)
 		reason = MQTT_SERVER_UNAVAILABLE;
 		why = "the listener was removed";
 	}
+	if (reason == MQTT_OK && props_users(&p.props) > c->terms->max_user_properties) {
+		refuse(c, CNT_connects__refused_user_properties, MQTT_QUOTA_EXCEEDED,
+		    "more user properties than max_user_properties");
+		return;
+	}
 	if (reason == MQTT_OK)
 		reason = connect_check(c, &p, &why);
 	if (reason == MQTT_OK)

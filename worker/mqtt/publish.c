@@ -232,11 +232,8 @@ publish_check(struct conn *c, struct publish *p)
 	if (p->props.has != 0) {
 		if (!publish_alias(c, p))
 			return false;
-		if (props_users(&p->props) > c->terms->max_user_properties) {
-			conn_end(c, CNT_ends__user_properties, MQTT_QUOTA_EXCEEDED,
-			    "more user properties than max_user_properties");
+		if (!conn_users_fit(c, &p->props))
 			return false;
-		}
 	}
 	if (p->topic.len > c->terms->max_topic_length ||
 	    topic_levels(p->topic) > c->terms->max_topic_levels) {

@@ -143,6 +143,8 @@ on_subscribe(struct conn *c, struct span body, uint8_t flags)
 		    reason, why);
 		return;
 	}
+	if (!conn_users_fit(c, &s.props))
+		return;
 	if (c->version == MQTT_5 && props_has(&s.props, PROP_SUBSCRIPTION_ID)) {
 		id = s.props.subscription_id;
 		if (!c->terms->subscription_id_available) {
@@ -183,6 +185,8 @@ on_unsubscribe(struct conn *c, struct span body, uint8_t flags)
 		    reason, why);
 		return;
 	}
+	if (!conn_users_fit(c, &s.props))
+		return;
 	b = calloc(1, sizeof(*b) + s.count * sizeof(b->f[0]));
 	if (b == NULL) {
 		conn_end(

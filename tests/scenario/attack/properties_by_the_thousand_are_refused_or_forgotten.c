@@ -97,10 +97,30 @@ in_connect(void)
 
 	load_num(&none, 1, 0);
 	for (int i = 0; i < 10; i++)
-		check(connect_with(&props, NULL) == 0); /* nobody keeps them */
+		check(connect_with(&props, NULL) == 0x97);
 	check(connect_with(&none, &none) == 0);
-	check(connect_with(&none, &props) == 0x97); /* a will's are kept */
+	check(connect_with(&none, &props) == 0x97);
 	load_free(&none);
+}
+
+/* SUBSCRIBE or UNSUBSCRIBE, with the options of a filter or without. */
+static void
+in_subscribe(unsigned first)
+{
+	struct mq *m = mq_connect(.id = "bomber");
+	struct load l = { 0 };
+
+	load_num(&l, 2, 1);
+	load_add(&l, props.p, props.n);
+	load_text(&l, "t", 1);
+	if (first == 0x82)
+		load_num(&l, 1, 0);
+	load_packet(&l, 0, first);
+	mq_load(m, &l);
+	check(mq_need(m, 14).reason == 0x97);
+	mq_need_close(m);
+	mq_close(m);
+	load_free(&l);
 }
 
 /* Where they mean nothing: read and forgotten. */
@@ -111,13 +131,6 @@ elsewhere(void)
 	struct load l = { 0 };
 
 	for (unsigned id = 1; id <= 10; id++) {
-		load_num(&l, 2, id);
-		load_add(&l, props.p, props.n);
-		load_text(&l, "t", 1);
-		load_num(&l, 1, 0);
-		load_packet(&l, 0, 0x82);
-		mq_load(m, &l);
-		mq_need(m, 9);
 		load_num(&l, 2, id); /* PUBREL of nothing */
 		load_num(&l, 1, 0);
 		load_add(&l, props.p, props.n);
@@ -140,6 +153,10 @@ SCENARIO(1, 2)
 	attack_start();
 	in_publish();
 	in_connect();
+	for (int i = 0; i < 10; i++) {
+		in_subscribe(0x82);
+		in_subscribe(0xa2);
+	}
 	elsewhere();
 	load_free(&props);
 	attack_end(16 * MIB, 4 * MIB);
