@@ -11,6 +11,7 @@ T=${T:-}
 export BUILD T SCALE="${SCALE:-1}"
 export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:detect_stack_use_after_return=1}
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
+export LSAN_OPTIONS=${LSAN_OPTIONS:-suppressions=$PWD/tests/scenario/lsan.supp:print_suppressions=0}
 logs=$BUILD/log
 passed=0
 failed=0

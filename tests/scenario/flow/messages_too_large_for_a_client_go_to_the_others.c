@@ -5,7 +5,7 @@ static void
 publish_to_many(int qos)
 {
 	struct mq *sub[4], *pub = mq_connect(.id = "p");
-	char large[100], id[8];
+	char large[100], id[16];
 
 	memset(large, 'l', sizeof(large) - 1);
 	large[sizeof(large) - 1] = '\0';

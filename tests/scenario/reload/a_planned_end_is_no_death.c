@@ -19,7 +19,7 @@ SCENARIO(1)
 		check(ctl("reload") == 0);
 		mq_disconnect(m);
 		for (int w = 1; w < 5; w++) {
-			char title[16];
+			char title[24];
 
 			snprintf(title, sizeof(title), "mqtt/%d", w);
 			wait_for(broker_pid_of(title) == 0);
