@@ -261,7 +261,7 @@ store_queue_open(uint64_t id, struct store_queue **out)
 
 	if (q == NULL)
 		return -ENOMEM;
-	*q = (struct store_queue){ .id = id, .next_seq = 1 };
+	*q = (struct store_queue){ .id = id, .next_seq = 1, .first = 1 };
 	list_init(&q->dirty);
 	if (htab_add(&the.open, queue_hash(q), q) != 0) {
 		free(q);

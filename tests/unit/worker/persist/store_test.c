@@ -295,6 +295,46 @@ states_outlive_a_kill(void)
 	fake_stop();
 }
 
+static void
+ten_less_six(void)
+{
+	struct msg_view v = message("a/b", "hello");
+	struct store_queue *q;
+	struct store_entry e;
+	struct store_msg m;
+
+	CU_ASSERT_EQUAL_FATAL(store_queue_open(shared_queue[0], &q), 0);
+	store_msg_init(&m, &v, 1);
+	for (uint64_t s = 1; s <= 10; s++)
+		CU_ASSERT_EQUAL_FATAL(
+		    store_entry_add(q, &(struct store_entry){ .seq = s, .qos = 1 }, &m), 0);
+	store_msg_fini(&m);
+	for (uint64_t s = 1; s <= 6; s++) {
+		CU_ASSERT_TRUE_FATAL(store_entry_get(q, s, &e));
+		CU_ASSERT_EQUAL(store_entry_del(q, &e), 0);
+	}
+}
+
+/* Who takes entries from the start must not walk over all that were there before, each time. */
+static void
+where_a_queue_begins_is_learned_once_after_a_kill(void)
+{
+	struct store_entry e;
+	struct store_queue *q;
+
+	fake_start();
+	shared_queue[0] = store_queue_id();
+	killed_after(ten_less_six);
+	CU_ASSERT_EQUAL_FATAL(store_queue_open(shared_queue[0], &q), 0);
+	CU_ASSERT_TRUE(store_entry_next(q, 0, &e));
+	CU_ASSERT_EQUAL(e.seq, 7);
+	CU_ASSERT_EQUAL(q->first, 7);
+	CU_ASSERT_EQUAL(store_entry_del(q, &e), 0);
+	CU_ASSERT_EQUAL(q->first, 8);
+	store_queue_close(&q);
+	fake_stop();
+}
+
 /* Number seq of the queue, as it comes to be handed out. */
 static bool
 is_again(struct store_queue *q, uint64_t seq)
@@ -588,6 +628,7 @@ UNIT_MAIN("worker/persist/store", TEST(a_store_of_a_newer_version_is_refused_and
     TEST(an_entry_that_is_not_there_is_not_found), TEST(a_queue_is_what_was_added_and_not_deleted),
     TEST(queues_on_disk_are_read_in_order_while_they_shrink),
     TEST(a_shared_message_lives_as_long_as_its_last_entry), TEST(states_outlive_a_kill),
+    TEST(where_a_queue_begins_is_learned_once_after_a_kill),
     TEST(what_may_have_been_handed_out_is_known_after_a_kill),
     TEST(retained_topics_are_in_byte_order), TEST(long_topics_are_told_apart),
     TEST(wills_and_ids_belong_to_their_session), TEST(sessions_come_back_with_their_subscriptions),
