@@ -14,6 +14,8 @@ const struct liberty liberties[] = {
 	{ CONNACK, REASON_STRING, "3.2.2.3.9", "we say what was wrong" },
 	{ DISCONNECT, REASON_STRING, "3.14.2.2.3", "we say what was wrong" },
 	{ PUBCOMP, REASON_STRING, "3.7.2.2.2", "we say what was wrong" },
+	{ SUBACK, REASON_STRING, "3.9.2.1.2", "we say what was wrong" },
+	{ UNSUBACK, REASON_STRING, "3.11.2.1.2", "we say what was wrong" },
 	{ PUBACK, NO_MATCHING, "3.4.2.1",
 	    "may be said in place of success; we don't of retained messages and what is stored" },
 	{ PUBREC, NO_MATCHING, "3.5.2.1",

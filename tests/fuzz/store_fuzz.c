@@ -204,6 +204,12 @@ kv_is_full(void)
 	return false;
 }
 
+int
+kv_catch_up(void)
+{
+	return 0;
+}
+
 void
 kv_set_reserve(uint64_t bytes)
 {

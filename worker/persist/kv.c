@@ -51,6 +51,8 @@ enum move { MOVE_NONE, MOVE_WALK, MOVE_WAIT, MOVE_CHECK, MOVE_TRIM };
 #define SLICE_KEYS 1000
 #define SLICE_US 2000 /* and as much again for each journal_size that gathers during the walk */
 #define RETRY_US 1000000
+#define LATE_FACTOR                                                                                \
+	2 /* times journal_size: a journal that could not be moved while the store was open */
 /* Times journal_size: what small values may take in memory before it is their time. */
 #define PENDING_FACTOR 4
 #define LOG_FILE_MIN (UINT64_C(256) << 10) /* smaller ones are all heads and no records */
@@ -105,6 +107,7 @@ static int move_node(struct kv_node *n);
 static int move_later(int err);
 static int move_check(void);
 static int move_checked(void);
+static int move_mark(void);
 static int job_sync(uint32_t unused);
 static int job_checkpoint(uint32_t unused);
 static int job_trim(uint32_t file);
@@ -177,6 +180,36 @@ kv_close(void)
 	/* Berkeley DB's work on a copy can't be cut off: what counts has been written before. */
 	kv_admin_stop();
 	let_go();
+}
+
+int
+kv_catch_up(void)
+{
+	uint64_t all = pending_keys();
+	int err;
+
+	if (kv.gathered < LATE_FACTOR * kv.o.journal_size)
+		return 0;
+	/* An empty one is as good a mark, and what was derived since the store was opened belongs to it. */
+	err = make_batch();
+	while (err == 0 && kv.move.step == MOVE_WALK && clock_now_us() >= kv.move.retry_us) {
+		err = move_slice();
+		if (kv.o.progress != NULL)
+			kv.o.progress(kv.o.arg, "move", all - pending_keys(), all);
+	}
+	/* The keeper's work, but nobody waits for us yet. What has no room now is tried again by kv_turn(). */
+	if (err == 0 && kv.move.step == MOVE_WAIT)
+		err = bdb_checkpoint();
+	if (err == 0 && kv.move.step == MOVE_WAIT) {
+		err = move_mark();
+		if (err == 0)
+			err = job_trim(kv.state.mark.lsn.file);
+		kv.move.step = MOVE_NONE;
+		kv.moves++;
+	}
+	if (bdb_is_broken())
+		kv.is_failed = true;
+	return kv.is_failed ? -EIO : 0;
 }
 
 /* --- reading and writing ------------------------------------------------------------------ */
@@ -889,13 +922,19 @@ move_checked(void)
 		kv.move.step = MOVE_WAIT;
 		return move_later(err);
 	}
-	kv.state.mark = kv.move.mark;
-	err = journal_note(&kv.state, JOURNAL_MARK);
+	err = move_mark();
 	if (err != 0)
 		return err;
 	helper_ask(&kv.keeper, job_trim, kv.state.mark.lsn.file);
 	kv.move.step = MOVE_TRIM;
 	return 0;
+}
+
+static int
+move_mark(void)
+{
+	kv.state.mark = kv.move.mark;
+	return journal_note(&kv.state, JOURNAL_MARK);
 }
 
 /* --- helpers ------------------------------------------------------------------------------ */

@@ -80,6 +80,13 @@ struct kv_found {                     /* what opening met */
  * of a newer version. Logs what to do.
  */
 int kv_open(const struct kv_options *o, struct kv_found *found_out);
+/*
+ * After opening, when what is derived has been put: moves to the trees, now and all at once, a journal
+ * that has become much longer than its window, because whoever had the store was killed before a move
+ * could end, again and again. Else each of them would read more than the one before. 0, also without
+ * room on the disk; -EIO.
+ */
+int kv_catch_up(void);
 /* Writes and syncs what is pending, marks the store as clean. After -EIO it only lets go. */
 void kv_close(void);
 

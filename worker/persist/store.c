@@ -107,6 +107,8 @@ store_open(const char *dir)
 		err = due_open(has_all);
 	if (err == 0 && !has_all)
 		err = write_now();
+	if (err == 0)
+		err = kv_catch_up();
 	if (err != 0) {
 		store_close();
 		return err;

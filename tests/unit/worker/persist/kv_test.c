@@ -472,6 +472,45 @@ reads_agree_with_the_model(void)
 
 /* --- killed ------------------------------------------------------------------------------- */
 
+/* Writes as much as a journal's window and dies before anything of it could move. */
+static void
+short_life(unsigned round)
+{
+	char key[16];
+
+	if (kv_open(&store.o, &store.found) != 0 || kv_catch_up() != 0)
+		_exit(1);
+	for (unsigned i = 0; i < 40; i++) {
+		snprintf(key, sizeof(key), "%u-%u", round, i);
+		if (kv_put(KV_STATE, span_str(key), 4000, true) == NULL || kv_write() != 0 ||
+		    !wait_synced())
+			_exit(2);
+	}
+	_exit(0);
+}
+
+static void
+the_journal_of_who_dies_again_and_again_does_not_grow(void)
+{
+	struct span v;
+	int status;
+
+	store_start();
+	for (unsigned round = 0; round < 10; round++) {
+		if (fork() == 0)
+			short_life(round);
+		wait(&status);
+		CU_ASSERT_EQUAL(status, 0);
+	}
+	store_open();
+	CU_ASSERT_TRUE(store.found.operations < 4 * 40);
+	CU_ASSERT_EQUAL(kv_get(KV_STATE, span_str("0-0"), &v), 0);
+	CU_ASSERT_EQUAL(v.len, 4000);
+	CU_ASSERT_EQUAL(kv_get(KV_STATE, span_str("9-0"), &v), 0);
+	kv_close();
+	store_stop();
+}
+
 struct shared {
 	_Atomic uint64_t safe, steps, moves;
 };
@@ -492,7 +531,7 @@ victim(struct shared *s, uint64_t random)
 		_exit(3);
 	if (!is_as_model_after(b))
 		_exit(4);
-	if (!derive_again() || !is_derived())
+	if (!derive_again() || kv_catch_up() != 0 || !is_derived())
 		_exit(8);
 	for (;;) {
 		s->steps++;
@@ -572,5 +611,6 @@ UNIT_MAIN("worker/persist/kv", TEST(another_process_is_refused),
     TEST(a_key_that_was_moved_is_found_between_its_neighbours),
     TEST(a_key_changed_during_a_move_keeps_its_old_value),
     TEST(what_is_derived_is_in_no_batch_but_moves_to_its_tree),
-    TEST(a_search_stops_after_so_many_deleted_keys), TEST(reads_agree_with_the_model),
+    TEST(a_search_stops_after_so_many_deleted_keys),
+    TEST(the_journal_of_who_dies_again_and_again_does_not_grow), TEST(reads_agree_with_the_model),
     TEST(whatever_the_moment_it_is_killed_whole_batches_survive))
