@@ -40,6 +40,8 @@ static void
 find_targets(const struct msg_view *v, const struct topic_hash *t, const struct session *from);
 static enum limit would_break(const struct msg_view *v);
 static enum queued give_targets(struct store_msg *m, bool *matched);
+static enum queued give_named(struct store_msg *m, struct span groups, const struct topic_hash *t,
+    const struct session *publisher, unsigned hops, bool *matched);
 static void
 give_groups(struct store_msg *m, const struct topic_hash *t, const struct session *publisher);
 static size_t pick_groups(const struct msg_view *v, const struct topic_hash *t);
@@ -111,30 +113,13 @@ publish_store(unsigned slot, struct span body, bool again)
 	}
 	if (give_targets(&m, &matched) == QUEUE_NO_MEMORY)
 		reason = MQTT_QUOTA_EXCEEDED;
-	for (size_t i = 0; (rec.want & STORE_DURABLE) && i < rec.m.ngroups; i++) {
-		struct subnode *n;
-		uint64_t name;
+	if (rec.want & STORE_DURABLE) {
+		enum queued got = give_named(&m, groups, &t, from, rec.m.hops, &matched);
 
-		memcpy(&name, groups.p + i * sizeof(name), sizeof(name));
-		n = share_find(name);
-		if (n == NULL || !topic_match(index_filter(&n->n), v.topic)) {
-			count(CNT_dropped__no_member);
-			continue;
-		}
-		switch (share_give(n, &m, &t, from, rec.m.hops)) {
-		case QUEUE_OK:
-			matched = true;
-			break;
-		case QUEUE_FULL:
-			if (self.conf.queue_drop != DROP_reject)
-				break;
+		if (got != QUEUE_OK)
 			reason = MQTT_QUOTA_EXCEEDED;
+		if (got == QUEUE_FULL)
 			why = CNT_publish_refused__queue_full;
-			break;
-		case QUEUE_NO_MEMORY:
-			reason = MQTT_QUOTA_EXCEEDED;
-			break;
-		}
 	}
 	if (rec.want & STORE_RETAIN) {
 		enum mqtt_reason kept = retained_update(&v);
@@ -407,6 +392,32 @@ give_targets(struct store_msg *m, bool *matched)
 		}
 	}
 	return result;
+}
+
+/* Groups that the publisher's worker has left to us, by their names. A full queue counts if it is to be told. */
+static enum queued
+give_named(struct store_msg *m, struct span groups, const struct topic_hash *t,
+    const struct session *publisher, unsigned hops, bool *matched)
+{
+	enum queued worst = QUEUE_OK, got;
+	uint64_t name;
+
+	for (size_t at = 0; at < groups.len; at += sizeof(name)) {
+		struct subnode *n;
+
+		memcpy(&name, groups.p + at, sizeof(name));
+		n = share_find(name);
+		if (n == NULL || !topic_match(index_filter(&n->n), m->v.topic)) {
+			count(CNT_dropped__no_member);
+			continue;
+		}
+		got = share_give(n, m, t, publisher, hops);
+		if (got == QUEUE_OK)
+			*matched = true;
+		else if (got > worst && (got != QUEUE_FULL || self.conf.queue_drop == DROP_reject))
+			worst = got;
+	}
+	return worst;
 }
 
 /* --- messages of ours to workers --------------------------------------------------------- */
