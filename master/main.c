@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "master/master.h"
+#include "shared/net/tls.h"
 #include "shared/base/clock.h"
 #include "shared/base/log.h"
 
@@ -296,7 +297,9 @@ run(bool stay)
 		return 1;
 	master.conf.number = ++master.numbers;
 	master.start_ms = clock_wall_ms();
-	bad = listen_bind(&master.conf, master.listener, &err);
+	bad = tls_prepare(&master.conf, &err);
+	if (bad == 0)
+		bad = listen_bind(&master.conf, master.listener, &err);
 	if (bad != 0) {
 		fprintf(stderr, "tbmqd: %s\n", err.text);
 		return 1;
@@ -310,6 +313,9 @@ run(bool stay)
 	if (bad == 0)
 		bad = signals_open();
 	slots_init();
+	tls_commit();
+	if (bad == 0)
+		tls_start();
 	master.snapshot = conf_snapshot(&master.conf);
 	if (bad == 0 && master.snapshot < 0)
 		bad = master.snapshot;
@@ -421,7 +427,7 @@ main(int argc, char **argv)
 		char path[PATH_MAX];
 
 		conffile_path(conffile_is_unconfirmed() ? ".previous" : "", path); /* as a start */
-		code = reload_parse(path, &c, NULL, &err) == 0 ? 0 : 1;
+		code = reload_parse(path, &c, NULL, &err) == 0 && tls_check(&c, &err) == 0 ? 0 : 1;
 		if (code == 0)
 			printf("%s: ok\n", path);
 		else

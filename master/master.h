@@ -9,6 +9,7 @@
  *     control.c  requests of tbmqctl               status.c   what it answers about the processes
  *     logfile.c  where log lines go                notify.c   the service manager
  *     conffile.c configuration file, that before it, and one on trial
+ *     tls.c  certificates and ticket keys for the workers
  *     quarantine.c  records that persist dies of
  */
 #ifndef MASTER_MASTER_H
@@ -153,6 +154,14 @@ bool reload_is_running(void);
 /* Persist's, which has died. True: its successor is spared what it died of. */
 bool quarantine_note(const struct segment *seg);
 void quarantine_tell(struct msg_start *m); /* its successor, what to set aside */
+
+/* tls.c */
+int tls_prepare(const struct conf *next, struct conf_error *err); /* reads the files it names */
+void tls_commit(void);                                            /* they are in force */
+void tls_discard(void);
+void tls_start(void);                     /* the first ticket keys, and when the next ones come */
+void tls_give(struct slot *s, bool next); /* to a worker, before the configuration they are of */
+void tls_give_tickets(struct slot *s);
 
 /* conffile.c */
 void conffile_path(const char *suffix, char out[PATH_MAX]); /* the file, or a companion of it */

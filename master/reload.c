@@ -86,6 +86,15 @@ keep_restart_keys(struct conf *next)
 #include "shared/conf/keys.def"
 }
 
+static void
+offer(struct slot *s)
+{
+	struct msg_conf m = { .number = the.next.number };
+
+	tls_give(s, true);
+	slot_send(s, IPC_CONF_OFFER, &m, sizeof(m), &the.snapshot, 1);
+}
+
 void
 reload_begin(const struct conf *next, reload_done_fn *done, void *arg)
 {
@@ -100,13 +109,17 @@ reload_begin(const struct conf *next, reload_done_fn *done, void *arg)
 	the.next.number = m.number = ++master.numbers;
 	bad = logfile_check(&the.next, &err);
 	if (bad == 0)
+		bad = tls_prepare(&the.next, &err);
+	if (bad == 0)
 		bad = listen_bind(&the.next, the.listener, &err);
 	if (bad != 0) {
+		tls_discard();
 		done(arg, bad, err.text);
 		return;
 	}
 	the.snapshot = conf_snapshot(&the.next);
 	if (the.snapshot < 0) {
+		tls_discard();
 		listen_discard(the.listener);
 		done(arg, the.snapshot, "cannot make a snapshot");
 		return;
@@ -123,7 +136,7 @@ reload_begin(const struct conf *next, reload_done_fn *done, void *arg)
 			continue;
 		s->voted = false;
 		s->offered = m.number;
-		slot_send(s, IPC_CONF_OFFER, &m, sizeof(m), &the.snapshot, 1);
+		offer(s);
 	}
 	reload_count();
 }
@@ -175,11 +188,12 @@ reload_end(int err, const char *why)
 			continue;
 		/* One that was born meanwhile has the old snapshot. */
 		if (s->offered != m.number && err == 0)
-			slot_send(s, IPC_CONF_OFFER, &m, sizeof(m), &the.snapshot, 1);
+			offer(s);
 		slot_send(
 		    s, err == 0 ? IPC_CONF_COMMIT : IPC_CONF_WITHDRAW, &m, sizeof(m), NULL, 0);
 	}
 	if (err != 0) {
+		tls_discard();
 		listen_discard(the.listener);
 		close(the.snapshot);
 		the.done(the.arg, err, why);
@@ -188,6 +202,7 @@ reload_end(int err, const char *why)
 	close(master.snapshot);
 	master.snapshot = the.snapshot;
 	master.conf = the.next;
+	tls_commit();
 	listen_commit(the.listener);
 	(void)logfile_apply();
 	slots_want(workers_of(&master.conf));

@@ -46,6 +46,8 @@ static int on_log_level(struct chan *ch, const void *body, size_t len, const int
 static int on_log_file(struct chan *ch, const void *body, size_t len, const int *fd);
 static int on_request(struct chan *ch, const void *body, size_t len, const int *fd);
 static int on_drain(struct chan *ch, const void *body, size_t len, const int *fd);
+static int on_tls_files(struct chan *ch, const void *body, size_t len, const int *fd);
+static int on_tls_tickets(struct chan *ch, const void *body, size_t len, const int *fd);
 static int on_stop(struct chan *ch, const void *body, size_t len, const int *fd);
 
 static ipc_fn *const on_msg[IPC_TYPES] = {
@@ -63,6 +65,8 @@ static ipc_fn *const on_msg[IPC_TYPES] = {
 	[IPC_REQUEST] = on_request,
 	[IPC_DRAIN] = on_drain,
 	[IPC_STOP] = on_stop,
+	[IPC_TLS_FILES] = on_tls_files,
+	[IPC_TLS_TICKETS] = on_tls_tickets,
 };
 
 /* --- the loop ---------------------------------------------------------------------------- */
@@ -386,6 +390,35 @@ on_conf_withdraw(struct chan *ch, const void *body, size_t len, const int *fd)
 	if (me.has_offer && me.kind->conf_withdraw != NULL)
 		me.kind->conf_withdraw();
 	me.has_offer = false;
+	return 0;
+}
+
+/* Before the configuration that it is of, so also before START. */
+static int
+on_tls_files(struct chan *ch, const void *body, size_t len, const int *fd)
+{
+	(void)ch;
+	(void)body;
+	(void)len;
+	if (me.kind->tls_files != NULL)
+		me.kind->tls_files(fd[0]);
+	else
+		close(fd[0]);
+	return 0;
+}
+
+static int
+on_tls_tickets(struct chan *ch, const void *body, size_t len, const int *fd)
+{
+	struct tls_ticket_key key[TLS_TICKET_KEYS];
+
+	(void)ch;
+	(void)len;
+	(void)fd;
+	static_assert(sizeof(key) == sizeof(struct msg_tls_tickets), "as they are sent");
+	memcpy(key, body, sizeof(key));
+	if (me.kind->tls_tickets != NULL)
+		me.kind->tls_tickets(key);
 	return 0;
 }
 

@@ -17,6 +17,7 @@
 #include "shared/ipc/chan.h"
 #include "shared/ipc/mesh.h"
 #include "shared/net/loop.h"
+#include "shared/net/tls.h"
 
 struct child {
 	enum proc_kind kind;
@@ -34,6 +35,9 @@ struct child {
 	void (*conf_withdraw)(void);
 	int (*listener)(const struct msg_listener *l, int fd); /* workers; fd is taken */
 	void (*listener_gone)(uint32_t id);
+	void (*tls_files)(
+	    int fd); /* of the configuration that comes next, also that of start(); fd is taken */
+	void (*tls_tickets)(const struct tls_ticket_key key[TLS_TICKET_KEYS]);
 	void (*drain)(const struct msg_drain *d);
 	void (*stop)(void); /* finish; call child_exit(0) when done */
 	void (*request)(const char *text, size_t len, int fd); /* an administrator's; fd is taken */

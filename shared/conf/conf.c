@@ -85,6 +85,40 @@ wrong(struct conf_place *at, int listener, const char *key, const char *fmt, ...
 }
 
 static int
+check_tls(const struct conf *c, int i, struct conf_place *at)
+{
+	const struct conf_listener *l = &c->listener[i];
+	const struct {
+		const char *key;
+		const struct conf_string *path;
+	} file[] = {
+		{ "certificate", &l->certificate },
+		{ "certificate_key", &l->certificate_key },
+		{ "key_password_file", &l->key_password_file },
+		{ "client_authorities", &l->client_authorities },
+		{ "client_revocations", &l->client_revocations },
+	};
+
+	for (size_t k = 0; k < sizeof(file) / sizeof(file[0]); k++)
+		if (is_relative(file[k].path))
+			return wrong(at, i, file[k].key, "must be an absolute path");
+	/* Who gives a certificate and forgets the type would serve everybody in the clear. */
+	if (l->type != TRANSPORT_tls)
+		return l->certificate.s[0] != '\0' || l->client_certificate != 0
+		    ? wrong(at, i, "certificate", "needs type = \"tls\"")
+		    : 0;
+	if (l->certificate.s[0] == '\0')
+		return wrong(at, i, "type", "\"tls\" needs a certificate");
+	if (l->client_certificate != CLIENT_CERTIFICATE_none && l->client_authorities.s[0] == '\0')
+		return wrong(at, i, "client_certificate", "needs client_authorities to check it");
+	if (l->certificate_user != CERTIFICATE_USER_none &&
+	    l->client_certificate == CLIENT_CERTIFICATE_none)
+		return wrong(at, i, "certificate_user",
+		    "needs client_certificate = \"optional\" or \"required\"");
+	return 0;
+}
+
+static int
 check_listener(const struct conf *c, int i, struct conf_place *at)
 {
 	const struct conf_listener *a = &c->listener[i];
@@ -98,6 +132,8 @@ check_listener(const struct conf *c, int i, struct conf_place *at)
 		return wrong(at, i, "mount_point", "wildcards can't be in a topic");
 	if (!a->mqtt_31 && !a->mqtt_311 && !a->mqtt_5)
 		return wrong(at, i, NULL, "no version of MQTT is accepted");
+	if (check_tls(c, i, at) != 0)
+		return -EINVAL;
 	for (int j = 0; j < i; j++) {
 		const struct conf_listener *b = &c->listener[j];
 

@@ -37,7 +37,21 @@ enum conf_share {
 	SHARE_least_loaded,
 	SHARE_local
 };
-enum conf_transport { TRANSPORT_tcp };
+enum conf_transport { TRANSPORT_tcp, TRANSPORT_tls };
+enum conf_client_certificate {
+	CLIENT_CERTIFICATE_none,
+	CLIENT_CERTIFICATE_optional,
+	CLIENT_CERTIFICATE_required
+};
+enum conf_certificate_user {
+	CERTIFICATE_USER_none,
+	CERTIFICATE_USER_common_name,
+	CERTIFICATE_USER_subject,
+	CERTIFICATE_USER_dns,
+	CERTIFICATE_USER_email,
+	CERTIFICATE_USER_uri
+};
+enum conf_tls_version { TLS_VERSION_1_2, TLS_VERSION_1_3 };
 enum conf_durability { DURABILITY_power, DURABILITY_process, DURABILITY_memory };
 enum conf_listener_durability {
 	LISTENER_DURABILITY_default,
@@ -56,6 +70,9 @@ enum conf_damage { DAMAGE_salvage, DAMAGE_stop };
 #define CONF_T_DROP uint8_t
 #define CONF_T_SHARE uint8_t
 #define CONF_T_TRANSPORT uint8_t
+#define CONF_T_CLIENT_CERTIFICATE uint8_t
+#define CONF_T_CERTIFICATE_USER uint8_t
+#define CONF_T_TLS_VERSION uint8_t
 #define CONF_T_DURABILITY uint8_t
 #define CONF_T_LISTENER_DURABILITY uint8_t
 #define CONF_T_DAMAGE uint8_t

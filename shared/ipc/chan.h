@@ -20,7 +20,7 @@
 #include "shared/ipc/rec.h"
 #include "shared/net/loop.h"
 
-#define IPC_ABI 4
+#define IPC_ABI 5
 #define IPC_TEXT_MAX 32768 /* bytes of a msg_text */
 #define IPC_FDS 2
 #define QUARANTINE_MAX 8 /* records that persist is told of */
@@ -71,6 +71,9 @@ struct msg_drain {
 	uint8_t kick, reason;
 	char server_reference[256];
 }; /* rate_milli: thousandths of a client a second, 0: at once; kick: hand them a DISCONNECT */
+struct msg_tls_tickets {
+	uint8_t key[2][80]; /* tls.h */
+};
 struct msg_text {
 	char text[IPC_TEXT_MAX];
 }; /* as long as the message */

@@ -1,6 +1,5 @@
 #include "tests/differential/mosquitto.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -9,10 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/lib/port.h"
 #include "tests/lib/tool.h"
 #include "tests/lib/wire.h"
 
@@ -23,22 +22,6 @@ static struct {
 	char dir[200];
 	pid_t pid;
 } mosquitto;
-
-/* Somebody else may get it before mosquitto does: then another one is tried. */
-static int
-free_port(void)
-{
-	struct sockaddr_in a = { .sin_family = AF_INET };
-	socklen_t len = sizeof(a);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	if (fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof(a)) != 0 ||
-	    getsockname(fd, (struct sockaddr *)&a, &len) != 0)
-		fail("no free port: %s", strerror(errno));
-	close(fd);
-	return ntohs(a.sin_port);
-}
 
 /* As ours where the standard leaves it open and the file can say it. */
 static void
@@ -94,8 +77,11 @@ mosquitto_start(const char *program)
 		fail("%s: %s", mosquitto.dir, strerror(errno));
 	snprintf(path, sizeof(path), "%s/conf", mosquitto.dir);
 	for (int i = 0; i < PORTS; i++) {
-		int port = free_port();
+		int port =
+		    port_free(); /* if somebody else gets it before mosquitto does, another is tried */
 
+		if (port < 0)
+			fail("no free port: %s", strerror(-port));
 		configure(path, port);
 		mosquitto.pid = fork();
 		if (mosquitto.pid < 0)

@@ -18,12 +18,19 @@ text_of(const char *p, size_t len)
 	return j != NULL ? j : json_string("");
 }
 
+/* "TLSv1.3/TLS_AES_256_GCM_SHA384", or null. */
+static json_t *
+tls_json(const struct ssl_st *tls)
+{
+	return tls != NULL ? json_sprintf("%s/%s", tls_version(tls), tls_cipher(tls)) : json_null();
+}
+
 /* What persist shows too has its name. */
 static json_t *
 client_json(const struct conn *c)
 {
-	return json_pack(
-	    "{s:o, s:o, s:s, s:s, s:s, s:i, s:i, s:b, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:I}",
+	return json_pack("{s:o, s:o, s:s, s:s, s:s, s:i, s:i, s:b, s:o, s:I, s:I, s:I, s:I, s:I, "
+			 "s:I, s:b, s:I, s:o, s:b}",
 	    "client_id", text_of(c->id, c->id_len), "user_name",
 	    c->user != NULL ? text_of(c->user, c->user_len) : json_null(), "peer", c->peer,
 	    "worker", proc_title(self.slot), "listener", conn_listener_name(c), "version",
@@ -33,7 +40,8 @@ client_json(const struct conn *c)
 	    "idle_ms", (json_int_t)(clock_ms() - c->seen_ms), "subscriptions", (json_int_t)c->nsubs,
 	    "inflight_out", (json_int_t)c->tx.n, "inflight_in", (json_int_t)(c->rx.n + c->stores),
 	    "waiting", (json_int_t)c->nwaiting, "output_bytes", (json_int_t)c->out.bytes, "paused",
-	    c->pause != 0, "window", (json_int_t)c->window);
+	    c->pause != 0, "window", (json_int_t)c->window, "tls", tls_json(c->tls), "certificate",
+	    c->tls != NULL && tls_has_certificate(c->tls));
 }
 
 static json_t *

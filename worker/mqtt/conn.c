@@ -16,6 +16,7 @@
 #include "worker/mqtt/connect.h"
 #include "worker/mqtt/deliver.h"
 #include "worker/mqtt/gone.h"
+#include "worker/mqtt/secure.h"
 #include "worker/mqtt/subscribe.h"
 
 #define LINGER_READS                                                                               \
@@ -34,7 +35,10 @@ static struct {
 
 static void on_event(struct watch *w, uint32_t events);
 static void on_timer(struct timer *t);
+static ssize_t conn_recv(struct conn *c, void *p, size_t len);
 static void conn_read(struct conn *c);
+static void conn_ready(struct conn *c);
+static void conn_again(struct conn *c);
 static void conn_read_large(struct conn *c);
 static void conn_process(struct conn *c, struct span in);
 static void conn_packet(struct conn *c, const struct packet *pk, struct span body);
@@ -97,6 +101,8 @@ conn_accept(int fd, unsigned listener, const char *peer)
 	c = calloc(1, sizeof(*c));
 	if (c == NULL || (c->peer = strdup(peer)) == NULL || (c->terms = terms_take()) == NULL)
 		goto fail;
+	if (secure_is(listener) && (c->tls = secure_accept(listener, fd)) == NULL)
+		goto fail;
 	c->watch.fn = on_event;
 	c->fd = fd;
 	err = loop_add(self.loop, &c->watch, fd, EPOLLIN);
@@ -126,6 +132,7 @@ conn_accept(int fd, unsigned listener, const char *peer)
 	return 0;
 fail:
 	if (c != NULL) {
+		tls_free(c->tls);
 		free(c->peer);
 		terms_leave(&c->terms);
 	}
@@ -266,7 +273,14 @@ conn_resume(struct conn *c, unsigned why)
 		return;
 	c->seen_ms = clock_ms();
 	loop_mod(self.loop, &c->watch, c->watch.events | EPOLLIN);
-	if (c->in != NULL && list_is_empty(&c->resumed))
+	conn_again(c);
+}
+
+/* What has come already is gone on with next turn. */
+static void
+conn_again(struct conn *c)
+{
+	if ((c->in != NULL || c->unread) && list_is_empty(&c->resumed))
 		list_add_tail(&the.resumed, &c->resumed);
 }
 
@@ -319,12 +333,15 @@ conn_turn(void)
 
 		c = LIST_FIRST(&now, struct conn, resumed);
 		list_del(&c->resumed);
-		if (c->state >= CONN_ENDED || c->pause != 0 || (in = c->in) == NULL ||
-		    in->need > CONN_SCRATCH)
+		if (c->state >= CONN_ENDED || c->pause != 0)
 			continue;
-		c->in = NULL;
-		conn_process(c, span_of(in->data, in->len));
-		free(in);
+		if ((in = c->in) != NULL && in->need <= CONN_SCRATCH) {
+			c->in = NULL;
+			conn_process(c, span_of(in->data, in->len));
+			free(in);
+		}
+		if (c->unread && c->state < CONN_ENDED && c->pause == 0)
+			conn_ready(c);
 	}
 	return !list_is_empty(&the.resumed);
 }
@@ -473,6 +490,8 @@ conn_told(struct conn *c)
 static void
 conn_strip(struct conn *c)
 {
+	tls_free(c->tls);
+	c->tls = NULL;
 	close(c->fd);
 	c->fd = -1;
 	out_clear(&c->out);
@@ -509,8 +528,11 @@ on_event(struct watch *w, uint32_t events)
 {
 	struct conn *c = container_of(w, struct conn, watch);
 
-	if (events & EPOLLOUT)
+	if (events & EPOLLOUT) {
 		conn_dirty(c);
+		if (c->tls != NULL && tls_wants_out(c->tls))
+			events |= EPOLLIN;
+	}
 	if (!(events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
 		return;
 	if (c->pause != 0 && !(events & (EPOLLHUP | EPOLLERR))) {
@@ -524,10 +546,7 @@ on_event(struct watch *w, uint32_t events)
 		conn_gone(c, CNT_ends__error, MQTT_UNSPECIFIED_ERROR, true);
 		return;
 	}
-	if (c->in != NULL && c->in->need > CONN_SCRATCH)
-		conn_read_large(c);
-	else
-		conn_read(c);
+	conn_ready(c);
 }
 
 static void
@@ -564,6 +583,46 @@ conn_lost(struct conn *c, int err)
 	conn_gone(c, err != 0 ? CNT_ends__error : CNT_ends__closed, MQTT_UNSPECIFIED_ERROR, true);
 }
 
+/* Bytes; otherwise there is nothing to be done, it may have ended. */
+static ssize_t
+conn_recv(struct conn *c, void *p, size_t len)
+{
+	ssize_t n;
+
+	if (c->tls != NULL) {
+		n = secure_read(c->tls, p, len);
+		c->unread = n == (ssize_t)len;
+		/* A handshake may have to wait for room for what it says. */
+		if (n == -EAGAIN && tls_wants_out(c->tls))
+			loop_mod(self.loop, &c->watch, c->watch.events | EPOLLOUT);
+	} else {
+		n = recv(c->fd, p, len, 0);
+		if (n < 0)
+			n = -errno;
+	}
+	if (n > 0) {
+		count_add(CNT_bytes_received, (uint64_t)n);
+		if (c->unread)
+			conn_again(c);
+	} else if (n == -EPROTO && c->tls != NULL) {
+		log_info("conn: closed id=%s peer=%s TLS: %s", conn_name(c), c->peer, tls_why());
+		c->lost = true;
+		conn_gone(c, CNT_ends__tls, MQTT_UNSPECIFIED_ERROR, true);
+	} else if (n != -EAGAIN && n != -EINTR) {
+		conn_lost(c, (int)-n);
+	}
+	return n;
+}
+
+static void
+conn_ready(struct conn *c)
+{
+	if (c->in != NULL && c->in->need > CONN_SCRATCH)
+		conn_read_large(c);
+	else
+		conn_read(c);
+}
+
 static void
 conn_read(struct conn *c)
 {
@@ -574,16 +633,11 @@ conn_read(struct conn *c)
 		have = c->in->len;
 		memcpy(the.scratch, c->in->data, have);
 	}
-	n = recv(c->fd, the.scratch + have, CONN_SCRATCH, 0);
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+	n = conn_recv(c, the.scratch + have, CONN_SCRATCH);
+	if (n <= 0)
 		return;
-	if (n <= 0) {
-		conn_lost(c, n < 0 ? errno : 0);
-		return;
-	}
 	free(c->in);
 	c->in = NULL;
-	count_add(CNT_bytes_received, (uint64_t)n);
 	conn_process(c, span_of(the.scratch, have + (size_t)n));
 }
 
@@ -606,14 +660,9 @@ conn_read_large(struct conn *c)
 		in->cap = (uint32_t)cap;
 		c->in = in;
 	}
-	n = recv(c->fd, in->data + in->len, in->cap - in->len, 0);
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+	n = conn_recv(c, in->data + in->len, in->cap - in->len);
+	if (n <= 0)
 		return;
-	if (n <= 0) {
-		conn_lost(c, n < 0 ? errno : 0);
-		return;
-	}
-	count_add(CNT_bytes_received, (uint64_t)n);
 	in->len += (uint32_t)n;
 	if (in->len < in->need)
 		return;
@@ -769,7 +818,8 @@ conn_flush(struct conn *c)
 	size_t sent;
 	int err;
 
-	err = out_write(&c->out, c->fd, &sent);
+	err = c->tls != NULL ? secure_write(c->tls, &c->out, &sent)
+			     : out_write(&c->out, c->fd, &sent);
 	count_add(CNT_bytes_sent, sent);
 	if (c->state >= CONN_ENDED) {
 		c->dirty_next = the.ended;
@@ -795,6 +845,8 @@ conn_close(struct conn *c)
 	/* Only now: a delivery to many may be walking through the subscriptions when one of them ends. */
 	subscribe_drop(c);
 	deliver_drop(c);
+	if (!c->lost && c->tls != NULL)
+		tls_bye(c->tls);
 	if (!c->lost)
 		shutdown(c->fd, SHUT_WR);
 	for (int i = 0; i < LINGER_READS && !c->lost; i++)

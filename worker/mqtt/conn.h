@@ -76,6 +76,8 @@ struct conn {
 	bool answered : 1;  /* persist has said yes or no */
 	bool lost : 1;      /* its socket has ended: there is nobody to say a last word to */
 	bool untold : 1;    /* ended, and persist may not know it yet */
+	bool
+	    unread : 1; /* TLS may have more of it than what was read last, and the socket doesn't know */
 	bool assigned : 1, server_keep_alive : 1, expiry_given : 1; /* CONNACK says so */
 	uint16_t keep_alive;    /* seconds, as it counts; 0: off */
 	uint16_t listener;      /* index in the snapshot; CONN_NO_LISTENER: it was removed */
@@ -106,6 +108,7 @@ struct conn {
 	struct waiting *wait_first, *wait_last;
 	struct conn_alias *alias_in, *alias_out;
 	struct conn_rate *rate;
+	struct ssl_st *tls;   /* secure.h; NULL: in the clear */
 	char *peer;           /* its address as text */
 	struct msg *will;     /* persist publishes it; here for a persist that starts anew */
 	uint32_t will_delay;  /* seconds */

@@ -11,10 +11,12 @@
 #include "worker/mqtt/subscribe.h"
 
 #define CONNACK_ROOM 512
+#define USER_MAX 1024 /* bytes of a user name from a certificate */
 
 static enum mqtt_reason connect_check(struct conn *c, const struct connect *p, const char **why);
 static enum mqtt_reason
 connect_will_check(const struct conn *c, const struct connect *p, const char **why);
+static bool connect_user(const struct conn *c, const struct connect *p, struct span *out);
 static enum mqtt_reason connect_names(struct conn *c, const struct connect *p, const char **why);
 static bool connect_ask(struct conn *c, const struct connect *p);
 static uint64_t connect_token(const struct conn *c);
@@ -129,7 +131,7 @@ connect_check(struct conn *c, const struct connect *p, const char **why)
 		*why = "no authentication method is configured";
 		return MQTT_BAD_AUTHENTICATION_METHOD;
 	}
-	if (!l->allow_anonymous) {
+	if (!l->allow_anonymous && (c->tls == NULL || !tls_has_certificate(c->tls))) {
 		*why = "anonymous clients are not allowed";
 		return MQTT_NOT_AUTHORIZED;
 	}
@@ -160,22 +162,44 @@ connect_will_check(const struct conn *c, const struct connect *p, const char **w
 	return MQTT_OK;
 }
 
+/* Whose certificate says who it is, is that. A user name that isn't given has no place. */
+static bool
+connect_user(const struct conn *c, const struct connect *p, struct span *out)
+{
+	static char name[USER_MAX];
+	ssize_t n = c->tls == NULL
+	    ? 0
+	    : tls_user(
+		  c->tls, self.conf.listener[c->listener].certificate_user, name, sizeof(name));
+
+	if (n < 0)
+		return false;
+	*out = n > 0           ? span_of(name, (size_t)n)
+	    : p->has_user_name ? p->user_name
+			       : span_of(NULL, 0);
+	return true;
+}
+
 /* Client identifier, user name, mount point. */
 static enum mqtt_reason
 connect_names(struct conn *c, const struct connect *p, const char **why)
 {
 	static uint64_t assigned;
 	const struct conf_listener *l = &self.conf.listener[c->listener];
-	struct span id = p->client_id;
+	struct span id = p->client_id, user;
 	char made[64];
 
+	if (!connect_user(c, p, &user)) {
+		*why = "the client certificate has no such name as certificate_user wants";
+		return MQTT_NOT_AUTHORIZED;
+	}
 	if (l->username_as_client_id) {
-		if (!p->has_user_name || p->user_name.len == 0) {
+		if (user.len == 0) {
 			*why =
 			    "this listener's clients need a user name, which is their identifier";
 			return MQTT_NOT_AUTHORIZED;
 		}
-		id = p->user_name;
+		id = user;
 	}
 	if (id.len == 0 && p->version != MQTT_5 && !p->clean_start) { /* 3.1.1 [MQTT-3.1.3-8] */
 		*why = "an empty client identifier needs clean session 1";
@@ -200,11 +224,11 @@ connect_names(struct conn *c, const struct connect *p, const char **why)
 	if (c->id == NULL)
 		goto no_memory;
 	c->id_len = (uint16_t)id.len;
-	if (p->has_user_name) {
-		c->user = dup_text(p->user_name);
+	if (user.p != NULL) {
+		c->user = dup_text(user);
 		if (c->user == NULL)
 			goto no_memory;
-		c->user_len = (uint16_t)p->user_name.len;
+		c->user_len = (uint16_t)user.len;
 	}
 	if (l->mount_point.s[0] != '\0') {
 		c->mount = dup_text(span_str(l->mount_point.s));

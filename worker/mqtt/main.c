@@ -8,13 +8,16 @@
 #include "worker/mqtt/gone.h"
 #include "worker/mqtt/peer.h"
 #include "worker/mqtt/publish.h"
+#include "worker/mqtt/secure.h"
 #include "worker/mqtt/subscribe.h"
 
 static int
 start(void)
 {
+	int err = secure_start();
+
 	conn_init();
-	return subnode_init();
+	return err != 0 ? err : subnode_init();
 }
 
 static int
@@ -27,8 +30,10 @@ go(void)
 static bool
 on_turn(void)
 {
-	bool more = conn_turn();
+	bool more;
 
+	secure_turn();
+	more = conn_turn();
 	more |= publish_turn();
 	more |= interest_step(mesh_interest(self.mesh));
 	gone_turn();
@@ -44,6 +49,7 @@ after_flush(void)
 static void
 conf_commit(const struct conf *was)
 {
+	secure_commit();
 	conn_conf(was, &self.conf);
 	terms_conf();
 }
@@ -60,7 +66,11 @@ static const struct child worker = {
 	.after_flush = after_flush,
 	.listener = accept_listener,
 	.listener_gone = accept_listener_gone,
+	.tls_files = secure_files,
+	.tls_tickets = tls_set_ticket_keys,
+	.conf_check = secure_check,
 	.conf_commit = conf_commit,
+	.conf_withdraw = secure_withdraw,
 	.drain = farewell_drain,
 	.stop = farewell_stop,
 	.request = admin_request,
@@ -73,6 +83,7 @@ main(int argc, char **argv)
 
 	accept_fini();
 	conn_fini();
+	secure_fini();
 	terms_fini();
 	subscribe_fini();
 	publish_fini();

@@ -122,7 +122,6 @@ out_write(struct out *o, int fd, size_t *sent_out)
 	struct msghdr mh = { .msg_iov = iov };
 	struct out_chunk *c;
 	ssize_t n;
-	size_t left;
 
 	*sent_out = 0;
 	for (c = o->first; c != NULL && mh.msg_iovlen < IOVS; c = c->next)
@@ -135,20 +134,44 @@ out_write(struct out *o, int fd, size_t *sent_out)
 		return errno == EAGAIN || errno == EINTR ? 1 : -errno;
 
 	*sent_out = (size_t)n;
-	o->bytes -= (size_t)n;
-	for (left = (size_t)n; left > 0;) {
-		c = o->first;
-		if (left < c->end - c->start) {
-			c->start += (uint32_t)left;
+	out_sent(o, (size_t)n);
+	return o->first != NULL;
+}
+
+struct span
+out_some(const struct out *o, uint8_t *buf, size_t size)
+{
+	const struct out_chunk *c = o->first;
+	size_t n = 0;
+
+	if (c->next == NULL || c->end - c->start >= size)
+		return span_of(c->p + c->start, c->end - c->start);
+	for (; c != NULL && n < size; c = c->next) {
+		size_t len = c->end - c->start < size - n ? c->end - c->start : size - n;
+
+		memcpy(buf + n, c->p + c->start, len);
+		n += len;
+	}
+	return span_of(buf, n);
+}
+
+void
+out_sent(struct out *o, size_t n)
+{
+	o->bytes -= n;
+	while (n > 0) {
+		struct out_chunk *c = o->first;
+
+		if (n < c->end - c->start) {
+			c->start += (uint32_t)n;
 			break;
 		}
-		left -= c->end - c->start;
+		n -= c->end - c->start;
 		o->first = c->next;
 		chunk_free(c);
 	}
 	if (o->first == NULL)
 		o->last = NULL;
-	return o->first != NULL;
 }
 
 static struct out_chunk *

@@ -13,6 +13,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "shared/base/span.h"
+
 #define OUT_BY_REFERENCE 4096 /* payloads from here on are shared, not copied */
 
 struct out_chunk;
@@ -38,5 +40,8 @@ void out_clear(struct out *o);
 
 /* Writes what the socket takes. 0: all written; 1: some is left; -errno. *sent_out: bytes. */
 int out_write(struct out *o, int fd, size_t *sent_out);
+/* For who writes it elsewhere: some of what is first, in place or, if that is little, with what follows it in buf; and how much of it has gone. */
+struct span out_some(const struct out *o, uint8_t *buf, size_t size);
+void out_sent(struct out *o, size_t n);
 
 #endif

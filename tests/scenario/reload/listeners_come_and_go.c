@@ -2,20 +2,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "tests/lib/port.h"
 #include "tests/lib/scenario.h"
-
-static int
-free_port(void)
-{
-	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	socklen_t len = sizeof(a);
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-	check(bind(fd, (struct sockaddr *)&a, len) == 0);
-	check(getsockname(fd, (struct sockaddr *)&a, &len) == 0);
-	close(fd);
-	return ntohs(a.sin_port);
-}
 
 static bool
 answers(int port)
@@ -35,8 +23,9 @@ SCENARIO(1, 4)
 {
 	struct mq *old, *second;
 	char line[200];
-	int port = free_port();
+	int port = port_free();
 
+	check(port > 0);
 	broker_start();
 	old = mq_connect(.id = "old");
 	check(mq_subscribe(old, "t", 1) == 1);

@@ -53,6 +53,18 @@ static const struct {
 	{ "listeners = ( { name = \"a\"; mount_point = \"a/#/\"; } );", "mount_point: wildcards" },
 	{ "listeners = ( { name = \"a\"; mqtt_31 = false; mqtt_311 = false; mqtt_5 = false; } );",
 	    "no version of MQTT" },
+	{ "listeners = ( { name = \"a\"; type = \"tls\"; } );",
+	    "type: \"tls\" needs a certificate" },
+	{ "listeners = ( { name = \"a\"; type = \"tls\"; certificate = \"c.pem\"; } );",
+	    "certificate: must be an absolute path" },
+	{ "listeners = ( { name = \"a\"; certificate = \"/c.pem\"; } );",
+	    "certificate: needs type = \"tls\"" },
+	{ "listeners = ( { name = \"a\"; type = \"tls\"; certificate = \"/c.pem\"; "
+	  "client_certificate = \"required\"; } );",
+	    "needs client_authorities" },
+	{ "listeners = ( { name = \"a\"; type = \"tls\"; certificate = \"/c.pem\"; "
+	  "certificate_user = \"dns\"; } );",
+	    "certificate_user: needs client_certificate" },
 	{ "inflight_max = ;", "syntax error" },
 };
 
@@ -307,6 +319,8 @@ change_all(void *base, const struct conf_key *keys, size_t n, unsigned way)
 			value = UINT64_C(65536) << way;
 		if (strcmp(k->name, "address") == 0)
 			text = way == 0 ? "*" : way == 1 ? "::1" : "10.0.0.1";
+		if (strcmp(k->name, "type") == 0) /* the other keys fit */
+			text = way == 0 ? "tcp" : "tls";
 		if (strcmp(k->name, "mqtt_5") == 0)
 			value = 1;
 		if (strcmp(k->name, "log_modules") == 0)

@@ -1,0 +1,65 @@
+/*
+ * tls.h - TLS between a socket and who reads and writes it (OpenSSL)
+ *
+ * A server is what a listener's handshakes need: certificates, authorities, what is allowed. A connection keeps the one it began with,
+ * whatever becomes of the listener. Sessions are resumed by stateless tickets, whose keys all processes have from the master; a ticket is
+ * good for the listener it was made for while whom that trusts is the same.
+ *
+ * Runs in: the loop of who accepts. Never blocks; a handshake step takes up to half a millisecond, so callers count them.
+ * Trusts:  not the client. Errors: -errno; -EPROTO: tls_why() says what, and the connection is of no use any more.
+ */
+#ifndef NET_TLS_H
+#define NET_TLS_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "shared/net/tls_files.h"
+
+struct tls_server;
+struct ssl_st; /* a connection: OpenSSL's own */
+
+#define TLS_TICKET_KEYS 2 /* the one in use, and the one before it */
+
+struct tls_ticket_key {
+	uint8_t name[16], cipher[32], mac[32];
+};
+
+/* Keys for all servers of this process, from now on. Before the first, sessions aren't resumed. */
+void tls_set_ticket_keys(const struct tls_ticket_key key[TLS_TICKET_KEYS]);
+
+/* Could all listeners of c have one, with what is in the files now? -errno with *err. */
+int tls_check(const struct conf *c, struct conf_error *err);
+/* The server of listener i of c. 0, or -errno with the reason. */
+int tls_server_new(const struct conf *c, uint32_t i, const struct tls_files *files, char why[256],
+    struct tls_server **out);
+void tls_server_free(struct tls_server *s); /* its connections go on */
+
+struct ssl_st *
+tls_accept(struct tls_server *s, int fd); /* NULL: no memory. fd stays the caller's */
+void tls_free(struct ssl_st *tls);        /* may be NULL */
+
+/*
+ * Bytes; 0: the client has closed it; -EAGAIN; -EPROTO, -errno. Shakes hands first. As many as len: there may be more, of which the socket
+ * knows nothing any more.
+ */
+ssize_t tls_read(struct ssl_st *tls, void *p, size_t len);
+/* Bytes, at most a record's; -EAGAIN: again with these bytes first, there may be more behind them; -EPROTO, -errno. */
+ssize_t tls_write(struct ssl_st *tls, const void *p, size_t len);
+bool tls_is_open(const struct ssl_st *tls);   /* hands are shaken */
+bool tls_wants_out(const struct ssl_st *tls); /* a handshake waits for room in the socket */
+void tls_bye(struct ssl_st *tls);             /* says that nothing more comes */
+const char *tls_why(void);                    /* of the last -EPROTO; static */
+
+/* Of an open one: "TLSv1.3", "TLS_AES_256_GCM_SHA384". */
+const char *tls_version(const struct ssl_st *tls);
+const char *tls_cipher(const struct ssl_st *tls);
+bool tls_is_resumed(const struct ssl_st *tls);
+/*
+ * What names the client in its certificate. Bytes of it in out; 0: there is no certificate, or the name is to come from elsewhere; -ENOENT: the
+ * certificate has none; -EINVAL: it is no text, or longer than out.
+ */
+ssize_t tls_user(const struct ssl_st *tls, enum conf_certificate_user what, char *out, size_t size);
+bool tls_has_certificate(const struct ssl_st *tls); /* the client's, found to be good */
+
+#endif
