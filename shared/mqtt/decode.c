@@ -56,95 +56,149 @@ protocol_error(const char **why, const char *text)
 	return MQTT_PROTOCOL_ERROR;
 }
 
-/* 3.1 */
-enum mqtt_reason
-connect_decode(
-    struct span body, struct connect *out, enum mqtt_version *version_out, const char **why)
+/* What MQTT 5 has a reason code of its own for is malformed in the versions before. */
+static enum mqtt_reason
+not_allowed(enum mqtt_version v, const char **why, const char *text)
 {
-	static const char *no_why;
-	struct rd r = rd_of(body);
-	struct connect c = { 0 };
-	enum mqtt_version none;
-	enum mqtt_reason reason;
-	struct span name;
-	uint8_t level, flags;
+	return v == MQTT_5 ? protocol_error(why, text) : malformed(why, text);
+}
 
-	if (why == NULL)
-		why = &no_why;
-	if (version_out == NULL)
-		version_out = &none;
-	*version_out = 0;
-	name = rd_bin(&r);
-	level = rd_u8(&r);
-	if (r.bad)
+static const char **
+why_or_nobody(const char **why)
+{
+	static const char *nobody;
+
+	return why != NULL ? why : &nobody;
+}
+
+/* 3.1.2.1, 3.1.2.2. *version_out of what is refused is the one to say so in. */
+static enum mqtt_reason
+connect_protocol(struct rd *r, struct connect *c, enum mqtt_version *version_out, const char **why)
+{
+	struct span name = rd_bin(r);
+	uint8_t level = rd_u8(r);
+
+	if (r->bad)
 		return malformed(why, "CONNECT is too short");
 	if (span_eq(name, span_str("MQTT")) && (level == MQTT_3_1_1 || level == MQTT_5)) {
-		c.version = level;
+		c->version = level;
 	} else if (span_eq(name, span_str("MQIsdp")) && level == MQTT_3_1) {
-		c.version = MQTT_3_1;
+		c->version = MQTT_3_1;
 	} else {
 		*version_out =
 		    span_eq(name, span_str("MQTT")) && level > MQTT_5 ? MQTT_5 : MQTT_3_1_1;
 		*why = "unknown protocol name or version";
 		return MQTT_UNSUPPORTED_PROTOCOL_VERSION;
 	}
-	*version_out = c.version;
+	*version_out = c->version;
+	return MQTT_OK;
+}
 
-	flags = rd_u8(&r);
-	c.keep_alive = rd_u16(&r);
-	if (r.bad)
+/* 3.1.2.3 to 3.1.2.10 */
+static enum mqtt_reason
+connect_flags(struct rd *r, struct connect *c, const char **why)
+{
+	uint8_t flags = rd_u8(r);
+
+	c->keep_alive = rd_u16(r);
+	if (r->bad)
 		return malformed(why, "CONNECT is too short");
-	if ((flags & 1) && c.version != MQTT_3_1) /* [MQTT-3.1.2-3] */
+	if ((flags & 1) && c->version != MQTT_3_1) /* [MQTT-3.1.2-3] */
 		return malformed(why, "reserved connect flag is set");
-	c.clean_start = flags & 2;
-	if (c.version == MQTT_3_1 && !(flags & 4)) /* disregarded there */
+	c->clean_start = flags & 2;
+	if (c->version == MQTT_3_1 && !(flags & 4)) /* disregarded there */
 		flags &= (uint8_t)~0x38;
-	c.has_will = flags & 4;
-	c.will.qos = flags >> 3 & 3;
-	c.will.retain = flags & 0x20;
-	c.has_password = flags & 0x40;
-	c.has_user_name = flags & 0x80;
-	if (c.will.qos == 3 ||
-	    (!c.has_will && (c.will.qos != 0 || c.will.retain))) /* [MQTT-3.1.2-11, -12, -13] */
+	c->has_will = flags & 4;
+	c->will.qos = flags >> 3 & 3;
+	c->will.retain = flags & 0x20;
+	c->has_password = flags & 0x40;
+	c->has_user_name = flags & 0x80;
+	if (c->will.qos == 3 ||
+	    (!c->has_will && (c->will.qos != 0 || c->will.retain))) /* [MQTT-3.1.2-11, -12, -13] */
 		return malformed(why, "will flags contradict each other");
-	if (c.version != MQTT_5 && c.has_password && !c.has_user_name)
+	if (c->version != MQTT_5 && c->has_password && !c->has_user_name)
 		return malformed(why, "password without user name");
+	return MQTT_OK;
+}
 
-	if (c.version == MQTT_5) {
-		reason = props_decode(&r, IN_CONNECT, &c.props, why);
+/* 3.1.2.11 */
+static enum mqtt_reason
+connect_props(struct rd *r, struct connect *c, const char **why)
+{
+	enum mqtt_reason reason = props_decode(r, IN_CONNECT, &c->props, why);
+
+	if (reason != MQTT_OK)
+		return reason;
+	if (props_has(&c->props, PROP_AUTH_DATA) && !props_has(&c->props, PROP_AUTH_METHOD))
+		return protocol_error(why, "authentication data without method");
+	return MQTT_OK;
+}
+
+/* 3.1.3.2 to 3.1.3.4 */
+static enum mqtt_reason
+connect_will(struct rd *r, struct connect *c, const char **why)
+{
+	enum mqtt_reason reason;
+
+	if (c->version == MQTT_5) {
+		reason = props_decode(r, IN_WILL, &c->will.props, why);
 		if (reason != MQTT_OK)
 			return reason;
-		if (props_has(&c.props, PROP_AUTH_DATA) && !props_has(&c.props, PROP_AUTH_METHOD))
-			return protocol_error(why, "authentication data without method");
 	}
+	c->will.topic = rd_str(r);
+	c->will.payload = rd_bin(r);
+	if (!r->bad && !topic_is_valid(c->will.topic))
+		return not_allowed(c->version, why, "will topic is no topic name");
+	if (!r->bad && props_has(&c->will.props, PROP_PAYLOAD_FORMAT) &&
+	    c->will.props.payload_format == 1 && !utf8_is_valid(c->will.payload)) {
+		*why = "will payload is not UTF-8";
+		return MQTT_PAYLOAD_FORMAT_INVALID;
+	}
+	return MQTT_OK;
+}
+
+/* 3.1.3.5, 3.1.3.6; in 3.1 the remaining length wins over the flags. */
+static void
+connect_user(struct rd *r, struct connect *c)
+{
+	if (c->version == MQTT_3_1 && !r->bad && rd_left(r) == 0)
+		c->has_user_name = c->has_password = false;
+	if (c->has_user_name)
+		c->user_name = rd_str(r);
+	if (c->version == MQTT_3_1 && !r->bad && rd_left(r) == 0)
+		c->has_password = false;
+	if (c->has_password)
+		c->password = rd_bin(r);
+}
+
+/* 3.1 */
+enum mqtt_reason
+connect_decode(
+    struct span body, struct connect *out, enum mqtt_version *version_out, const char **why)
+{
+	struct rd r = rd_of(body);
+	struct connect c = { 0 };
+	enum mqtt_version none;
+	enum mqtt_reason reason;
+
+	why = why_or_nobody(why);
+	if (version_out == NULL)
+		version_out = &none;
+	*version_out = 0;
+	reason = connect_protocol(&r, &c, version_out, why);
+	if (reason == MQTT_OK)
+		reason = connect_flags(&r, &c, why);
+	if (reason == MQTT_OK && c.version == MQTT_5)
+		reason = connect_props(&r, &c, why);
+	if (reason != MQTT_OK)
+		return reason;
 	c.client_id = rd_str(&r);
 	if (c.has_will) {
-		if (c.version == MQTT_5) {
-			reason = props_decode(&r, IN_WILL, &c.will.props, why);
-			if (reason != MQTT_OK)
-				return reason;
-		}
-		c.will.topic = rd_str(&r);
-		c.will.payload = rd_bin(&r);
-		if (!r.bad && !topic_is_valid(c.will.topic))
-			return c.version == MQTT_5
-			    ? protocol_error(why, "will topic is no topic name")
-			    : malformed(why, "will topic is no topic name");
-		if (!r.bad && props_has(&c.will.props, PROP_PAYLOAD_FORMAT) &&
-		    c.will.props.payload_format == 1 && !utf8_is_valid(c.will.payload)) {
-			*why = "will payload is not UTF-8";
-			return MQTT_PAYLOAD_FORMAT_INVALID;
-		}
+		reason = connect_will(&r, &c, why);
+		if (reason != MQTT_OK)
+			return reason;
 	}
-	/* 3.1: the remaining length wins over the flags. */
-	if (c.version == MQTT_3_1 && !r.bad && rd_left(&r) == 0)
-		c.has_user_name = c.has_password = false;
-	if (c.has_user_name)
-		c.user_name = rd_str(&r);
-	if (c.version == MQTT_3_1 && !r.bad && rd_left(&r) == 0)
-		c.has_password = false;
-	if (c.has_password)
-		c.password = rd_bin(&r);
+	connect_user(&r, &c);
 	if (r.bad)
 		return malformed(why, "CONNECT ends early or a string is not UTF-8");
 	if (rd_left(&r) > 0)
@@ -158,12 +212,10 @@ enum mqtt_reason
 publish_decode(struct span body, uint8_t flags, enum mqtt_version v, enum props_in in,
     struct publish *out, const char **why)
 {
-	static const char *no_why;
 	struct rd r = rd_of(body);
 	enum mqtt_reason reason;
 
-	if (why == NULL)
-		why = &no_why;
+	why = why_or_nobody(why);
 	out->dup = flags & 8;
 	out->qos = flags >> 1 & 3;
 	out->retain = flags & 1;
@@ -179,8 +231,7 @@ publish_decode(struct span body, uint8_t flags, enum mqtt_version v, enum props_
 	if (r.bad)
 		return malformed(why, "PUBLISH ends early or its topic is not UTF-8");
 	if (out->qos > 0 && out->id == 0) /* [MQTT-2.2.1-3] */
-		return v == MQTT_5 ? protocol_error(why, "packet identifier 0")
-				   : malformed(why, "packet identifier 0");
+		return not_allowed(v, why, "packet identifier 0");
 	out->props.has = 0;
 	out->props.raw = span_of(NULL, 0);
 	if (v == MQTT_5) {
@@ -194,8 +245,7 @@ publish_decode(struct span body, uint8_t flags, enum mqtt_version v, enum props_
 		if (!props_has(&out->props, PROP_TOPIC_ALIAS))
 			return protocol_error(why, "empty topic without topic alias");
 	} else if (!topic_is_valid(out->topic)) { /* [MQTT-3.3.2-2] */
-		return v == MQTT_5 ? protocol_error(why, "topic with wildcards")
-				   : malformed(why, "topic with wildcards");
+		return not_allowed(v, why, "topic with wildcards");
 	}
 	out->payload = rd_rest(&r);
 	return MQTT_OK;
@@ -227,12 +277,10 @@ ack_may(unsigned type, uint8_t reason)
 enum mqtt_reason
 ack_decode(struct span body, unsigned type, enum mqtt_version v, struct ack *out, const char **why)
 {
-	static const char *no_why;
 	struct rd r = rd_of(body);
 	enum mqtt_reason reason;
 
-	if (why == NULL)
-		why = &no_why;
+	why = why_or_nobody(why);
 	out->id = rd_u16(&r);
 	out->reason = MQTT_SUCCESS;
 	out->props.has = 0;
@@ -252,8 +300,7 @@ ack_decode(struct span body, unsigned type, enum mqtt_version v, struct ack *out
 	if (rd_left(&r) > 0)
 		return malformed(why, "bytes behind the acknowledgement");
 	if (out->id == 0)
-		return v == MQTT_5 ? protocol_error(why, "packet identifier 0")
-				   : malformed(why, "packet identifier 0");
+		return not_allowed(v, why, "packet identifier 0");
 	return MQTT_OK;
 }
 
@@ -270,8 +317,7 @@ request_decode(
 	if (r->bad)
 		return malformed(why, "request is too short");
 	if (out->id == 0)
-		return v == MQTT_5 ? protocol_error(why, "packet identifier 0")
-				   : malformed(why, "packet identifier 0");
+		return not_allowed(v, why, "packet identifier 0");
 	if (v == MQTT_5) {
 		reason = props_decode(r, in, &out->props, why);
 		if (reason != MQTT_OK)
@@ -280,19 +326,26 @@ request_decode(
 	out->rest = span_of(r->p, rd_left(r));
 	out->count = 0;
 	if (rd_left(r) == 0)
-		return v == MQTT_5 ? protocol_error(why, "no filter") : malformed(why, "no filter");
+		return not_allowed(v, why, "no filter");
 	return MQTT_OK;
 }
 
+static enum mqtt_reason
+filter_came(const struct rd *r, struct span filter, enum mqtt_version v, const char **why)
+{
+	if (r->bad)
+		return malformed(why, "filter ends early or is not UTF-8");
+	return filter.len > 0 ? MQTT_OK : not_allowed(v, why, "empty filter");
+}
+
+/* 3.8 */
 enum mqtt_reason
 subscribe_decode(struct span body, enum mqtt_version v, struct subscribe *out, const char **why)
 {
-	static const char *no_why;
 	struct rd r = rd_of(body);
 	enum mqtt_reason reason;
 
-	if (why == NULL)
-		why = &no_why;
+	why = why_or_nobody(why);
 	reason = request_decode(&r, v, IN_SUBSCRIBE, out, why);
 	if (reason != MQTT_OK)
 		return reason;
@@ -300,11 +353,9 @@ subscribe_decode(struct span body, enum mqtt_version v, struct subscribe *out, c
 		struct span filter = rd_str(&r), name, inner;
 		uint8_t options = rd_u8(&r);
 
-		if (r.bad)
-			return malformed(why, "filter ends early or is not UTF-8");
-		if (filter.len == 0)
-			return v == MQTT_5 ? protocol_error(why, "empty filter")
-					   : malformed(why, "empty filter");
+		reason = filter_came(&r, filter, v, why);
+		if (reason != MQTT_OK)
+			return reason;
 		if (v != MQTT_5) {
 			if ((options & 3) == 3 || (options > 2 && v != MQTT_3_1))
 				return malformed(why, "reserved bits of the requested QoS");
@@ -321,26 +372,23 @@ subscribe_decode(struct span body, enum mqtt_version v, struct subscribe *out, c
 	return MQTT_OK;
 }
 
+/* 3.10 */
 enum mqtt_reason
 unsubscribe_decode(struct span body, enum mqtt_version v, struct subscribe *out, const char **why)
 {
-	static const char *no_why;
 	struct rd r = rd_of(body);
 	enum mqtt_reason reason;
 
-	if (why == NULL)
-		why = &no_why;
+	why = why_or_nobody(why);
 	reason = request_decode(&r, v, IN_UNSUBSCRIBE, out, why);
 	if (reason != MQTT_OK)
 		return reason;
 	for (; rd_left(&r) > 0; out->count++) {
 		struct span filter = rd_str(&r);
 
-		if (r.bad)
-			return malformed(why, "filter ends early or is not UTF-8");
-		if (filter.len == 0)
-			return v == MQTT_5 ? protocol_error(why, "empty filter")
-					   : malformed(why, "empty filter");
+		reason = filter_came(&r, filter, v, why);
+		if (reason != MQTT_OK)
+			return reason;
 	}
 	return MQTT_OK;
 }
@@ -439,12 +487,10 @@ enum mqtt_reason
 disconnect_decode(struct span body, enum mqtt_version v, enum props_in in, struct disconnect *out,
     const char **why)
 {
-	static const char *no_why;
 	struct rd r = rd_of(body);
 	enum mqtt_reason reason;
 
-	if (why == NULL)
-		why = &no_why;
+	why = why_or_nobody(why);
 	out->reason = MQTT_SUCCESS;
 	out->props.has = 0;
 	out->props.raw = span_of(NULL, 0);
@@ -467,12 +513,10 @@ disconnect_decode(struct span body, enum mqtt_version v, enum props_in in, struc
 enum mqtt_reason
 auth_decode(struct span body, struct disconnect *out, const char **why)
 {
-	static const char *no_why;
 	struct rd r = rd_of(body);
 	enum mqtt_reason reason;
 
-	if (why == NULL)
-		why = &no_why;
+	why = why_or_nobody(why);
 	out->reason = MQTT_SUCCESS;
 	out->props.has = 0;
 	out->props.raw = span_of(NULL, 0);
