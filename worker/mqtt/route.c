@@ -123,6 +123,17 @@ route_is_valid(const struct route *r)
 	return true;
 }
 
+static bool
+has_nodes(void)
+{
+	if (the.cap == 0) {
+		the.node = malloc(NODES * sizeof(struct index_node *));
+		if (the.node != NULL)
+			the.cap = NODES;
+	}
+	return the.cap > 0;
+}
+
 /* Filters of our own that match, into the.node; answers how many. */
 static size_t
 match_here(struct span topic, const struct topic_hash *t)
@@ -148,6 +159,14 @@ struct found {
 	uint16_t slot;
 };
 
+/* What all processes have said of a topic. */
+struct draft {
+	struct route route; /* without its arrays */
+	struct route_version version[SLOTS + 1];
+	struct found *found;
+	size_t nfound;
+};
+
 static int
 by_group(const void *a, const void *b)
 {
@@ -158,10 +177,8 @@ by_group(const void *a, const void *b)
 	return (int)x->slot - (int)y->slot;
 }
 
-/* Groups of one process, appended to *f. */
 static int
-find_groups(const struct segment *seg, unsigned slot, const struct topic_hash *t, struct found **f,
-    size_t *n)
+find_groups(struct draft *d, const struct segment *seg, unsigned slot, const struct topic_hash *t)
 {
 	struct interest_hit hit[GROUPS];
 	const void *tables = mesh_tables(self.mesh, slot);
@@ -177,97 +194,104 @@ find_groups(const struct segment *seg, unsigned slot, const struct topic_hash *t
 		    "further ones get nothing",
 		    got, proc_title(slot));
 	}
-	more = realloc(*f, (*n + got) * sizeof(*more));
+	more = realloc(d->found, (d->nfound + got) * sizeof(*more));
 	if (more == NULL)
 		return -1;
-	*f = more;
+	d->found = more;
 	for (unsigned i = 0; i < got; i++)
-		more[(*n)++] = (struct found){ hit[i].group, hit[i].weight, (uint16_t)slot };
+		more[d->nfound++] = (struct found){ hit[i].group, hit[i].weight, (uint16_t)slot };
 	return 0;
 }
 
-static struct route *
-route_make(struct span topic, uint64_t hash)
+/* The version is read before what it stands for. What this process wants of its own is in its index. */
+static int
+ask_process(struct draft *d, const struct segment *seg, unsigned slot, const struct topic_hash *t)
 {
-	struct route_version version[SLOTS + 1];
-	struct route r = { .hash = hash, .topic_len = (uint32_t)topic.len };
-	struct found *found = NULL;
-	size_t nfound = 0, n, size;
-	struct topic_hash t;
-	struct route *out = NULL;
+	struct route *r = &d->route;
+
+	d->version[r->nversions++] =
+	    (struct route_version){ &seg->interest, interest_version(&seg->interest, t) };
+	if (slot != self.slot && interest_probe(&seg->interest, mesh_tables(self.mesh, slot), t)) {
+		if (slot == SLOT_PERSIST)
+			r->persist = true;
+		else if (slot < SLOT_MQTT_MAX)
+			r->workers |= UINT64_C(1) << slot;
+	}
+	return find_groups(d, seg, slot, t);
+}
+
+static int
+ask_all(struct draft *d, const struct topic_hash *t)
+{
+	if (ask_process(d, mesh_segment(self.mesh), self.slot, t) != 0)
+		return -1;
+	for (unsigned i = 0; i < the.npeers; i++) {
+		const struct segment *seg = mesh_peer(self.mesh, the.peer[i]);
+
+		if (seg != NULL && ask_process(d, seg, the.peer[i], t) != 0)
+			return -1;
+	}
+	if (d->nfound > 1)
+		qsort(d->found, d->nfound, sizeof(*d->found), by_group);
+	return 0;
+}
+
+/* In one piece: the route, then its arrays, which are still to be filled but for versions and topic. */
+static struct route *
+route_alloc(const struct draft *d, struct span topic)
+{
+	const struct route *r = &d->route;
+	size_t nodes = r->nnodes * sizeof(struct subnode *);
+	size_t versions = r->nversions * sizeof(struct route_version);
+	size_t groups = d->nfound * sizeof(struct route_group);
+	size_t members = d->nfound * sizeof(struct route_member);
+	size_t size = sizeof(*r) + nodes + versions + groups + members + topic.len;
+	struct route *out = malloc(size);
 	uint8_t *p;
 
-	if (the.cap == 0) {
-		the.node = malloc(NODES * sizeof(struct index_node *));
-		if (the.node == NULL)
-			return NULL;
-		the.cap = NODES;
-	}
-	topic_hash(&self.key, topic, &t);
-	r.first = t.first;
-	r.dollar = t.dollar;
-	/* Versions are read before what they stand for. */
-	version[r.nversions++] = (struct route_version){ &mesh_segment(self.mesh)->interest,
-		interest_version(&mesh_segment(self.mesh)->interest, &t) };
-	if (find_groups(mesh_segment(self.mesh), self.slot, &t, &found, &nfound) != 0)
-		goto out;
-	for (unsigned i = 0; i < the.npeers; i++) {
-		unsigned slot = the.peer[i];
-		const struct segment *seg = mesh_peer(self.mesh, slot);
-
-		if (seg == NULL)
-			continue;
-		version[r.nversions++] =
-		    (struct route_version){ &seg->interest, interest_version(&seg->interest, &t) };
-		if (interest_probe(&seg->interest, mesh_tables(self.mesh, slot), &t)) {
-			if (slot == SLOT_PERSIST)
-				r.persist = true;
-			else if (slot < SLOT_MQTT_MAX)
-				r.workers |= UINT64_C(1) << slot;
-		}
-		if (find_groups(seg, slot, &t, &found, &nfound) != 0)
-			goto out;
-	}
-	n = match_here(topic, &t);
-	r.nnodes = (uint32_t)n;
-	if (nfound > 1)
-		qsort(found, nfound, sizeof(*found), by_group);
-
-	size = sizeof(r) + n * sizeof(struct subnode *) +
-	    nfound * (sizeof(struct route_group) + sizeof(struct route_member)) +
-	    r.nversions * sizeof(version[0]) + topic.len;
-	out = malloc(size);
 	if (out == NULL)
-		goto out;
-	*out = r;
-	out->size = (uint32_t)size;
+		return NULL;
 	p = (uint8_t *)(out + 1);
+	*out = *r;
+	out->size = (uint32_t)size;
 	out->node = (struct subnode **)p;
-	p += n * sizeof(struct subnode *);
+	p += nodes;
 	out->version = (struct route_version *)p;
-	p += r.nversions * sizeof(version[0]);
+	p += versions;
 	out->group = (struct route_group *)p;
-	p += nfound * sizeof(struct route_group);
+	p += groups;
 	out->member = (struct route_member *)p;
-	p += nfound * sizeof(struct route_member);
+	p += members;
 	out->topic = (char *)p;
 	memcpy(out->topic, topic.p, topic.len);
-	memcpy(out->version, version, r.nversions * sizeof(version[0]));
-	for (size_t i = 0, shared = n; i < n; i++) { /* plain ones in front */
+	memcpy(out->version, d->version, versions);
+	return out;
+}
+
+/* Plain ones in front. */
+static void
+fill_nodes(struct route *r)
+{
+	for (uint32_t i = 0, shared = r->nnodes; i < r->nnodes; i++) {
 		struct subnode *node = (struct subnode *)the.node[i];
 
 		if (node->group == 0)
-			out->node[out->plain++] = node;
+			r->node[r->plain++] = node;
 		else
-			out->node[--shared] = node;
+			r->node[--shared] = node;
 	}
-	for (size_t i = 0; i < nfound; i++) {
-		struct route_group *g = out->ngroups > 0 ? &out->group[out->ngroups - 1] : NULL;
+}
+
+static void
+fill_groups(struct route *r, const struct found *found, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct route_group *g = r->ngroups > 0 ? &r->group[r->ngroups - 1] : NULL;
 
 		if (g == NULL || g->group != found[i].group) {
-			g = &out->group[out->ngroups++];
+			g = &r->group[r->ngroups++];
 			*g = (struct route_group){ .group = found[i].group,
-				.first = (uint16_t)out->nmembers };
+				.first = (uint16_t)r->nmembers };
 		}
 		if (found[i].slot == SLOT_PERSIST) {
 			g->durable = true;
@@ -275,12 +299,33 @@ route_make(struct span topic, uint64_t hash)
 		}
 		if (found[i].slot >= SLOT_MQTT_MAX)
 			continue;
-		out->member[out->nmembers++] =
-		    (struct route_member){ found[i].slot, found[i].weight };
+		r->member[r->nmembers++] = (struct route_member){ found[i].slot, found[i].weight };
 		g->weight += found[i].weight;
 		g->n++;
 	}
-out:
-	free(found);
+}
+
+static struct route *
+route_make(struct span topic, uint64_t hash)
+{
+	struct route *out = NULL;
+	struct topic_hash t;
+	struct draft d; /* of whose versions only those that are set count */
+
+	topic_hash(&self.key, topic, &t);
+	d.route = (struct route){
+		.hash = hash, .topic_len = (uint32_t)topic.len, .first = t.first, .dollar = t.dollar
+	};
+	d.found = NULL;
+	d.nfound = 0;
+	if (has_nodes() && ask_all(&d, &t) == 0) {
+		d.route.nnodes = (uint32_t)match_here(topic, &t);
+		out = route_alloc(&d, topic);
+	}
+	if (out != NULL) {
+		fill_nodes(out);
+		fill_groups(out, d.found, d.nfound);
+	}
+	free(d.found);
 	return out;
 }
