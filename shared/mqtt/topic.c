@@ -81,6 +81,21 @@ filter_share(struct span filter, struct span *name_out, struct span *filter_out)
 	return true;
 }
 
+size_t
+filter_write(struct span name, struct span filter, char *buf)
+{
+	size_t n = 0;
+
+	if (name.len > 0) {
+		memcpy(buf, "$share/", 7);
+		memcpy(buf + 7, name.p, name.len);
+		buf[7 + name.len] = '/';
+		n = 8 + name.len;
+	}
+	memcpy(buf + n, filter.p, filter.len);
+	return n + filter.len;
+}
+
 bool
 topic_next_level(struct span s, size_t *at, struct span *out)
 {

@@ -26,6 +26,9 @@ bool topic_next_level(struct span s, size_t *at, struct span *out);
 /* "$share/NAME/FILTER": true, and its parts. The filter must be valid. */
 bool filter_share(struct span filter, struct span *name_out, struct span *filter_out);
 
+/* The other way round; no name: the filter alone. Answers the bytes it takes in buf. */
+size_t filter_write(struct span name, struct span filter, char *buf);
+
 /* 4.7: level by level, `$` topics only by filters that begin so. Both valid, filter without $share. Linear time, no recursion. */
 bool topic_match(struct span filter, struct span topic);
 

@@ -427,6 +427,16 @@ conn_end(struct conn *c, enum counter why, enum mqtt_reason reason, const char *
 }
 
 bool
+conn_decoded(struct conn *c, enum mqtt_reason reason, const char *why)
+{
+	if (reason == MQTT_OK)
+		return true;
+	conn_end(c, reason == MQTT_MALFORMED ? CNT_ends__malformed : CNT_ends__protocol_error,
+	    reason, why);
+	return false;
+}
+
+bool
 conn_users_fit(struct conn *c, const struct props *p)
 {
 	if (props_users(p) <= c->terms->max_user_properties)

@@ -117,6 +117,8 @@ struct conn {
 
 /* Why connections end: the counter tells. */
 void conn_end(struct conn *c, enum counter why, enum mqtt_reason reason, const char *text);
+/* False: the packet was not decoded, for this reason, and the connection has been ended. */
+bool conn_decoded(struct conn *c, enum mqtt_reason reason, const char *why);
 /* False: more user properties than the client may send in a packet, it has been ended. */
 bool conn_users_fit(struct conn *c, const struct props *p);
 /* The client has said goodbye, or the network did: no DISCONNECT is sent. will: publish it. */

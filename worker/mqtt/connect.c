@@ -519,12 +519,8 @@ on_disconnect(struct conn *c, struct span body, uint8_t flags)
 	bool will;
 
 	(void)flags;
-	if (reason != MQTT_OK) {
-		conn_end(c,
-		    reason == MQTT_MALFORMED ? CNT_ends__malformed : CNT_ends__protocol_error,
-		    reason, why);
+	if (!conn_decoded(c, reason, why))
 		return;
-	}
 	if (c->version == MQTT_5 && props_has(&d.props, PROP_SESSION_EXPIRY)) {
 		if (!c->durable && d.props.session_expiry > 0) { /* 3.14.2.2.2 */
 			conn_end(c, CNT_ends__protocol_error, MQTT_PROTOCOL_ERROR,
@@ -552,8 +548,7 @@ on_auth(struct conn *c, struct span body, uint8_t flags)
 		reason = MQTT_PROTOCOL_ERROR;
 		why = "AUTH without an authentication method in CONNECT";
 	}
-	conn_end(c, reason == MQTT_MALFORMED ? CNT_ends__malformed : CNT_ends__protocol_error,
-	    reason, why);
+	conn_decoded(c, reason, why);
 }
 
 /* --- CONNACK ----------------------------------------------------------------------------- */

@@ -133,12 +133,8 @@ on_publish(struct conn *c, struct span body, uint8_t flags)
 	struct inflight *e;
 
 	count(CNT_publish_received);
-	if (reason != MQTT_OK) {
-		conn_end(c,
-		    reason == MQTT_MALFORMED ? CNT_ends__malformed : CNT_ends__protocol_error,
-		    reason, why);
+	if (!conn_decoded(c, reason, why))
 		return;
-	}
 	if (!publish_check(c, &p))
 		return;
 	count_add(CNT_publish_bytes_received, p.payload.len);
@@ -547,12 +543,8 @@ on_pubrel(struct conn *c, struct span body, uint8_t flags)
 	struct ask *a;
 
 	(void)flags;
-	if (reason != MQTT_OK) {
-		conn_end(c,
-		    reason == MQTT_MALFORMED ? CNT_ends__malformed : CNT_ends__protocol_error,
-		    reason, why);
+	if (!conn_decoded(c, reason, why))
 		return;
-	}
 	e = inflight_find(&c->rx, ack.id);
 	if (e != NULL)
 		inflight_del(&c->rx, e);
@@ -1065,11 +1057,7 @@ decode_ack(struct conn *c, struct span body, unsigned type, struct ack *out)
 	const char *why = "malformed acknowledgement";
 	enum mqtt_reason reason = ack_decode(body, type, c->version, out, &why);
 
-	if (reason == MQTT_OK)
-		return true;
-	conn_end(c, reason == MQTT_MALFORMED ? CNT_ends__malformed : CNT_ends__protocol_error,
-	    reason, why);
-	return false;
+	return conn_decoded(c, reason, why);
 }
 
 void

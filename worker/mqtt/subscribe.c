@@ -69,6 +69,7 @@ filter_parts(const struct conn *c, struct span written, struct span *filter, str
 static void
 filter_add(struct conn *c, struct suback *b, uint32_t nth, const struct filter *f, uint32_t id);
 static void filter_take_out(struct conn *c, struct suback *b, uint32_t nth, struct span written);
+static void suback_begin(struct conn *c, uint8_t type, const struct subscribe *s, uint32_t subid);
 static void suback_fill(struct conn *c, struct suback *b);
 static void
 filter_refused(const struct conn *c, struct suback_filter *bf, struct span text, uint8_t reason);
@@ -133,16 +134,11 @@ on_subscribe(struct conn *c, struct span body, uint8_t flags)
 	const char *why = "malformed SUBSCRIBE";
 	struct subscribe s;
 	enum mqtt_reason reason = subscribe_decode(body, c->version, &s, &why);
-	struct suback *b;
 	uint32_t id = 0;
 
 	(void)flags;
-	if (reason != MQTT_OK) {
-		conn_end(c,
-		    reason == MQTT_MALFORMED ? CNT_ends__malformed : CNT_ends__protocol_error,
-		    reason, why);
+	if (!conn_decoded(c, reason, why))
 		return;
-	}
 	if (!conn_users_fit(c, &s.props))
 		return;
 	if (c->version == MQTT_5 && props_has(&s.props, PROP_SUBSCRIPTION_ID)) {
@@ -154,20 +150,7 @@ on_subscribe(struct conn *c, struct span body, uint8_t flags)
 			return;
 		}
 	}
-	b = calloc(1, sizeof(*b) + s.count * sizeof(b->f[0]));
-	if (b == NULL) {
-		conn_end(
-		    c, CNT_ends__memory, MQTT_QUOTA_EXCEEDED, "no memory for the subscriptions");
-		return;
-	}
-	*b = (struct suback){ .serial = c->serial,
-		.handle = c->handle,
-		.packet_id = s.id,
-		.subid = id,
-		.type = PKT_SUBACK,
-		.rest = s.rest,
-		.left = 1 };
-	suback_fill(c, b);
+	suback_begin(c, PKT_SUBACK, &s, id);
 }
 
 void
@@ -176,30 +159,13 @@ on_unsubscribe(struct conn *c, struct span body, uint8_t flags)
 	const char *why = "malformed UNSUBSCRIBE";
 	struct subscribe s;
 	enum mqtt_reason reason = unsubscribe_decode(body, c->version, &s, &why);
-	struct suback *b;
 
 	(void)flags;
-	if (reason != MQTT_OK) {
-		conn_end(c,
-		    reason == MQTT_MALFORMED ? CNT_ends__malformed : CNT_ends__protocol_error,
-		    reason, why);
+	if (!conn_decoded(c, reason, why))
 		return;
-	}
 	if (!conn_users_fit(c, &s.props))
 		return;
-	b = calloc(1, sizeof(*b) + s.count * sizeof(b->f[0]));
-	if (b == NULL) {
-		conn_end(
-		    c, CNT_ends__memory, MQTT_QUOTA_EXCEEDED, "no memory for the subscriptions");
-		return;
-	}
-	*b = (struct suback){ .serial = c->serial,
-		.handle = c->handle,
-		.packet_id = s.id,
-		.type = PKT_UNSUBACK,
-		.rest = s.rest,
-		.left = 1 };
-	suback_fill(c, b);
+	suback_begin(c, PKT_UNSUBACK, &s, 0);
 }
 
 void
@@ -378,17 +344,10 @@ subscribe_options(const struct sub *s)
 static size_t
 write_text(const struct sub *s, size_t skip, char *buf)
 {
-	struct span filter = index_filter(&s->node->n), group = index_group(&s->node->n);
-	size_t n = 0;
+	struct span filter = index_filter(&s->node->n);
 
-	if (group.len > 0) {
-		memcpy(buf, "$share/", 7);
-		memcpy(buf + 7, group.p, group.len);
-		buf[7 + group.len] = '/';
-		n = 8 + group.len;
-	}
-	memcpy(buf + n, filter.p + skip, filter.len - skip);
-	return n + filter.len - skip;
+	return filter_write(
+	    index_group(&s->node->n), span_of(filter.p + skip, filter.len - skip), buf);
 }
 
 size_t
@@ -456,6 +415,26 @@ filter_parts(const struct conn *c, struct span written, struct span *filter, str
 	memcpy(the.text + c->mount_len, filter->p, filter->len);
 	*filter = span_of(the.text, c->mount_len + filter->len);
 	return true;
+}
+
+static void
+suback_begin(struct conn *c, uint8_t type, const struct subscribe *s, uint32_t subid)
+{
+	struct suback *b = calloc(1, sizeof(*b) + s->count * sizeof(b->f[0]));
+
+	if (b == NULL) {
+		conn_end(
+		    c, CNT_ends__memory, MQTT_QUOTA_EXCEEDED, "no memory for the subscriptions");
+		return;
+	}
+	*b = (struct suback){ .serial = c->serial,
+		.handle = c->handle,
+		.packet_id = s->id,
+		.subid = subid,
+		.type = type,
+		.rest = s->rest,
+		.left = 1 };
+	suback_fill(c, b);
 }
 
 /*

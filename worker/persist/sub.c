@@ -410,15 +410,5 @@ sub_match(struct span topic, const struct topic_hash *t, struct subnode ***out)
 struct span
 sub_text(const struct sub *s, char *buf)
 {
-	struct span filter = index_filter(&s->node->n), group = index_group(&s->node->n);
-	size_t n = 0;
-
-	if (group.len > 0) {
-		memcpy(buf, "$share/", 7);
-		memcpy(buf + 7, group.p, group.len);
-		buf[7 + group.len] = '/';
-		n = 8 + group.len;
-	}
-	memcpy(buf + n, filter.p, filter.len);
-	return span_of(buf, n + filter.len);
+	return span_of(buf, filter_write(index_group(&s->node->n), index_filter(&s->node->n), buf));
 }

@@ -46,6 +46,21 @@ shared_filter_has_name_and_filter(void)
 	CU_ASSERT_FALSE(filter_share(span_str("share/group/a"), &name, &filter));
 }
 
+static void
+a_filter_is_written_as_it_was_read(void)
+{
+	static const char *const filters[] = { "$share/group//a/+", "a/#" };
+	char buf[32];
+
+	for (size_t i = 0; i < sizeof(filters) / sizeof(filters[0]); i++) {
+		struct span name = span_of(NULL, 0), filter = span_str(filters[i]);
+
+		filter_share(filter, &name, &filter);
+		CU_ASSERT_TRUE(
+		    span_eq(span_of(buf, filter_write(name, filter, buf)), span_str(filters[i])));
+	}
+}
+
 static const struct {
 	const char *filter, *topic;
 	bool matches;
@@ -135,5 +150,6 @@ another_key_gives_another_hash(void)
 
 UNIT_MAIN("shared/mqtt/topic", TEST(wrong_filters_are_refused), TEST(right_filters_pass),
     TEST(wildcards_are_seen_anywhere), TEST(shared_filter_has_name_and_filter),
-    TEST(matching_is_by_the_table), TEST(shapes_and_hashes_agree_with_matching),
-    TEST(deep_filter_has_no_shape), TEST(another_key_gives_another_hash))
+    TEST(a_filter_is_written_as_it_was_read), TEST(matching_is_by_the_table),
+    TEST(shapes_and_hashes_agree_with_matching), TEST(deep_filter_has_no_shape),
+    TEST(another_key_gives_another_hash))
