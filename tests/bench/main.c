@@ -123,8 +123,7 @@ figures_print(const char *mode, bool good)
 /* --- options ----------------------------------------------------------------------------- */
 
 static const struct setting settings[] = {
-	{ "host", 'h', &opt.host, 0, 0, "of the broker (127.0.0.1)" },
-	{ "port", 'p', &opt.port, 1, 65535, "of the broker (1883)" },
+	SETTINGS_OF_BROKER(&opt.host, &opt.port),
 	{ "pid", 0, &opt.pid, 2, 4194304, "the broker's first process: measure all below it" },
 	{ "version", 'V', &opt.version, 3, 5, "3: MQTT 3.1.1, 5: MQTT 5 (3)" },
 	{ "clients", 'n', &opt.clients, 1, 5000000, "see above" },

@@ -265,29 +265,28 @@ invent_will(struct link *l)
 /* --- rules: CONNECT and CONNACK ---------------------------------------------------------- */
 
 static bool
-resume_always(struct link *l, struct wire_packet *k)
+with_flags(struct link *l, const struct wire_packet *k, unsigned clear, unsigned set)
 {
 	struct span copy;
 	uint8_t *flags = connect_flags(k, &copy);
 
 	if (flags == NULL)
 		return false;
-	*flags &= (uint8_t)~2u;
+	*flags = (uint8_t)((*flags & ~clear) | set);
 	to_server(l, copy);
 	return true;
 }
 
 static bool
+resume_always(struct link *l, struct wire_packet *k)
+{
+	return with_flags(l, k, 2, 0);
+}
+
+static bool
 clean_always(struct link *l, struct wire_packet *k)
 {
-	struct span copy;
-	uint8_t *flags = connect_flags(k, &copy);
-
-	if (flags == NULL)
-		return false;
-	*flags |= 2;
-	to_server(l, copy);
-	return true;
+	return with_flags(l, k, 0, 2);
 }
 
 static bool

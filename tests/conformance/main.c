@@ -28,8 +28,7 @@ static struct {
 } opt = { .host = "127.0.0.1", .version = "all", .port = 1883, .jobs = 48, .patience = 5 };
 
 static const struct setting settings[] = {
-	{ "host", 'h', &opt.host, 0, 0, "of the broker (127.0.0.1)" },
-	{ "port", 'p', &opt.port, 1, 65535, "of the broker (1883)" },
+	SETTINGS_OF_BROKER(&opt.host, &opt.port),
 	{ "version", 'V', &opt.version, 0, 0, "3 (3.1), 4 (3.1.1), 5, or all (all)" },
 	{ "only", 'o', &opt.only, 0, 0, "statements, as 3.1.2-1,3.1.2-2" },
 	{ "jobs", 'j', &opt.jobs, 1, JOBS_MAX, "checks at once (48)" },

@@ -39,8 +39,7 @@ static struct {
 	.length = 60 };
 
 static const struct setting settings[] = {
-	{ "host", 'h', &opt.host, 0, 0, "of our broker (127.0.0.1)" },
-	{ "port", 'p', &opt.port, 1, 65535, "of our broker (1883)" },
+	SETTINGS_OF_BROKER(&opt.host, &opt.port),
 	{ "mosquitto", 0, &opt.program, 0, 0, "to be started beside it (mosquitto)" },
 	{ "only", 'o', &opt.only, 0, 0, "scripts whose name has this in it" },
 	{ "drawn", 0, &opt.drawn, 0, 1, "no scripts but random ones" },

@@ -4,15 +4,14 @@
  * written as one batch and is read back as the same.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "shared/base/log.h"
 #include "shared/base/must.h"
 #include "shared/mqtt/rd.h"
+#include "tests/fuzz/quiet.h"
 #include "worker/persist/kv_int.h"
 
 #define RECORDS 64
@@ -293,17 +292,6 @@ read_all(const struct kv_options *o, bool from_beginning, struct journal_found *
 	must(journal_check(o, STORE, &looked) == err);
 	must(looked.batches == found_out->batches && looked.lost == found_out->lost);
 	return err;
-}
-
-/* What the store has to say about it is for operators. */
-static void
-be_quiet(void)
-{
-	static bool is_quiet;
-
-	if (!is_quiet)
-		log_to(LOG_TO_FD, open("/dev/null", O_WRONLY | O_CLOEXEC));
-	is_quiet = true;
 }
 
 int

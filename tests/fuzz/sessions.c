@@ -36,8 +36,7 @@ static struct {
 	.patience = 30 };
 
 static const struct setting settings[] = {
-	{ "host", 'h', &opt.host, 0, 0, "of the broker (127.0.0.1)" },
-	{ "port", 'p', &opt.port, 1, 65535, "of the broker (1883)" },
+	SETTINGS_OF_BROKER(&opt.host, &opt.port),
 	{ "seed", 's', &opt.seed, 1, UINT64_MAX, "of all that is drawn (the time)" },
 	{ "seconds", 't', &opt.seconds, 1, 1000000, "to go on (60)" },
 	{ "actors", 'n', &opt.actors, 1, ACTORS_MAX, "connections (100)" },

@@ -6,12 +6,11 @@
  * In place of Berkeley DB there is memory that lends no longer than kv.h says.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 
-#include "shared/base/log.h"
 #include "shared/base/must.h"
 #include "shared/child/child.h"
+#include "tests/fuzz/quiet.h"
 #include "worker/persist/kv_int.h"
 #include "worker/persist/store_int.h"
 
@@ -543,17 +542,6 @@ walk_queues(void)
 	}
 	store_queue_close(&to);
 	must(store_write() == 1);
-}
-
-/* What the store has to say about it is for operators. */
-static void
-be_quiet(void)
-{
-	static bool is_quiet;
-
-	if (!is_quiet)
-		log_to(LOG_TO_FD, open("/dev/null", O_WRONLY | O_CLOEXEC));
-	is_quiet = true;
 }
 
 int

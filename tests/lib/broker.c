@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <jansson.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -344,6 +345,19 @@ broker_conf(const char *from, const char *to)
 	if (!found)
 		fail("no line with \"%s\" in the configuration", from);
 	check(rename(next, path) == 0);
+}
+
+void
+broker_reload(const char *from, const char *fmt, ...)
+{
+	char to[256];
+	va_list ap;
+
+	va_start(ap, fmt);
+	check((size_t)vsnprintf(to, sizeof(to), fmt, ap) < sizeof(to));
+	va_end(ap);
+	broker_conf(from, to);
+	check(ctl("reload") == 0);
 }
 
 void

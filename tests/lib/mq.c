@@ -12,23 +12,7 @@
 #include <unistd.h>
 
 #include "tests/lib/scenario.h"
-
-enum {
-	CONNECT = 1,
-	CONNACK,
-	PUBLISH,
-	PUBACK,
-	PUBREC,
-	PUBREL,
-	PUBCOMP,
-	SUBSCRIBE,
-	SUBACK,
-	UNSUBSCRIBE,
-	UNSUBACK,
-	PINGREQ,
-	PINGRESP,
-	DISCONNECT
-};
+#include "tests/lib/wire.h"
 
 struct out {
 	uint8_t p[300000];

@@ -86,7 +86,9 @@ void broker_wait_ready(void); /* all processes */
 bool broker_log_has(const char *text);
 void broker_conf(
     const char *from, const char *to); /* replaces a line of the file that contains `from` */
-void clock_move(int64_t ms);           /* before broker_start(): creates the clock */
+/* The same with what fmt makes, and a reload that has to succeed. */
+void broker_reload(const char *from, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void clock_move(int64_t ms); /* before broker_start(): creates the clock */
 
 /*
  * An installed broker: from here on /etc, /run, /var/lib and /var/log are the scenario's own, the executables are below /run/usr, the sample

@@ -28,6 +28,13 @@ struct setting {
 	const char *help;
 };
 
+/* Of tools that need a broker: where it is. */
+#define SETTINGS_OF_BROKER(host, port)                                                             \
+	{ "host", 'h', host, 0, 0, "of the broker (127.0.0.1)" },                                  \
+	{                                                                                          \
+		"port", 'p', port, 1, 65535, "of the broker (1883)"                                \
+	}
+
 /* Sets what is named and answers where the rest begins; usage() is for --help, which ends the program. Catches SIGINT and SIGTERM. */
 int
 tool_options(int argc, char **argv, const struct setting *settings, size_t n, void (*usage)(void));

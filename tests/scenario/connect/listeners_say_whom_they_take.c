@@ -3,11 +3,7 @@
 static void
 listener(const char *with)
 {
-	char line[200];
-
-	snprintf(line, sizeof(line), "name = \"default\"; %s", with);
-	broker_conf("name = \"default\"", line);
-	check(ctl("reload") == 0);
+	broker_reload("name = \"default\"", "name = \"default\"; %s", with);
 }
 
 /* What the versions 3.1, 3.1.1 and 5 are told: 0 lets them in. */

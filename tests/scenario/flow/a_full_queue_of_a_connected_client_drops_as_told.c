@@ -9,12 +9,10 @@ drops(const char *policy, const char *comes, uint32_t expiry)
 	struct mq *sub = mq_connect(.id = "s", .receive_max = 1, .expiry = expiry),
 		  *pub = mq_connect(.id = "p"), *old = mq_connect(.id = "o", .version = 4);
 	bool rejects = strcmp(policy, "reject") == 0;
-	char line[60], text[2] = "0";
+	char text[2] = "0";
 	struct packet k;
 
-	snprintf(line, sizeof(line), "queue_drop = \"%s\";", policy);
-	broker_conf("queue_drop = ", line);
-	check(ctl("reload") == 0);
+	broker_reload("queue_drop = ", "queue_drop = \"%s\";", policy);
 	check(mq_subscribe(sub, "t", 1) == 1);
 	for (int i = 1; i <= 6; i++) {
 		text[0] = (char)('0' + i);

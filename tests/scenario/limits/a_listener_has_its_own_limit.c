@@ -13,8 +13,7 @@ SCENARIO(1, 4)
 	char id[16];
 
 	broker_start();
-	broker_conf("name = \"default\"", "name = \"default\"; max_connections = 5;");
-	check(ctl("reload") == 0);
+	broker_reload("name = \"default\"", "name = \"default\"; max_connections = 5;");
 	for (int i = 0; i < 5; i++) {
 		snprintf(id, sizeof(id), "c%d", i);
 		m[i] = mq_connect(.id = id);
@@ -28,8 +27,7 @@ SCENARIO(1, 4)
 	m[0] = mq_connect(.id = "c0");
 
 	/* The others stay when the limit comes down, and count. */
-	broker_conf("name = \"default\"", "name = \"default\"; max_connections = 2;");
-	check(ctl("reload") == 0);
+	broker_reload("name = \"default\"", "name = \"default\"; max_connections = 2;");
 	for (int i = 1; i < 4; i++)
 		mq_disconnect(m[i]);
 	wait_for(broker_counter("connections") == 2);

@@ -2,13 +2,6 @@
 
 enum { RATE = 200, MESSAGES = 400, BYTES = 100000, CONNECTS = 20, CLIENTS = 35 };
 
-static void
-set(const char *from, const char *to)
-{
-	broker_conf(from, to);
-	check(ctl("reload") == 0);
-}
-
 /* A bucket holds what a second brings: what is beyond it takes its time. */
 static void
 messages(void)
@@ -64,12 +57,12 @@ connects(void)
 SCENARIO(1)
 {
 	broker_start();
-	set("#message_rate = ", "message_rate = 200;");
+	broker_reload("#message_rate = ", "message_rate = 200;");
 	messages();
-	set("message_rate = ", "message_rate = 0;");
-	set("#byte_rate = ", "byte_rate = 100000;");
+	broker_reload("message_rate = ", "message_rate = 0;");
+	broker_reload("#byte_rate = ", "byte_rate = 100000;");
 	bytes();
-	set("byte_rate = ", "byte_rate = 0;");
-	set("#connect_rate = ", "connect_rate = 20;");
+	broker_reload("byte_rate = ", "byte_rate = 0;");
+	broker_reload("#connect_rate = ", "connect_rate = 20;");
 	connects();
 }

@@ -14,13 +14,6 @@ is_told(const char *file, const char *id)
 	return broker_sh(cmd) == 0;
 }
 
-static void
-reload_with(const char *from, const char *to)
-{
-	broker_conf(from, to);
-	check(ctl("reload") == 0);
-}
-
 /* Of master and children alike, through renamed files and changed targets. */
 SCENARIO(2)
 {
@@ -45,7 +38,7 @@ SCENARIO(2)
 
 	broker_conf("log_modules =", "log_modules = \"conn=loud\";");
 	check(ctl("reload") == 1);
-	reload_with("log_modules =", "log_modules = \"conn=info slots=debug\";");
+	broker_reload("log_modules =", "log_modules = \"conn=info slots=debug\";");
 	broker_conf("log_file =", "log_file = \"/nonexistent/x\";");
 	check(ctl("reload") == 1);
 	broker_conf("log_file =", "log_file = \"other.log\";");
@@ -55,9 +48,9 @@ SCENARIO(2)
 	check(ctl("worker", "restart", "1") == 0); /* the master has modules too */
 	wait_for(broker_sh("grep -q 'debug master: slots: ' $DIR/other.log") == 0);
 
-	reload_with("log_target =", "log_target = \"syslog\";");
+	broker_reload("log_target =", "log_target = \"syslog\";");
 	check(!is_told("other.log", "nowhere"));
-	reload_with("log_target =", "log_target = \"file\";");
+	broker_reload("log_target =", "log_target = \"file\";");
 	wait_for(is_told("other.log", "back"));
 	check(broker_sh("grep -q 'notice master: reload: .* in force' $DIR/other.log") == 0);
 }

@@ -7,16 +7,14 @@ SCENARIO(4)
 	char id[16];
 
 	broker_start_with(0, NULL);
-	broker_conf("workers =", "workers = 4;");
-	check(ctl("reload") == 0);
+	broker_reload("workers =", "workers = 4;");
 	wait_for(broker_pid_of("mqtt/3") != 0);
 	broker_wait_ready();
 	for (int i = 0; i < 4; i++) {
 		snprintf(id, sizeof(id), "m%d", i);
 		m[i] = mq_on_worker(i, (struct mq_opts){ .id = id });
 	}
-	broker_conf("workers =", "workers = 1;");
-	check(ctl("reload") == 0);
+	broker_reload("workers =", "workers = 1;");
 	wait_for(broker_is("mqtt/3", "draining"));
 	check(ctl("worker", "restart", "3") == 0);
 	check(mq_need(m[3], 14).reason == 0x8b);

@@ -22,7 +22,6 @@ answers(int port)
 SCENARIO(1, 4)
 {
 	struct mq *old, *second;
-	char line[200];
 	int port = port_free();
 
 	check(port > 0);
@@ -30,10 +29,7 @@ SCENARIO(1, 4)
 	old = mq_connect(.id = "old");
 	check(mq_subscribe(old, "t", 1) == 1);
 	/* The file ends with ");": what is appended to the list takes its place. */
-	snprintf(line, sizeof(line), ", { name = \"second\"; port = %d; mount_point = \"m/\"; } );",
-	    port);
-	broker_conf(");", line);
-	check(ctl("reload") == 0);
+	broker_reload(");", ", { name = \"second\"; port = %d; mount_point = \"m/\"; } );", port);
 	wait_for(answers(port));
 	second = mq_connect(.id = "second", .port = port, .expiry = 100);
 	check(mq_subscribe(second, "t", 1) == 1);
@@ -42,8 +38,7 @@ SCENARIO(1, 4)
 	mq_publish(second, "t", "back", 0, false);
 	mq_need_publish(second, "t", "back");
 	mq_quiet(old);
-	broker_conf(", { name = \"second\"", ");");
-	check(ctl("reload") == 0);
+	broker_reload(", { name = \"second\"", ");");
 	wait_for(!answers(port));
 	mq_quiet(second);
 	check(mq_publish(old, "m/t", "still", 1, false) == 0);

@@ -47,8 +47,7 @@ SCENARIO(1, 2, 4)
 	int n = many(workers() == 2 ? 1000 : 100);
 
 	broker_start_with(0, (const char *[]){ NULL });
-	broker_conf("workers =", "workers = 3;");
-	check(ctl("reload") == 0);
+	broker_reload("workers =", "workers = 3;");
 	broker_wait_ready();
 	clean = mq_on_worker(0, (struct mq_opts){ .id = "c" });
 	durable = mq_on_worker(1, (struct mq_opts){ .id = "d", .expiry = 1000 });

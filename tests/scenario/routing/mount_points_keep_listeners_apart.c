@@ -18,8 +18,7 @@ SCENARIO(1, 2)
 	int port;
 
 	broker_start();
-	broker_conf(");", ", { name = \"second\"; port = 0; mount_point = \"m/\"; } );");
-	check(ctl("reload") == 0);
+	broker_reload(");", ", { name = \"second\"; port = 0; mount_point = \"m/\"; } );");
 	port = port_of("second");
 	all = mq_connect(.id = "all");
 	check(mq_subscribe(all, "#", 1) == 1);

@@ -11,8 +11,7 @@ fill_disk(void)
 		broker_sh("cat /dev/zero >/var/lib/filler");
 		return;
 	}
-	broker_conf("store_reserve = ", "store_reserve = \"1048576 GiB\";");
-	check(ctl("reload") == 0);
+	broker_reload("store_reserve = ", "store_reserve = \"1048576 GiB\";");
 }
 
 static void
@@ -22,8 +21,7 @@ make_room(void)
 		check(broker_sh("rm /var/lib/filler") == 0);
 		return;
 	}
-	broker_conf("store_reserve = ", "store_reserve = 0;");
-	check(ctl("reload") == 0);
+	broker_reload("store_reserve = ", "store_reserve = 0;");
 }
 
 SCENARIO(2)

@@ -9,11 +9,7 @@ enum { QUOTA_EXCEEDED = 0x97, SERVER_UNAVAILABLE_V3 = 3, PUBACK = 4, PINGRESP = 
 static void
 reserve(const char *bytes)
 {
-	char line[64];
-
-	snprintf(line, sizeof(line), "store_reserve = %s;", bytes);
-	broker_conf("store_reserve = ", line);
-	check(ctl("reload") == 0);
+	broker_reload("store_reserve = ", "store_reserve = %s;", bytes);
 }
 
 static int

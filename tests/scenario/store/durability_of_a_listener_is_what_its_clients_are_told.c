@@ -25,13 +25,6 @@ connect_and_see(char id, const char *told)
 	return m;
 }
 
-static void
-set(const char *from, const char *to)
-{
-	broker_conf(from, to);
-	check(ctl("reload") == 0);
-}
-
 SCENARIO(1, 2)
 {
 	struct mq *sub, *m[3];
@@ -41,12 +34,12 @@ SCENARIO(1, 2)
 	sub = mq_connect(.id = "sub", .expiry = 3600);
 	check(mq_subscribe(sub, "q", 2) == 2);
 	mq_close(connect_and_see('x', NULL));
-	set("announce_durability = ", "announce_durability = true;");
+	broker_reload("announce_durability = ", "announce_durability = true;");
 	m[0] = connect_and_see('0', "power");
-	set("name = \"default\"", "name = \"default\"; durability = \"memory\";");
+	broker_reload("name = \"default\"", "name = \"default\"; durability = \"memory\";");
 	m[1] = connect_and_see('1', "memory");
-	set("name = \"default\"", "name = \"default\"; durability = \"default\";");
-	set("#durability = \"power\"", "durability = \"process\";");
+	broker_reload("name = \"default\"", "name = \"default\"; durability = \"default\";");
+	broker_reload("#durability = \"power\"", "durability = \"process\";");
 	m[2] = connect_and_see('2', "process");
 
 	/* Each goes on as it came, also towards a new persist. */

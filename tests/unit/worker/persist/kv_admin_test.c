@@ -94,15 +94,6 @@ copy_stop(void)
 	store_stop();
 }
 
-static struct kv_job
-job(void)
-{
-	struct kv_job j;
-
-	kv_job(&j);
-	return j;
-}
-
 /* Batches and moves go on until the job has ended. */
 static bool
 write_until_done(void)

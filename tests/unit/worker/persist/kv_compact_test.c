@@ -33,15 +33,6 @@ compact_stop_all(void)
 	store_stop();
 }
 
-static struct kv_job
-job(void)
-{
-	struct kv_job j;
-
-	kv_job(&j);
-	return j;
-}
-
 static off_t
 size_of(const char *name)
 {

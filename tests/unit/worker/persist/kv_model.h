@@ -117,6 +117,15 @@ store_open(void)
 	CU_ASSERT_EQUAL_FATAL(kv_open(&store.o, &store.found), 0);
 }
 
+static inline struct kv_job
+job(void)
+{
+	struct kv_job j;
+
+	kv_job(&j);
+	return j;
+}
+
 /* Waits for the end of the sync that is under way. False: it failed. */
 static inline bool
 wait_synced(void)
