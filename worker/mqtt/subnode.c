@@ -10,6 +10,7 @@ static struct {
 	struct index *index;
 	struct htab subs;   /* by node and connection */
 	struct htab groups; /* nodes of groups by name */
+	uint16_t nth;       /* of the next subscription */
 } the;
 
 struct sub_key {
@@ -181,7 +182,7 @@ sub_add(struct conn *c, struct span filter, struct span group)
 			}
 		}
 	}
-	*s = (struct sub){ .node = n, .conn = c };
+	*s = (struct sub){ .node = n, .conn = c, .nth = the.nth++ };
 	if (node_push(n, s) != 0)
 		goto no_place;
 	if (htab_add(&the.subs, key_hash(n, c), s) != 0) {

@@ -23,6 +23,7 @@ struct sub {
 	uint8_t qos, retain_handling;
 	bool no_local, retain_as_published;
 	bool is_clean; /* no message for it goes through the store */
+	uint16_t nth;  /* of this process, in turns: after an end and a new begin it is another */
 };
 
 struct subnode {

@@ -44,6 +44,7 @@ struct retain_get {
 	uint32_t nseen, cap;
 	uint32_t subid;
 	uint16_t filter_len, cursor_len;
+	uint16_t nth; /* the subscription's */
 	uint8_t options;
 	bool waits; /* in the.waiting */
 	char *cursor;
@@ -78,7 +79,9 @@ static void suback_free(struct suback *b);
 static void filter_stored(struct conn *c, struct suback_filter *bf, const struct rec_subbed *r);
 static bool
 ask_persist(struct conn *c, struct suback *b, uint32_t nth, unsigned type, const struct sub *s);
-static struct retain_get *get_new(struct conn *c, struct span filter, uint8_t options, uint32_t id);
+static struct retain_get *get_new(struct conn *c, struct span filter, const struct sub *s);
+static struct retain_get *get_waiting(const struct conn *c, struct span filter);
+static struct sub *get_sub(const struct retain_get *g, struct span filter);
 static void get_start(struct retain_get *g);
 static bool has_page_room(const struct conn *c);
 static void get_page(struct retain_get *g);
@@ -251,8 +254,8 @@ subscribe_retained(uint64_t token, const struct msg_view *v)
 			return;
 	if (!filter_parts(g->conn, span_of(g->filter, g->filter_len), &filter, &group))
 		return;
-	s = sub_find(g->conn, filter, group);
-	if (s != NULL) /* else unsubscribed meanwhile */
+	s = get_sub(g, filter);
+	if (s != NULL)
 		deliver_retained(g->conn, s, v);
 }
 
@@ -476,6 +479,7 @@ static void
 filter_take_out(struct conn *c, struct suback *b, uint32_t nth, struct span written)
 {
 	struct span filter, group;
+	struct retain_get *g;
 	struct sub *sub;
 
 	if (!filter_parts(c, written, &filter, &group)) {
@@ -490,6 +494,9 @@ filter_take_out(struct conn *c, struct suback *b, uint32_t nth, struct span writ
 	if (c->durable)
 		ask_persist(c, b, nth, REC_UNSUB, sub);
 	sub_del(sub);
+	g = get_waiting(c, written);
+	if (g != NULL)
+		get_free(g);
 }
 
 static void
@@ -531,7 +538,7 @@ filter_add(struct conn *c, struct suback *b, uint32_t nth, const struct filter *
 	bf->options = subscribe_options(s);
 	if (group.len == 0 && c->terms->retain_available &&
 	    (f->retain_handling == 0 || (f->retain_handling == 1 && !bf->existed)))
-		bf->get = get_new(c, f->filter, bf->options, id);
+		bf->get = get_new(c, f->filter, s);
 	if (c->durable && !ask_persist(c, b, nth, REC_SUB, s)) {
 		count(CNT_subscribes__refused_no_memory);
 		filter_stored(c, bf, &(struct rec_subbed){ .reason = MQTT_UNSPECIFIED_ERROR });
@@ -680,7 +687,7 @@ suback_free(struct suback *b)
 
 /* From here on live messages are watched; get_start() starts it. NULL: no memory, the subscription does without. */
 static struct retain_get *
-get_new(struct conn *c, struct span filter, uint8_t options, uint32_t id)
+get_new(struct conn *c, struct span filter, const struct sub *s)
 {
 	struct retain_get *g = calloc(1, sizeof(*g) + filter.len);
 
@@ -689,14 +696,32 @@ get_new(struct conn *c, struct span filter, uint8_t options, uint32_t id)
 		return NULL;
 	}
 	g->conn = c;
-	g->options = options;
-	g->subid = id;
+	g->options = subscribe_options(s);
+	g->subid = s->id;
+	g->nth = s->nth;
 	g->filter_len = (uint16_t)filter.len;
 	memcpy(g->filter, filter.p, filter.len);
 	list_add_tail(&c->gets, &g->link);
 	list_add_tail(all_gets(), &g->all);
 	g->token = GET_HELD;
 	return g;
+}
+
+static struct retain_get *
+get_waiting(const struct conn *c, struct span filter)
+{
+	struct get_key k = { c, filter };
+
+	return htab_find(all_waiting(), key_hash(&k), get_eq, &k);
+}
+
+/* filter: its own, as in the index. NULL: it has been unsubscribed meanwhile, perhaps subscribed again, which asks anew. */
+static struct sub *
+get_sub(const struct retain_get *g, struct span filter)
+{
+	struct sub *s = sub_find(g->conn, filter, span_of(NULL, 0));
+
+	return s != NULL && s->nth == g->nth ? s : NULL;
 }
 
 /*
@@ -707,7 +732,7 @@ static void
 get_start(struct retain_get *g)
 {
 	struct get_key k = key_of(g);
-	struct retain_get *before = htab_find(all_waiting(), key_hash(&k), get_eq, &k);
+	struct retain_get *before = get_waiting(g->conn, k.filter);
 
 	if (before != NULL)
 		get_free(before);
@@ -766,12 +791,13 @@ get_page(struct retain_get *g)
 	struct ask *a;
 
 	g->token = 0;
-	if (!has_page_room(c))
-		return;
-	if (!filter_parts(c, span_of(g->filter, g->filter_len), &filter, &group)) {
+	if (!filter_parts(c, span_of(g->filter, g->filter_len), &filter, &group) ||
+	    get_sub(g, filter) == NULL) {
 		get_free(g);
 		return;
 	}
+	if (!has_page_room(c))
+		return;
 	rec.filter_len = (uint16_t)filter.len;
 	iov[1] = (struct iovec){ (void *)filter.p, filter.len };
 	iov[2] = (struct iovec){ g->cursor, g->cursor_len };
