@@ -426,6 +426,16 @@ retained_waits(void)
 	return false;
 }
 
+/* The next turn: who asked first had his share in this one, and those behind him have not. */
+static void
+begin_with(struct list *next)
+{
+	if (next == &the.gets)
+		return;
+	list_del(&the.gets);
+	list_add_tail(next, &the.gets);
+}
+
 bool
 retained_turn(void)
 {
@@ -452,8 +462,10 @@ retained_turn(void)
 			if (get_go_on(g, &looked))
 				get_free(g);
 			moved |= looked > before;
-			if (looked >= LOOK_MAX)
+			if (looked >= LOOK_MAX) {
+				begin_with(&tmp->link);
 				break;
+			}
 		}
 	}
 	return soon || (moved && !list_is_empty(&the.gets));

@@ -296,6 +296,31 @@ a_sparse_filter_over_many_topics_takes_several_turns(void)
 	fake_stop();
 }
 
+/* The fence of the last takes some turns; those before it look at many topics in each. */
+static void
+who_asks_late_for_little_does_not_wait_for_those_before(void)
+{
+	unsigned turns = 0;
+	char topic[20];
+
+	fake_start();
+	for (int i = 0; i < 5000; i++) {
+		snprintf(topic, sizeof(topic), "many/%d", i);
+		CU_ASSERT_EQUAL(retain(topic, "v", 0), 0);
+	}
+	turn();
+	for (int i = 0; i < 20; i++)
+		CU_ASSERT_EQUAL(get(NULL, 0, "many/+/x", 0, 1000, NOTHING), 0);
+	CU_ASSERT_EQUAL(get(NULL, 1, "many/7", 0, 1000, NOTHING), 0);
+	for (; turns < 10 && !has(1, REC_RETAIN_END); turns++)
+		turn_once();
+	CU_ASSERT_TRUE(has(1, REC_RETAIN_END));
+	CU_ASSERT_FALSE(has(0, REC_RETAIN_END));
+	turn();
+	CU_ASSERT_TRUE(has(0, REC_RETAIN_END));
+	fake_stop();
+}
+
 static void
 a_durable_session_gets_qos_1_through_its_queue(void)
 {
@@ -444,6 +469,7 @@ UNIT_MAIN("worker/persist/retained", TEST(requests_that_cannot_be_are_refused),
     TEST(who_has_died_gets_nothing_and_is_not_waited_for),
     TEST(pages_go_on_where_they_ended_while_topics_come_and_go),
     TEST(a_sparse_filter_over_many_topics_takes_several_turns),
+    TEST(who_asks_late_for_little_does_not_wait_for_those_before),
     TEST(a_durable_session_gets_qos_1_through_its_queue),
     TEST(an_update_that_raced_with_a_subscription_reaches_it),
     TEST(over_the_limit_messages_are_not_kept),
