@@ -136,6 +136,14 @@ attack_look(void)
 		fail("another client was not served");
 }
 
+uint64_t
+attack_memory(void)
+{
+	uint64_t now = memory();
+
+	return is_measured() && now > the.memory ? now - the.memory : 0;
+}
+
 static void
 witness_end(void)
 {

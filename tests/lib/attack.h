@@ -19,6 +19,8 @@
 void attack_start_with(const char *const *settings);
 
 void attack_look(void); /* measured now: most is held at this moment */
+uint64_t attack_memory(
+    void); /* bytes that all processes together have now more than at first; 0 with sanitizers */
 
 /*
  * The attackers have closed their connections and what they left is cleared. most: bytes by which all processes together may have grown while it
