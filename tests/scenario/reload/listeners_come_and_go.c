@@ -18,10 +18,10 @@ answers(int port)
 	return ok;
 }
 
-/* A listener is added, serves, and is removed: its clients stay, nobody new gets in. */
+/* A listener is added, serves, and is removed: its clients stay, nobody new gets in, and who has not said yet who he is is told. */
 SCENARIO(1, 4)
 {
-	struct mq *old, *second;
+	struct mq *old, *second, *early;
 	int port = port_free();
 
 	check(port > 0);
@@ -38,8 +38,13 @@ SCENARIO(1, 4)
 	mq_publish(second, "t", "back", 0, false);
 	mq_need_publish(second, "t", "back");
 	mq_quiet(old);
+	early = mq_open(port);
 	broker_reload(", { name = \"second\"", ");");
 	wait_for(!answers(port));
+	mq_hex(early, "100d 0004 4d515454 05 02 0000 00 0000");
+	check(mq_need(early, 2).reason == 0x88);
+	mq_need_close(early);
+	mq_close(early);
 	mq_quiet(second);
 	check(mq_publish(old, "m/t", "still", 1, false) == 0);
 	mq_need_publish(second, "t", "still");
