@@ -52,6 +52,14 @@ sock_addr_text(const struct sock_addr *a, char out[SOCK_TEXT_MAX])
 	}
 }
 
+struct span
+sock_text_host(const char *text)
+{
+	const char *colon = strrchr(text, ':');
+
+	return colon != NULL ? span_of(text, (size_t)(colon - text)) : span_str(text);
+}
+
 uint16_t
 sock_addr_port(const struct sock_addr *a)
 {

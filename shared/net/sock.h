@@ -11,6 +11,8 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
+#include "shared/base/span.h"
+
 #define SOCK_TEXT_MAX 80 /* "[2001:db8::1]:1883", "unix:/path" */
 
 struct sock_addr {
@@ -26,6 +28,7 @@ struct sock_addr {
 int sock_addr_parse(const char *address, uint16_t port,
     struct sock_addr *out); /* IPv4, IPv6, "*" (dual stack); no names: -EINVAL */
 void sock_addr_text(const struct sock_addr *a, char out[SOCK_TEXT_MAX]);
+struct span sock_text_host(const char *text); /* of such a text, without the port; borrowed */
 uint16_t sock_addr_port(const struct sock_addr *a);
 
 /* Is the address free? Binds and listens without SO_REUSEPORT, then closes: -EADDRINUSE also when another instance of ours has it. */

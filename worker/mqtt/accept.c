@@ -47,14 +47,6 @@ static bool is_full(uint32_t limit, unsigned listener);
 static bool rate_take(void);
 static bool half_open_add(const char *peer);
 
-static struct span
-address_of(const char *peer)
-{
-	const char *colon = strrchr(peer, ':');
-
-	return colon != NULL ? span_of(peer, (size_t)(colon - peer)) : span_str(peer);
-}
-
 static uint64_t
 address_hash(const void *entry)
 {
@@ -169,7 +161,7 @@ accept_resume(void)
 void
 accept_half_open_del(const char *peer)
 {
-	struct span text = address_of(peer);
+	struct span text = sock_text_host(peer);
 	uint64_t hash = hash_bytes(&self.key, text);
 	struct address *a = htab_find(&the.addresses, hash, address_eq, &text);
 
@@ -328,7 +320,7 @@ rate_take(void)
 static bool
 half_open_add(const char *peer)
 {
-	struct span text = address_of(peer);
+	struct span text = sock_text_host(peer);
 	uint64_t hash = hash_bytes(&self.key, text);
 	struct address *a = htab_find(&the.addresses, hash, address_eq, &text);
 

@@ -274,8 +274,22 @@ a_live_socket_is_refused_and_a_stale_one_replaced(void)
 	rmdir(dir);
 }
 
-UNIT_MAIN("shared/net/sock", TEST(names_and_rubbish_are_no_addresses),
-    TEST(addresses_print_as_they_are_written), TEST(a_port_that_another_instance_has_is_not_free),
+static void
+the_host_of_a_text_is_what_is_before_the_port(void)
+{
+	static const char *const texts[][2] = {
+		{ "127.0.0.1:1883", "127.0.0.1" },
+		{ "[2001:db8::1]:1883", "[2001:db8::1]" },
+		{ "local", "local" },
+	};
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		CU_ASSERT_TRUE(span_eq(sock_text_host(texts[i][0]), span_str(texts[i][1])));
+}
+
+UNIT_MAIN("shared/net/sock", TEST(the_host_of_a_text_is_what_is_before_the_port),
+    TEST(names_and_rubbish_are_no_addresses), TEST(addresses_print_as_they_are_written),
+    TEST(a_port_that_another_instance_has_is_not_free),
     TEST(a_port_bound_by_any_other_program_is_not_free),
     TEST(connections_of_the_past_do_not_occupy_a_port),
     TEST(an_address_of_another_machine_is_refused), TEST(a_listening_socket_is_as_promised),
