@@ -137,6 +137,24 @@ broker_start_with(int n, const char *const *settings)
 }
 
 void
+broker_preload(const char *kind, const char *library)
+{
+	char commands[900];
+
+	snprintf(commands, sizeof(commands),
+	    "mkdir $DIR/bin && cp $BIN/tbmq* $BIN/../lib%s.so $DIR/bin && cd $DIR/bin\n"
+	    "mv tbmq-%s %s\n"
+	    "echo '#!/bin/sh' >tbmq-%s\n"
+	    "echo export ASAN_OPTIONS=$ASAN_OPTIONS:verify_asan_link_order=0 >>tbmq-%s\n"
+	    "echo export LD_PRELOAD=$PWD/lib%s.so >>tbmq-%s\n"
+	    "echo exec $PWD/%s '\"$@\"' >>tbmq-%s\n"
+	    "chmod +x tbmq-%s",
+	    library, kind, kind, kind, kind, library, kind, kind, kind, kind);
+	check(broker_sh(commands) == 0);
+	snprintf(broker.bin, sizeof(broker.bin), "%s/bin", broker.dir);
+}
+
+void
 broker_adopt(void)
 {
 	json_t *j = status();

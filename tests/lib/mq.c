@@ -93,8 +93,8 @@ send_packet(struct mq *m, unsigned first, const struct out *body)
 	mq_bytes(m, o.p, o.n);
 }
 
-struct mq *
-mq_open(int port)
+static struct mq *
+open_from(const char *from, int port)
 {
 	struct sockaddr_in a = { .sin_family = AF_INET,
 		.sin_port = htons((uint16_t)(port != 0 ? port : broker.port)) };
@@ -105,11 +105,23 @@ mq_open(int port)
 	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	m->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	check(m->fd >= 0);
+	if (from != NULL) {
+		struct sockaddr_in ours = { .sin_family = AF_INET };
+
+		check(inet_pton(AF_INET, from, &ours.sin_addr) == 1 &&
+		    bind(m->fd, (struct sockaddr *)&ours, sizeof(ours)) == 0);
+	}
 	if (connect(m->fd, (struct sockaddr *)&a, sizeof(a)) != 0)
 		fail("cannot connect to port %d: %s", ntohs(a.sin_port), strerror(errno));
 	setsockopt(m->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	m->version = 5;
 	return m;
+}
+
+struct mq *
+mq_open(int port)
+{
+	return open_from(NULL, port);
 }
 
 void
@@ -304,7 +316,7 @@ struct mq *
 mq_try(struct mq_opts o)
 {
 	static struct out b;
-	struct mq *m = mq_open(o.port);
+	struct mq *m = open_from(o.from, o.port);
 	struct packet k;
 	unsigned flags = o.resume ? 0 : 2;
 	uint8_t props[64];

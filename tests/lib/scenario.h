@@ -65,6 +65,8 @@ extern struct broker broker; /* of this scenario */
 #define broker_start(...)                                                                          \
 	broker_start_with(workers(), (const char *[]){ __VA_ARGS__ __VA_OPT__(, ) NULL })
 void broker_start_with(int n, const char *const *settings);
+/* Before the start: processes of this kind get build/lib{library}.so preloaded. */
+void broker_preload(const char *kind, const char *library);
 void broker_adopt(void); /* one below broker.dir that was started otherwise */
 void broker_stop(void);
 void broker_expect_death(void);
@@ -127,7 +129,8 @@ struct mq_opts {
 	int will_qos;
 	bool will_retain;
 	uint32_t will_delay;
-	int port; /* 0: the broker's */
+	int port;         /* 0: the broker's */
+	const char *from; /* an address of ours, as "127.0.0.2"; NULL: 127.0.0.1 */
 };
 
 struct packet {

@@ -2,21 +2,6 @@
 
 enum { IMPLEMENTATION_SPECIFIC_ERROR = 0x83, DEATHS = 3, TEXT = 600 };
 
-/* Executables of our own, of which persist is one that has a weakness. */
-static void
-weaken_persist(void)
-{
-	check(broker_sh(
-		  "mkdir $DIR/bin && cp $BIN/tbmq* $BIN/../libpoison.so $DIR/bin && cd $DIR/bin\n"
-		  "mv tbmq-persist persist\n"
-		  "echo '#!/bin/sh' >tbmq-persist\n"
-		  "echo export ASAN_OPTIONS=$ASAN_OPTIONS:verify_asan_link_order=0 >>tbmq-persist\n"
-		  "echo export LD_PRELOAD=$PWD/libpoison.so >>tbmq-persist\n"
-		  "echo exec $PWD/persist '\"$@\"' >>tbmq-persist\n"
-		  "chmod +x tbmq-persist") == 0);
-	snprintf(broker.bin, sizeof(broker.bin), "%s/bin", broker.dir);
-}
-
 static void
 expect_deaths(void)
 {
@@ -30,7 +15,7 @@ SCENARIO(1, 2)
 	struct mq *sub, *pub, *clean;
 
 	memset(poison + 6, 'x', TEXT - 6);
-	weaken_persist();
+	broker_preload("persist", "poison");
 	broker_start();
 	sub = mq_connect(.id = "sub", .expiry = 3600);
 	check(mq_subscribe(sub, "q", 1) == 1);
