@@ -23,9 +23,10 @@
 #define IPC_ABI 5
 #define IPC_TEXT_MAX 32768 /* bytes of a msg_text */
 #define IPC_FDS 2
-#define QUARANTINE_MAX 8 /* records that persist is told of */
-#define CHILD_CHAN_FD 3  /* the child's end */
-#define CHILD_LOCK_FD 4  /* flock'd: keeps a new master out while we live */
+#define QUARANTINE_MAX 8      /* records that persist is told of */
+#define QUARANTINE_CLIENTS 32 /* clients and addresses that workers are told of */
+#define CHILD_CHAN_FD 3       /* the child's end */
+#define CHILD_LOCK_FD 4       /* flock'd: keeps a new master out while we live */
 
 enum ipc_type {
 #define M(name, from, to, payload, fds) IPC_##name,
