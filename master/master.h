@@ -11,6 +11,7 @@
  *     conffile.c configuration file, that before it, and one on trial
  *     tls.c  certificates and ticket keys for the workers
  *     quarantine.c  records that persist dies of
+ *     suspects.h    clients that workers die of
  */
 #ifndef MASTER_MASTER_H
 #define MASTER_MASTER_H
@@ -57,7 +58,7 @@ struct slot {
 	uint32_t share;    /* how fast */
 	unsigned lent_to;  /* slot + 1 of the worker that accepts for it; 0: nobody */
 	const char *why;   /* we end it; NULL: we don't */
-	char last_words[768];
+	char last_words[1280];
 };
 
 struct

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "master/master.h"
+#include "master/suspects.h"
 #include "shared/base/clock.h"
 #include "shared/base/log.h"
 #include "shared/base/must.h"
@@ -484,7 +485,7 @@ make_printable(char *text)
 static void
 last_words(struct slot *s, int status)
 {
-	char how[64], must_text[MUST_TEXT_MAX + 16] = "", client[FLIGHT_CLIENT_MAX * 4 + 64] = "";
+	char how[64], must_text[MUST_TEXT_MAX + 16] = "", client[SUSPECT_TEXT_MAX] = "";
 
 	if (WIFSIGNALED(status))
 		snprintf(how, sizeof(how), "signal %d (%s)", WTERMSIG(status),
@@ -495,16 +496,17 @@ last_words(struct slot *s, int status)
 		struct flight f;
 
 		memcpy(&f, &s->seg->flight, sizeof(f));
-		f.must[sizeof(f.must) - 1] = f.client[sizeof(f.client) - 1] = '\0';
+		f.must[sizeof(f.must) - 1] = '\0';
 		make_printable(f.must);
 		if (f.must[0] != '\0')
 			snprintf(must_text, sizeof(must_text), " %s", f.must);
-		if (f.client[0] != '\0')
-			snprintf(client, sizeof(client), " client=\"%s\" packet=%s",
-			    log_esc(span_str(f.client)), mqtt_packet_name(f.packet));
+		if (f.packet != 0) {
+			who_end(&f.who);
+			suspect_text(&f.who, f.packet, client);
+		}
 	}
-	snprintf(s->last_words, sizeof(s->last_words), "%s%s%s%s%s", s->why != NULL ? s->why : "",
-	    s->why != NULL ? ": " : "", how, must_text, client);
+	snprintf(s->last_words, sizeof(s->last_words), "%s%s%s%s%s%s", s->why != NULL ? s->why : "",
+	    s->why != NULL ? ": " : "", how, must_text, client[0] != '\0' ? " " : "", client);
 }
 
 static void

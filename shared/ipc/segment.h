@@ -28,18 +28,17 @@
 #include "shared/ipc/proc.h"
 #include "shared/ipc/rec.h"
 #include "shared/ipc/ring.h"
+#include "shared/ipc/who.h"
 
-#define SEGMENT_ABI 7
-#define FLIGHT_CLIENT_MAX 64
+#define SEGMENT_ABI 8
 
 enum life_state { LIFE_STARTING, LIFE_READY, LIFE_DRAINING, LIFE_STOPPING };
 
 /* What the master can tell of a process that died. Written before each packet or record, so it is plain stores. */
 struct flight {
 	char must[MUST_TEXT_MAX];
-	char client
-	    [FLIGHT_CLIENT_MAX]; /* the current client's identifier, cut, NUL terminated; "" for none */
-	uint8_t packet;          /* the type of packet it sent; 0: none */
+	struct who who; /* the client whose input was handled last */
+	uint8_t packet; /* the type of its packet that is being handled; 0: none */
 	uint8_t spare[7];
 	struct rec_id record; /* persist: that it applies; REC_NONE: none */
 };

@@ -11,6 +11,7 @@
 #include "shared/base/clock.h"
 #include "shared/base/log.h"
 #include "shared/base/must.h"
+#include "shared/net/sock.h"
 #include "worker/mqtt/accept.h"
 #include "worker/mqtt/ask.h"
 #include "worker/mqtt/connect.h"
@@ -688,12 +689,7 @@ conn_process(struct conn *c, struct span in)
 	size_t need = 0;
 	struct packet pk;
 
-	if (c->id_len > 0) {
-		size_t n = c->id_len < FLIGHT_CLIENT_MAX - 1 ? c->id_len : FLIGHT_CLIENT_MAX - 1;
-
-		memcpy(seg->flight.client, c->id, n);
-		seg->flight.client[n] = '\0';
-	}
+	who_set(&seg->flight.who, conn_id(c), sock_text_host(c->peer));
 	while (in.len > 0 && c->state < CONN_ENDED && c->pause == 0) {
 		int got = packet_peek(in, c->version, &pk);
 
@@ -727,7 +723,6 @@ conn_process(struct conn *c, struct span in)
 		need = 0;
 	}
 	seg->flight.packet = 0;
-	seg->flight.client[0] = '\0';
 	if (c->state < CONN_ENDED && in.len > 0)
 		conn_keep(c, in, need);
 }
