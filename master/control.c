@@ -255,6 +255,24 @@ worker_restart(const struct request *r)
 	return done();
 }
 
+static json_t *
+quarantine_list(const struct request *r)
+{
+	(void)r;
+	return json_pack("{s:b, s:o}", "ok", 1, "items", quarantine_items());
+}
+
+static json_t *
+quarantine_clear(const struct request *r)
+{
+	const char *id = request_str(r, "id");
+	unsigned n = quarantine_let_in(id);
+
+	if (id != NULL && n == 0)
+		return failed("no client of this identifier or address is in quarantine");
+	return json_pack("{s:b, s:i}", "ok", 1, "cleared", (int)n);
+}
+
 /* --- configuration ----------------------------------------------------------------------- */
 
 static const char *const when_text[] = {
@@ -512,6 +530,8 @@ static const struct {
 	{ "log-level", "broker", broker_log_level },
 	{ "drain", "broker", broker_drain },
 	{ "restart", "worker", worker_restart },
+	{ "list", "quarantine", quarantine_list },
+	{ "clear", "quarantine", quarantine_clear },
 	{ "diff", "config", config_diff },
 	{ "show", "config", config_show },
 	{ "confirm", "config", config_confirm },

@@ -173,6 +173,7 @@ static void
 on_tick(struct timer *t)
 {
 	slots_tick();
+	quarantine_tick();
 	notify_watchdog();
 	timer_set(loop_timers(master.loop), t, clock_ms() + TICK_MS);
 }

@@ -10,8 +10,8 @@
  *     logfile.c  where log lines go                notify.c   the service manager
  *     conffile.c configuration file, that before it, and one on trial
  *     tls.c  certificates and ticket keys for the workers
- *     quarantine.c  records that persist dies of
- *     suspects.h    clients that workers die of
+ *     quarantine.c  records that persist dies of, clients that workers die of
+ *     suspects.h    which clients those are
  */
 #ifndef MASTER_MASTER_H
 #define MASTER_MASTER_H
@@ -153,8 +153,15 @@ bool reload_is_running(void);
 
 /* quarantine.c */
 /* Persist's, which has died. True: its successor is spared what it died of. */
-bool quarantine_note(const struct segment *seg);
-void quarantine_tell(struct msg_start *m); /* its successor, what to set aside */
+bool quarantine_note_record(const struct segment *seg);
+void quarantine_tell_records(struct msg_start *m); /* its successor, what to set aside */
+/* A worker's, likewise, of the packet that it was at, if any. */
+bool quarantine_note_client(const struct segment *seg);
+void quarantine_tell_clients(struct slot *s); /* a worker that is born, whom to refuse */
+void quarantine_tick(void);                   /* ends what is over, or has been switched off */
+json_t *quarantine_items(void);               /* an array of both kinds, maybe empty */
+/* Clients of this identifier or address, NULL: all; how many there were. */
+unsigned quarantine_let_in(const char *id);
 
 /* tls.c */
 int tls_prepare(const struct conf *next, struct conf_error *err); /* reads the files it names */

@@ -27,6 +27,8 @@ static struct {
 	unsigned peer;
 } accused[SLOTS]; /* by slot of the accuser */
 
+static const char stands_still[] = "its loop stands still";
+
 static struct msg_drain drain; /* as it was asked for last */
 
 static int on_segment(struct chan *ch, const void *body, size_t len, const int *fd);
@@ -273,7 +275,7 @@ slot_birth(struct slot *s)
 
 	snprintf(m.data_dir, sizeof(m.data_dir), "%s", master.dirs.data);
 	if (s->n == SLOT_PERSIST)
-		quarantine_tell(&m);
+		quarantine_tell_records(&m);
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fd) != 0) {
 		log_err("slots: cannot make a control socket: %m");
 		s->quick++;
@@ -340,6 +342,7 @@ on_segment(struct chan *ch, const void *body, size_t len, const int *fd)
 	}
 	if (s->n < SLOT_MQTT_MAX)
 		slot_listeners(s, s, false);
+	quarantine_tell_clients(s);
 	s->state = SLOT_LINKING;
 	slot_send(s, IPC_GO, &(struct msg_none){ 0 }, sizeof(struct msg_none), NULL, 0);
 	if (master.workers == 0)
@@ -461,7 +464,7 @@ slots_tick(void)
 			s->rung_ms = now;
 			(void)!write(s->bell, &one, sizeof(one));
 		} else if (now >= s->rung_ms + limit / 2 && now >= beat + limit) {
-			slot_kill(s, SIGABRT, "its loop stands still");
+			slot_kill(s, SIGABRT, stands_still);
 		}
 	}
 	deal_drain();
@@ -533,6 +536,15 @@ slot_forget(struct slot *s)
 			master.slot[w].lent_to = 0;
 }
 
+/* If it was at a packet, can that have been the cause? Not if it was ended from outside, or by us for something else. */
+static bool
+is_by_packet(const struct slot *s, int status)
+{
+	if (s->why != NULL)
+		return s->why == stands_still;
+	return !WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL;
+}
+
 static void
 slot_death(struct slot *s, pid_t pid, int status)
 {
@@ -549,7 +561,9 @@ slot_death(struct slot *s, pid_t pid, int status)
 		log_err("slots: died process=%s pid=%d gen=%u after=%" PRIu64 "ms: %s",
 		    proc_title(s->n), pid, s->gen, lived, s->last_words);
 		if (s->n == SLOT_PERSIST && s->seg != NULL)
-			removed = quarantine_note(s->seg);
+			removed = quarantine_note_record(s->seg);
+		else if (s->seg != NULL && is_by_packet(s, status))
+			removed = quarantine_note_client(s->seg);
 	}
 	slot_forget(s);
 	reload_gone();

@@ -106,7 +106,8 @@ process_json(const struct slot *s)
 json_t *
 status_json(void)
 {
-	json_t *listeners = json_array(), *processes = json_array();
+	json_t *listeners = json_array(), *processes = json_array(),
+	       *quarantine = quarantine_items();
 	int port = 0;
 
 	json_array_append_new(processes,
@@ -129,12 +130,17 @@ status_json(void)
 		    json_pack("{s:s, s:s, s:i}", "name", l->conf.name.s, "address",
 			l->conf.address.s, "port", (int)sock_addr_port(&l->addr)));
 	}
-	return json_pack("{s:b, s:{s:i, s:s, s:f, s:i, s:i, s:I, s:s, s:s, s:b}, s:o, s:o}", "ok",
-	    1, "broker", "pid", (int)getpid(), "version", TBMQ_VERSION, "uptime_s",
+	if (json_array_size(quarantine) == 0) {
+		json_decref(quarantine);
+		quarantine = NULL;
+	}
+	return json_pack("{s:b, s:{s:i, s:s, s:f, s:i, s:i, s:I, s:s, s:s, s:b}, s:o, s:o, s:o*}",
+	    "ok", 1, "broker", "pid", (int)getpid(), "version", TBMQ_VERSION, "uptime_s",
 	    (double)(clock_wall_ms() - master.start_ms) / 1000, "port", port, "workers",
 	    (int)master.workers, "configuration", (json_int_t)master.conf.number,
 	    "configuration_file", master.dirs.conf, "run_directory", master.dirs.run, "ready",
-	    (int)master.ready, "listeners", listeners, "processes", processes);
+	    (int)master.ready, "listeners", listeners, "processes", processes, "quarantine",
+	    quarantine);
 }
 
 json_t *

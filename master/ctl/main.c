@@ -31,7 +31,8 @@ static command_fn cmd_start, cmd_stop, cmd_restart, cmd_status, cmd_reload, cmd_
     cmd_config_check, cmd_config_show, cmd_config_diff, cmd_config_apply, cmd_config_confirm,
     cmd_config_rollback, cmd_config_sample, cmd_log_level, cmd_worker_restart, cmd_drain,
     cmd_client_list, cmd_client_show, cmd_client_kick, cmd_client_clear, cmd_subscription_list,
-    cmd_retained_list, cmd_retained_show, cmd_retained_clear, cmd_help;
+    cmd_retained_list, cmd_retained_show, cmd_retained_clear, cmd_quarantine_list,
+    cmd_quarantine_clear, cmd_help;
 
 static const struct command commands[] = {
 	{ "start", "[--port N] [--workers N] [--config FILE] [--data-dir DIR] [--set KEY=VALUE]...",
@@ -72,6 +73,12 @@ static const struct command commands[] = {
 	{ "retained list", "[FILTER]", "retained messages", cmd_retained_list },
 	{ "retained show", "TOPIC", "one retained message", cmd_retained_show },
 	{ "retained clear", "FILTER", "remove retained messages", cmd_retained_clear },
+	{ "quarantine list", "",
+	    "clients that are refused and records that are set aside, for processes died of them",
+	    cmd_quarantine_list },
+	{ "quarantine clear", "[ID]",
+	    "let clients in again: those of an identifier or address, or all",
+	    cmd_quarantine_clear },
 	{ "store status", "", "sizes and state of what is on disk", cmd_store_status },
 	{ "store backup", "DIR", "copy the store of the running broker into DIR",
 	    cmd_store_backup },
@@ -339,6 +346,10 @@ print_status(const json_t *answer)
 		printf("listener %s: %s port %d\n", json_string_value(json_object_get(p, "name")),
 		    json_string_value(json_object_get(p, "address")),
 		    (int)json_integer_value(json_object_get(p, "port")));
+	json_array_foreach(json_object_get(answer, "quarantine"), i, p) {
+		printf("quarantine: ");
+		ctl_print_row(p);
+	}
 }
 
 static int
@@ -766,6 +777,30 @@ cmd_retained_clear(int argc, char **argv)
 		ctl_print_row(sum);
 	json_decref(sum);
 	json_decref(r);
+	return code;
+}
+
+static int
+cmd_quarantine_list(int argc, char **argv)
+{
+	(void)argc;
+	(void)argv;
+	return ctl_print_list(ctl_request("list", "quarantine"), NULL);
+}
+
+static int
+cmd_quarantine_clear(int argc, char **argv)
+{
+	json_t *r = ctl_request("clear", "quarantine"), *answer;
+	int code;
+
+	ctl_parameter(r, "id", argc > 0 ? argv[0] : NULL);
+	answer = ctl_answer(r, &code);
+	if (answer != NULL) {
+		json_object_del(answer, "ok");
+		ctl_print_row(answer);
+	}
+	json_decref(answer);
 	return code;
 }
 

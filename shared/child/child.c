@@ -49,6 +49,7 @@ static int on_drain(struct chan *ch, const void *body, size_t len, const int *fd
 static int on_tls_files(struct chan *ch, const void *body, size_t len, const int *fd);
 static int on_tls_tickets(struct chan *ch, const void *body, size_t len, const int *fd);
 static int on_stop(struct chan *ch, const void *body, size_t len, const int *fd);
+static int on_quarantine(struct chan *ch, const void *body, size_t len, const int *fd);
 
 static ipc_fn *const on_msg[IPC_TYPES] = {
 	[IPC_START] = on_start,
@@ -67,6 +68,7 @@ static ipc_fn *const on_msg[IPC_TYPES] = {
 	[IPC_STOP] = on_stop,
 	[IPC_TLS_FILES] = on_tls_files,
 	[IPC_TLS_TICKETS] = on_tls_tickets,
+	[IPC_QUARANTINE] = on_quarantine,
 };
 
 /* --- the loop ---------------------------------------------------------------------------- */
@@ -467,6 +469,17 @@ on_drain(struct chan *ch, const void *body, size_t len, const int *fd)
 		set_state(LIFE_DRAINING);
 		me.kind->drain(body);
 	}
+	return 0;
+}
+
+static int
+on_quarantine(struct chan *ch, const void *body, size_t len, const int *fd)
+{
+	(void)ch;
+	(void)len;
+	(void)fd;
+	if (me.kind->quarantine != NULL)
+		me.kind->quarantine(body);
 	return 0;
 }
 

@@ -38,6 +38,8 @@ struct child {
 	void (*tls_files)(
 	    int fd); /* of the configuration that comes next, also that of start(); fd is taken */
 	void (*tls_tickets)(const struct tls_ticket_key key[TLS_TICKET_KEYS]);
+	void (*quarantine)(
+	    const struct msg_quarantine *q); /* workers: whom to refuse from now on */
 	void (*drain)(const struct msg_drain *d);
 	void (*stop)(void); /* finish; call child_exit(0) when done */
 	void (*request)(const char *text, size_t len, int fd); /* an administrator's; fd is taken */

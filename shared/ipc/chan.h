@@ -18,9 +18,10 @@
 #include "shared/base/list.h"
 #include "shared/ipc/proc.h"
 #include "shared/ipc/rec.h"
+#include "shared/ipc/who.h"
 #include "shared/net/loop.h"
 
-#define IPC_ABI 5
+#define IPC_ABI 6
 #define IPC_TEXT_MAX 32768 /* bytes of a msg_text */
 #define IPC_FDS 2
 #define QUARANTINE_MAX 8      /* records that persist is told of */
@@ -74,6 +75,10 @@ struct msg_drain {
 }; /* rate_milli: thousandths of a client a second, 0: at once; kick: hand them a DISCONNECT */
 struct msg_tls_tickets {
 	uint8_t key[2][80]; /* tls.h */
+};
+struct msg_quarantine {
+	uint32_t n;
+	struct who of[QUARANTINE_CLIENTS]; /* client "": whoever comes from there */
 };
 struct msg_text {
 	char text[IPC_TEXT_MAX];

@@ -11,6 +11,7 @@
 #include "shared/base/log.h"
 #include "shared/net/sock.h"
 #include "worker/mqtt/conn.h"
+#include "worker/mqtt/quarantine.h"
 
 #define ACCEPTS 64   /* connections of one listener in one turn */
 #define PAUSE_MS 100 /* until accepting is tried again when nothing ends */
@@ -229,6 +230,12 @@ accept_one(struct listener *l)
 		return errno == ECONNABORTED || errno == EINTR;
 	}
 	sock_addr_text(&from, peer);
+	if (quarantine_has(span_of(NULL, 0), peer)) {
+		count(CNT_refused__quarantined);
+		log_every(10, LOG_WARNING, "accept: refused peer=%s: in quarantine", peer);
+		close(fd);
+		return true;
+	}
 	if (full) {
 		count(CNT_refused__max_connections);
 		log_every(10, LOG_WARNING, "accept: refused peer=%s listener=%s: max_connections",

@@ -8,6 +8,7 @@
 #include "shared/base/log.h"
 #include "worker/mqtt/deliver.h"
 #include "worker/mqtt/gone.h"
+#include "worker/mqtt/quarantine.h"
 #include "worker/mqtt/subscribe.h"
 
 #define CONNACK_ROOM 512
@@ -79,6 +80,10 @@ on_connect(struct conn *c, struct span body, uint8_t flags)
 		reason = connect_names(c, &p, &why);
 	if (reason != MQTT_OK) {
 		refuse(c, refusal(reason), reason, why);
+		return;
+	}
+	if (quarantine_has(conn_id(c), c->peer)) {
+		refuse(c, CNT_connects__refused_quarantined, MQTT_BANNED, "in quarantine");
 		return;
 	}
 	if (p.has_will && (reason = connect_will_check(c, &p, &why)) != MQTT_OK) {

@@ -9,6 +9,7 @@
 #include "worker/mqtt/peer.h"
 #include "worker/mqtt/publish.h"
 #include "worker/mqtt/secure.h"
+#include "worker/mqtt/quarantine.h"
 #include "worker/mqtt/subscribe.h"
 
 static int
@@ -71,6 +72,7 @@ static const struct child worker = {
 	.conf_check = secure_check,
 	.conf_commit = conf_commit,
 	.conf_withdraw = secure_withdraw,
+	.quarantine = quarantine_set,
 	.drain = farewell_drain,
 	.stop = farewell_stop,
 	.request = admin_request,

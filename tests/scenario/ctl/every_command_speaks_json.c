@@ -20,7 +20,8 @@ static const struct row {
 	{ "client show", "known", "unknown", 3 }, { "client kick", "known", "unknown", 3 },
 	{ "client clear-session", "known", "unknown", 3 }, { "subscription list", "", "x", 3 },
 	{ "retained list", "'#'", "a b", 3 }, { "retained show", "kept", "other", 3 },
-	{ "retained clear", "kept", "", 3 }, { "store status", "", "x", 3 },
+	{ "retained clear", "kept", "", 3 }, { "quarantine list", "", "x", 3 },
+	{ "quarantine clear", "", "nobody", 3 }, { "store status", "", "x", 3 },
 	{ "store backup", "$DIR/copy", "$DIR/copy", 3 }, /* it is not empty then */
 	{ "store verify", "", "x", 3 }, { "store compact", "", "x", 3 },
 	{ "store dump", "--table session --payload", "--table users", 3 },

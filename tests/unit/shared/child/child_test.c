@@ -91,6 +91,12 @@ do_listener_gone(uint32_t id)
 }
 
 static void
+do_quarantine(const struct msg_quarantine *q)
+{
+	tell(q->n == 1 && strcmp(q->of[0].from, "::1") == 0 ? 'q' : 'x');
+}
+
+static void
 do_drain(const struct msg_drain *d)
 {
 	(void)d;
@@ -145,6 +151,7 @@ static const struct child kind = {
 	.conf_withdraw = do_withdraw,
 	.listener = do_listener,
 	.listener_gone = do_listener_gone,
+	.quarantine = do_quarantine,
 	.drain = do_drain,
 	.stop = do_stop,
 	.request = do_request,
@@ -508,9 +515,10 @@ offers_are_voted_on_and_only_the_one_committed_is_switched_to(void)
 }
 
 static void
-sockets_and_draining_reach_the_kind(void)
+what_is_for_workers_reaches_them(void)
 {
 	struct msg_listener l = { .id = 1, .index = CONF_LISTENERS };
+	static const struct msg_quarantine q = { .n = 1, .of = { { .from = "::1" } } };
 	struct msg_drain d = { .rate_milli = 1 };
 
 	start();
@@ -519,6 +527,8 @@ sockets_and_draining_reach_the_kind(void)
 	memset(l.name, 'n', sizeof(l.name)); /* without an end */
 	send_msg(IPC_LISTENER, &l, sizeof(l), STDIN_FILENO);
 	CU_ASSERT_EQUAL(callback(), 'l');
+	send_msg(IPC_QUARANTINE, &q, sizeof(q), -1);
+	CU_ASSERT_EQUAL(callback(), 'q');
 	send_msg(IPC_DRAIN, &d, sizeof(d), -1);
 	CU_ASSERT_EQUAL(callback(), 'd');
 	send_none(IPC_STOP);
@@ -535,4 +545,4 @@ UNIT_MAIN("shared/child/child", TEST(started_by_hand_it_says_so_and_ends_with_1)
     TEST(what_comes_before_start_is_let_go), TEST(only_term_and_int_are_a_stop),
     TEST(ready_is_said_once_it_serves_and_not_before),
     TEST(offers_are_voted_on_and_only_the_one_committed_is_switched_to),
-    TEST(sockets_and_draining_reach_the_kind))
+    TEST(what_is_for_workers_reaches_them))
