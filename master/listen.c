@@ -244,8 +244,9 @@ listen_tell(void)
 		if (!master.listener[i].used)
 			continue;
 		sock_addr_text(&master.listener[i].addr, at);
-		log_notice(
-		    "listen: serving listener=%s address=%s", master.listener[i].conf.name.s, at);
+		log_notice("listen: serving listener=%s type=%s address=%s",
+		    master.listener[i].conf.name.s, conf_transport_name(&master.listener[i].conf),
+		    at);
 	}
 }
 

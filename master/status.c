@@ -127,8 +127,9 @@ status_json(void)
 		if (port == 0)
 			port = sock_addr_port(&l->addr);
 		json_array_append_new(listeners,
-		    json_pack("{s:s, s:s, s:i}", "name", l->conf.name.s, "address",
-			l->conf.address.s, "port", (int)sock_addr_port(&l->addr)));
+		    json_pack("{s:s, s:s, s:s, s:i}", "name", l->conf.name.s, "type",
+			conf_transport_name(&l->conf), "address", l->conf.address.s, "port",
+			(int)sock_addr_port(&l->addr)));
 	}
 	if (json_array_size(quarantine) == 0) {
 		json_decref(quarantine);

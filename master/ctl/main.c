@@ -343,7 +343,9 @@ print_status(const json_t *answer)
 			printf("            last end: %s\n", words);
 	}
 	json_array_foreach(json_object_get(answer, "listeners"), i, p)
-		printf("listener %s: %s port %d\n", json_string_value(json_object_get(p, "name")),
+		printf("listener %s: %s %s port %d\n",
+		    json_string_value(json_object_get(p, "name")),
+		    json_string_value(json_object_get(p, "type")),
 		    json_string_value(json_object_get(p, "address")),
 		    (int)json_integer_value(json_object_get(p, "port")));
 	json_array_foreach(json_object_get(answer, "quarantine"), i, p) {

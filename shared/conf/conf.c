@@ -103,12 +103,12 @@ check_tls(const struct conf *c, int i, struct conf_place *at)
 		if (is_relative(file[k].path))
 			return wrong(at, i, file[k].key, "must be an absolute path");
 	/* Who gives a certificate and forgets the type would serve everybody in the clear. */
-	if (l->type != TRANSPORT_tls)
+	if (!conf_has_tls(l))
 		return l->certificate.s[0] != '\0' || l->client_certificate != 0
-		    ? wrong(at, i, "certificate", "needs type = \"tls\"")
+		    ? wrong(at, i, "certificate", "needs type = \"tls\" or \"wss\"")
 		    : 0;
 	if (l->certificate.s[0] == '\0')
-		return wrong(at, i, "type", "\"tls\" needs a certificate");
+		return wrong(at, i, "type", "TLS needs a certificate");
 	if (l->client_certificate != CLIENT_CERTIFICATE_none && l->client_authorities.s[0] == '\0')
 		return wrong(at, i, "client_certificate", "needs client_authorities to check it");
 	if (l->certificate_user != CERTIFICATE_USER_none &&
@@ -532,6 +532,24 @@ const char *
 conf_durability_name(enum conf_durability d)
 {
 	return conf_choice(CONF_DURABILITY, d);
+}
+
+const char *
+conf_transport_name(const struct conf_listener *l)
+{
+	return conf_choice(CONF_TRANSPORT, l->type);
+}
+
+bool
+conf_has_tls(const struct conf_listener *l)
+{
+	return l->type == TRANSPORT_tls || l->type == TRANSPORT_wss;
+}
+
+bool
+conf_has_ws(const struct conf_listener *l)
+{
+	return l->type == TRANSPORT_ws || l->type == TRANSPORT_wss;
 }
 
 int

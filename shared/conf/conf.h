@@ -37,7 +37,7 @@ enum conf_share {
 	SHARE_least_loaded,
 	SHARE_local
 };
-enum conf_transport { TRANSPORT_tcp, TRANSPORT_tls };
+enum conf_transport { TRANSPORT_tcp, TRANSPORT_tls, TRANSPORT_ws, TRANSPORT_wss };
 enum conf_client_certificate {
 	CLIENT_CERTIFICATE_none,
 	CLIENT_CERTIFICATE_optional,
@@ -135,6 +135,9 @@ int conf_load(int fd,
 /* The class of a listener's clients, where the broker's is `broker`; as in the file. */
 enum conf_durability conf_durability_of(const struct conf_listener *l, enum conf_durability broker);
 const char *conf_durability_name(enum conf_durability d);
+const char *conf_transport_name(const struct conf_listener *l);
+bool conf_has_tls(const struct conf_listener *l);
+bool conf_has_ws(const struct conf_listener *l);
 int conf_log_level_of(uint8_t level); /* LOG_LEVEL_info to LOG_INFO */
 
 #endif

@@ -50,6 +50,8 @@ static struct {
 	char why[160];
 } the = { .ids_index = -1 };
 
+static const unsigned char alpn_mqtt[] = "\4mqtt", alpn_http[] = "\10http/1.1";
+
 static int make(struct making *m, uint32_t i, const struct tls_files *files);
 static int take_file(struct making *m, const struct tls_file *f);
 static int take_certificate(struct making *m, const struct tls_file *f);
@@ -100,7 +102,7 @@ tls_check(const struct conf *c, struct conf_error *err)
 		struct tls_server *s = NULL;
 		char why[256];
 
-		if (c->listener[i].type != TRANSPORT_tls)
+		if (!conf_has_tls(&c->listener[i]))
 			continue;
 		bad = tls_server_new(c, i, &files, why, &s);
 		if (bad != 0)
@@ -428,7 +430,7 @@ set_rules(struct making *m)
 	SSL_CTX_set_timeout(ctx, TICKET_SECONDS);
 	SSL_CTX_set_num_tickets(ctx, 1);
 	SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, on_ticket);
-	SSL_CTX_set_alpn_select_cb(ctx, on_alpn, NULL);
+	SSL_CTX_set_alpn_select_cb(ctx, on_alpn, (void *)(conf_has_ws(l) ? alpn_http : alpn_mqtt));
 	SSL_CTX_set_cert_cb(ctx, on_certificate, NULL);
 	if (l->tls_ciphers.s[0] != '\0' && SSL_CTX_set_cipher_list(ctx, l->tls_ciphers.s) != 1)
 		return wrong(m, "names no cipher of TLS 1.2: tls_ciphers", l->tls_ciphers.s);
@@ -525,12 +527,11 @@ static int
 on_alpn(SSL *tls, const unsigned char **out, unsigned char *out_len, const unsigned char *in,
     unsigned in_len, void *arg)
 {
-	static const unsigned char ours[] = { 4, 'm', 'q', 't', 't' };
+	const unsigned char *ours = arg;
 	unsigned char *selected;
 
 	(void)tls;
-	(void)arg;
-	if (SSL_select_next_proto(&selected, out_len, ours, sizeof(ours), in, in_len) !=
+	if (SSL_select_next_proto(&selected, out_len, ours, ours[0] + 1u, in, in_len) !=
 	    OPENSSL_NPN_NEGOTIATED)
 		return SSL_TLSEXT_ERR_ALERT_FATAL;
 	*out = selected;

@@ -36,7 +36,7 @@ bool
 tls_files_are_needed(const struct conf *c)
 {
 	for (uint32_t i = 0; i < c->nlisteners; i++)
-		if (c->listener[i].type == TRANSPORT_tls)
+		if (conf_has_tls(&c->listener[i]))
 			return true;
 	return false;
 }
@@ -59,7 +59,7 @@ tls_files_read(const struct conf *c, struct conf_error *err)
 	for (uint32_t i = 0; i < c->nlisteners && bad == 0; i++) {
 		r.listener = i;
 		r.l = &c->listener[i];
-		if (r.l->type == TRANSPORT_tls)
+		if (conf_has_tls(r.l))
 			bad = read_listener(&r);
 	}
 	if (fclose(r.to) != 0 && bad == 0)

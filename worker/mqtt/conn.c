@@ -17,7 +17,7 @@
 #include "worker/mqtt/connect.h"
 #include "worker/mqtt/deliver.h"
 #include "worker/mqtt/gone.h"
-#include "worker/mqtt/secure.h"
+#include "worker/mqtt/stream.h"
 #include "worker/mqtt/subscribe.h"
 
 #define LINGER_READS                                                                               \
@@ -102,7 +102,8 @@ conn_accept(int fd, unsigned listener, const char *peer)
 	c = calloc(1, sizeof(*c));
 	if (c == NULL || (c->peer = strdup(peer)) == NULL || (c->terms = terms_take()) == NULL)
 		goto fail;
-	if (secure_is(listener) && (c->tls = secure_accept(listener, fd)) == NULL)
+	err = stream_open(c, fd, listener);
+	if (err != 0)
 		goto fail;
 	c->watch.fn = on_event;
 	c->fd = fd;
@@ -133,7 +134,7 @@ conn_accept(int fd, unsigned listener, const char *peer)
 	return 0;
 fail:
 	if (c != NULL) {
-		tls_free(c->tls);
+		stream_close(c);
 		free(c->peer);
 		terms_leave(&c->terms);
 	}
@@ -501,8 +502,7 @@ conn_told(struct conn *c)
 static void
 conn_strip(struct conn *c)
 {
-	tls_free(c->tls);
-	c->tls = NULL;
+	stream_close(c);
 	close(c->fd);
 	c->fd = -1;
 	out_clear(&c->out);
@@ -541,7 +541,7 @@ on_event(struct watch *w, uint32_t events)
 
 	if (events & EPOLLOUT) {
 		conn_dirty(c);
-		if (c->tls != NULL && tls_wants_out(c->tls))
+		if (stream_wants_out(c))
 			events |= EPOLLIN;
 	}
 	if (!(events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
@@ -598,28 +598,18 @@ conn_lost(struct conn *c, int err)
 static ssize_t
 conn_recv(struct conn *c, void *p, size_t len)
 {
-	ssize_t n;
+	ssize_t n = stream_read(c, p, len);
 
-	if (c->tls != NULL) {
-		n = secure_read(c->tls, p, len);
-		c->unread = n == (ssize_t)len;
-		/* A handshake may have to wait for room for what it says. */
-		if (n == -EAGAIN && tls_wants_out(c->tls))
-			loop_mod(self.loop, &c->watch, c->watch.events | EPOLLOUT);
-	} else {
-		n = recv(c->fd, p, len, 0);
-		if (n < 0)
-			n = -errno;
-	}
-	if (n > 0) {
-		count_add(CNT_bytes_received, (uint64_t)n);
+	if (n > 0 || n == -EAGAIN) {
 		if (c->unread)
 			conn_again(c);
-	} else if (n == -EPROTO && c->tls != NULL) {
-		log_info("conn: closed id=%s peer=%s TLS: %s", conn_name(c), c->peer, tls_why());
-		c->lost = true;
-		conn_gone(c, CNT_ends__tls, MQTT_UNSPECIFIED_ERROR, true);
-	} else if (n != -EAGAIN && n != -EINTR) {
+		/* A handshake may have to wait for room for what it says. */
+		else if (stream_wants_out(c))
+			loop_mod(self.loop, &c->watch, c->watch.events | EPOLLOUT);
+	} else if (n == -EPROTO) {
+		log_info("conn: closed id=%s peer=%s: %s", conn_name(c), c->peer, stream_why());
+		conn_gone(c, stream_fault(), MQTT_UNSPECIFIED_ERROR, true);
+	} else {
 		conn_lost(c, (int)-n);
 	}
 	return n;
@@ -823,8 +813,7 @@ conn_flush(struct conn *c)
 	size_t sent;
 	int err;
 
-	err = c->tls != NULL ? secure_write(c->tls, &c->out, &sent)
-			     : out_write(&c->out, c->fd, &sent);
+	err = stream_write(c, &sent);
 	count_add(CNT_bytes_sent, sent);
 	if (c->state >= CONN_ENDED) {
 		c->dirty_next = the.ended;
@@ -850,10 +839,10 @@ conn_close(struct conn *c)
 	/* Only now: a delivery to many may be walking through the subscriptions when one of them ends. */
 	subscribe_drop(c);
 	deliver_drop(c);
-	if (!c->lost && c->tls != NULL)
-		tls_bye(c->tls);
-	if (!c->lost)
+	if (!c->lost) {
+		stream_bye(c);
 		shutdown(c->fd, SHUT_WR);
+	}
 	for (int i = 0; i < LINGER_READS && !c->lost; i++)
 		if (recv(c->fd, the.scratch, CONN_SCRATCH, MSG_DONTWAIT) <= 0)
 			break;

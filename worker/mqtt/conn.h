@@ -109,6 +109,7 @@ struct conn {
 	struct conn_alias *alias_in, *alias_out;
 	struct conn_rate *rate;
 	struct ssl_st *tls;   /* secure.h; NULL: in the clear */
+	struct ws *ws;        /* NULL: no WebSocket */
 	char *peer;           /* its address as text */
 	struct msg *will;     /* persist publishes it; here for a persist that starts anew */
 	uint32_t will_delay;  /* seconds */

@@ -144,6 +144,8 @@ out_some(const struct out *o, uint8_t *buf, size_t size)
 	const struct out_chunk *c = o->first;
 	size_t n = 0;
 
+	if (c == NULL)
+		return span_of(NULL, 0);
 	if (c->next == NULL || c->end - c->start >= size)
 		return span_of(c->p + c->start, c->end - c->start);
 	for (; c != NULL && n < size; c = c->next) {

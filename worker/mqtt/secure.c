@@ -9,7 +9,6 @@
 #include "shared/child/child.h"
 
 #define HANDSHAKES_US 2000 /* of a turn; one that has begun is finished */
-#define GATHER 16384       /* bytes of small chunks that share a record */
 
 struct servers {
 	struct tls_server *of[CONF_LISTENERS]; /* by place in the configuration; NULL: not TLS */
@@ -20,7 +19,6 @@ static struct {
 	bool has_fd;
 	struct servers now, next;
 	uint64_t spent_us;
-	uint8_t gathered[GATHER];
 } the;
 
 static int build(const struct conf *c, char why[256], struct servers *out);
@@ -81,12 +79,6 @@ secure_fini(void)
 	servers_free(&the.next);
 }
 
-bool
-secure_is(unsigned listener)
-{
-	return the.now.of[listener] != NULL;
-}
-
 struct ssl_st *
 secure_accept(unsigned listener, int fd)
 {
@@ -113,22 +105,6 @@ secure_read(struct ssl_st *tls, void *p, size_t len)
 	return n;
 }
 
-int
-secure_write(struct ssl_st *tls, struct out *o, size_t *sent_out)
-{
-	*sent_out = 0;
-	while (o->bytes > 0) {
-		struct span some = out_some(o, the.gathered, sizeof(the.gathered));
-		ssize_t n = tls_write(tls, some.p, some.len);
-
-		if (n < 0)
-			return n == -EAGAIN ? 1 : (int)n;
-		out_sent(o, (size_t)n);
-		*sent_out += (size_t)n;
-	}
-	return 0;
-}
-
 static int
 build(const struct conf *c, char why[256], struct servers *out)
 {
@@ -142,7 +118,7 @@ build(const struct conf *c, char why[256], struct servers *out)
 			snprintf(why, 256, "the files of TLS can't be used: %s", strerror(-err));
 	}
 	for (uint32_t i = 0; i < c->nlisteners && err == 0; i++)
-		if (c->listener[i].type == TRANSPORT_tls)
+		if (conf_has_tls(&c->listener[i]))
 			err = tls_server_new(c, i, &files, why, &s.of[i]);
 	tls_files_unmap(&files);
 	drop_files();

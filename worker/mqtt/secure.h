@@ -10,7 +10,6 @@
 #define MQTT_SECURE_H
 
 #include "shared/net/tls.h"
-#include "worker/mqtt/out.h"
 
 void secure_files(int fd); /* of the configuration that comes next; fd is taken */
 int secure_start(void);    /* for self.conf; -errno: said in the log */
@@ -20,11 +19,8 @@ void secure_withdraw(void);
 void secure_turn(void); /* another one begins */
 void secure_fini(void);
 
-bool secure_is(unsigned listener);                       /* is it one of TLS? */
 struct ssl_st *secure_accept(unsigned listener, int fd); /* NULL: no memory */
 /* tls_read(); -EAGAIN also when it is for a later turn: the loop will say again that the socket is ready. */
 ssize_t secure_read(struct ssl_st *tls, void *p, size_t len);
-/* As out_write(). */
-int secure_write(struct ssl_st *tls, struct out *o, size_t *sent_out);
 
 #endif
