@@ -546,7 +546,6 @@ on_ticket(SSL *tls, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *ciph
 	OSSL_PARAM params[3];
 	int old = 0;
 
-	(void)tls;
 	if (!the.has_keys)
 		return 0;
 	if (is_new) {
@@ -568,8 +567,8 @@ on_ticket(SSL *tls, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *ciph
 	if (EVP_MAC_CTX_set_params(mac, params) != 1 ||
 	    EVP_CipherInit_ex(cipher, EVP_aes_256_cbc(), NULL, k->cipher, iv, is_new) != 1)
 		return -1;
-	/* One made with the key before gets a new one. TLS 1.3's are always made anew. */
-	return !is_new && k != &the.key[0] ? 2 : 1;
+	/* With 2 another one is given: for one of the key before, and always in TLS 1.3, where clients use each once. */
+	return !is_new && (k != &the.key[0] || SSL_version(tls) == TLS1_3_VERSION) ? 2 : 1;
 }
 
 static int
