@@ -172,6 +172,24 @@ accept_half_open_del(const char *peer)
 	free(a);
 }
 
+bool
+accept_half_open_moves(const char *from, const char *to)
+{
+	if (quarantine_has(span_of(NULL, 0), to)) {
+		count(CNT_refused__quarantined);
+		log_every(10, LOG_WARNING, "accept: refused peer=%s: in quarantine", to);
+		return false;
+	}
+	if (!half_open_add(to)) {
+		count(CNT_refused__half_open);
+		log_every(10, LOG_WARNING,
+		    "accept: refused peer=%s: too many connections that have not sent CONNECT", to);
+		return false;
+	}
+	accept_half_open_del(from);
+	return true;
+}
+
 void
 accept_fini(void)
 {

@@ -22,6 +22,8 @@ void accept_stop(void); /* for good: draining */
 void accept_resume(void);
 void
 accept_half_open_del(const char *peer); /* a connection from there has sent CONNECT, or ended */
+/* One of these is from elsewhere: a balancer has said so. False: it must not stay, which is counted. */
+bool accept_half_open_moves(const char *from, const char *to);
 void accept_fini(void);
 
 #endif

@@ -73,6 +73,7 @@ struct conn {
 	uint8_t durability; /* enum conf_durability: what answers to it wait for */
 	bool durable : 1, clean_start : 1, problem_info : 1, half_open : 1, dirty : 1;
 	bool published : 1; /* something of it may be under way to others */
+	bool proxied : 1;   /* who it is comes first: proxy.h */
 	bool answered : 1;  /* persist has said yes or no */
 	bool lost : 1;      /* its socket has ended: there is nobody to say a last word to */
 	bool untold : 1;    /* ended, and persist may not know it yet */

@@ -1,21 +1,29 @@
 #include "worker/mqtt/stream.h"
 
 #include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 
+#include "shared/base/log.h"
+#include "worker/mqtt/accept.h"
+#include "worker/mqtt/proxy.h"
 #include "worker/mqtt/secure.h"
 #include "worker/mqtt/ws.h"
 
 #define GATHER 16384 /* bytes of small chunks that share a record, or a system call */
 
 static struct {
-	bool is_ws; /* whose the last -EPROTO was */
+	enum counter fault; /* of the last -EPROTO */
 	uint8_t gathered[GATHER];
 } the;
+
+static ssize_t read_proxy(struct conn *c);
 
 int
 stream_open(struct conn *c, int fd, unsigned listener)
 {
+	c->proxied = self.conf.listener[listener].proxy_protocol;
 	if (conf_has_tls(&self.conf.listener[listener]) &&
 	    (c->tls = secure_accept(listener, fd)) == NULL)
 		return -ENOMEM;
@@ -29,6 +37,9 @@ stream_read(struct conn *c, void *p, size_t len)
 {
 	ssize_t n;
 
+	if (c->proxied && (n = read_proxy(c)) <= 0)
+		return n;
+	the.fault = CNT_ends__tls;
 	if (c->tls != NULL) {
 		n = secure_read(c->tls, p, len);
 		c->unread = n == (ssize_t)len;
@@ -37,13 +48,12 @@ stream_read(struct conn *c, void *p, size_t len)
 		if (n < 0)
 			n = errno == EINTR ? -EAGAIN : -errno;
 	}
-	the.is_ws = false;
 	if (n <= 0)
 		return n;
 	count_add(CNT_bytes_received, (uint64_t)n);
 	if (c->ws != NULL) {
 		n = ws_input(c->ws, p, (size_t)n);
-		the.is_ws = true;
+		the.fault = CNT_ends__websocket;
 		if (ws_has_own(c->ws))
 			conn_dirty(c);
 	}
@@ -110,11 +120,57 @@ stream_close(struct conn *c)
 enum counter
 stream_fault(void)
 {
-	return the.is_ws ? CNT_ends__websocket : CNT_ends__tls;
+	return the.fault;
 }
 
 const char *
 stream_why(void)
 {
-	return the.is_ws ? ws_why() : tls_why();
+	switch (the.fault) {
+	case CNT_ends__proxy:
+		return "no header of the PROXY protocol";
+	case CNT_ends__websocket:
+		return ws_why();
+	default:
+		return tls_why();
+	}
+}
+
+/*
+ * What follows is for others to read from the socket, so the header is looked at before it is taken, and the socket is not ready until
+ * there is more than has been looked at. 1: taken; else as stream_read().
+ */
+static ssize_t
+read_proxy(struct conn *c)
+{
+	char peer[SOCK_TEXT_MAX], *copy;
+	uint8_t buf[PROXY_MAX];
+	ssize_t n = recv(c->fd, buf, sizeof(buf), MSG_PEEK);
+	int used, enough;
+
+	if (n <= 0)
+		return n == 0 ? 0 : errno == EINTR ? -EAGAIN : -errno;
+	the.fault = CNT_ends__proxy;
+	used = proxy_parse(span_of(buf, (size_t)n), peer);
+	if (used < 0)
+		return used;
+	enough = used == 0 ? (int)n + 1 : 1;
+	if (setsockopt(c->fd, SOL_SOCKET, SO_RCVLOWAT, &enough, sizeof(enough)) != 0)
+		return -errno;
+	if (used == 0)
+		return -EAGAIN;
+	if (recv(c->fd, buf, (size_t)used, 0) != used)
+		return -EIO;
+	c->proxied = false;
+	if (peer[0] == '\0')
+		return 1;
+	copy = strdup(peer);
+	if (copy == NULL || !accept_half_open_moves(c->peer, peer)) {
+		free(copy);
+		return copy == NULL ? -ENOMEM : -ECONNREFUSED;
+	}
+	log_info("conn: proxied peer=%s by=%s", peer, c->peer);
+	free(c->peer);
+	c->peer = copy;
+	return 1;
 }

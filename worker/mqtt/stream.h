@@ -1,5 +1,6 @@
 /*
- * stream.h - between a connection and its socket: nothing, TLS, WebSocket, or one over the other, as its listener says
+ * stream.h - between a connection and its socket: nothing, TLS, WebSocket, or one over the other, as its
+ * listener says; and in front of it all who the client is, if a load balancer has to say so (proxy.h)
  *
  * Runs in: worker's loop.
  */
