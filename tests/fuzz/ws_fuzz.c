@@ -84,10 +84,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		got = feed(ws, data + at, len, the.by_reads, &the.nby_reads);
 		at += len;
 		if (sends) {
-			uint8_t *p = out_room(&o, len * 3);
+			uint8_t *p = out_room(&o, len + 2);
 
 			must(p != NULL);
-			memset(p, 'o', len * 3);
+			memset(p, 'o', len + 2);
+			p[0] = 0x30; /* a packet: each has a frame */
+			p[1] = (uint8_t)len;
 			take_output(ws, &o);
 		}
 	}

@@ -157,6 +157,22 @@ out_some(const struct out *o, uint8_t *buf, size_t size)
 	return span_of(buf, n);
 }
 
+size_t
+out_copy(const struct out *o, size_t at, uint8_t *buf, size_t n)
+{
+	size_t got = 0;
+
+	for (const struct out_chunk *c = o->first; c != NULL && got < n; c = c->next) {
+		size_t len = c->end - c->start, skip = at < len ? at : len;
+
+		at -= skip;
+		len = len - skip < n - got ? len - skip : n - got;
+		memcpy(buf + got, c->p + c->start + skip, len);
+		got += len;
+	}
+	return got;
+}
+
 void
 out_sent(struct out *o, size_t n)
 {

@@ -42,6 +42,8 @@ void out_clear(struct out *o);
 int out_write(struct out *o, int fd, size_t *sent_out);
 /* For who writes it elsewhere: some of what is first, in place or, if that is little, with what follows it in buf; and how much of it has gone. */
 struct span out_some(const struct out *o, uint8_t *buf, size_t size);
+size_t out_copy(const struct out *o, size_t at, uint8_t *buf,
+    size_t n); /* what there is of n bytes from there on */
 void out_sent(struct out *o, size_t n);
 
 #endif

@@ -37,6 +37,10 @@ stream_read(struct conn *c, void *p, size_t len)
 {
 	ssize_t n;
 
+	if (c->ws != NULL && ws_has_ended(c->ws)) {
+		the.fault = CNT_ends__websocket;
+		return ws_input(c->ws, p, 0);
+	}
 	if (c->proxied && (n = read_proxy(c)) <= 0)
 		return n;
 	the.fault = CNT_ends__tls;
@@ -56,6 +60,7 @@ stream_read(struct conn *c, void *p, size_t len)
 		the.fault = CNT_ends__websocket;
 		if (ws_has_own(c->ws))
 			conn_dirty(c);
+		c->unread |= n > 0 && ws_has_ended(c->ws);
 	}
 	return n;
 }

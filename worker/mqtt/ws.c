@@ -20,18 +20,24 @@
 
 enum ws_state { WS_REQUEST, WS_OPEN, WS_CLOSED };
 
+struct frame {       /* that is being sent */
+	size_t left; /* of its payload */
+	uint8_t head_len, head_at;
+	uint8_t head[HEAD_MAX];
+};
+
 struct ws {
+	struct frame out;
+	size_t offered; /* bytes of frames that ws_output() has given and that have not gone */
 	wslay_frame_context_ptr in; /* NULL: between two frames */
 	uint64_t in_bytes;          /* given to it and not yet those of a whole frame */
 	uint64_t in_payload;        /* taken of the frame that it is at */
-	uint64_t left;              /* payload of the frame we are sending */
 	char *request;              /* what has come of it */
 	uint8_t *own;               /* goes before the next frame */
 	uint16_t request_len, own_len, own_at;
 	uint8_t state;
-	uint8_t head_len, head_at; /* of the frame we are sending */
-	bool in_message;           /* its last fragment has not come */
-	uint8_t head[HEAD_MAX];
+	bool in_message;              /* its last fragment has not come */
+	bool is_broken;               /* its rules */
 	uint8_t control[CONTROL_MAX]; /* of a frame that has not come whole */
 };
 
@@ -45,6 +51,8 @@ static struct {
 	const char *why;
 } the;
 
+static bool frame_is_begun(const struct frame *f);
+static bool frame_next(struct frame *f, const struct out *o, size_t at);
 static ssize_t take_request(struct ws *ws);
 static int answer(struct ws *ws, char *text);
 static bool request_parse(char *text, struct request *out);
@@ -93,50 +101,56 @@ ws_input(struct ws *ws, uint8_t *p, size_t len)
 	n = ws->state == WS_OPEN ? take_frames(ws, p) : 0;
 	if (n != 0)
 		return n;
-	return ws->state == WS_CLOSED ? 0 : -EAGAIN;
+	if (ws->state != WS_CLOSED)
+		return -EAGAIN;
+	return ws->is_broken ? -EPROTO : 0;
 }
 
+/*
+ * A packet has a frame of its own: clients are to cope with any frames, and not all do. What was offered once is what comes first
+ * the next time, too: TLS may have begun with it. So an answer of our own waits for that.
+ */
 struct span
 ws_output(struct ws *ws, const struct out *o, uint8_t *buf, size_t size)
 {
-	size_t n = 0;
-	struct span some;
+	struct frame f = ws->out;
+	size_t at = 0, n = 0;
 
-	if (ws->left == 0 && ws->own_len > 0)
+	if (ws->offered == 0 && !frame_is_begun(&f) && ws->own_len > 0)
 		return span_of(ws->own + ws->own_at, ws->own_len - ws->own_at);
-	if (ws->left == 0 && o->bytes > 0 && ws->state == WS_OPEN) {
-		uint64_t len = ws->left = o->bytes;
+	/* A large payload is sent from where it is. */
+	if (f.head_at == f.head_len && f.left >= size) {
+		struct span some = out_some(o, buf, size);
 
-		ws->head_at = 0;
-		ws->head_len = len < 126 ? 2 : len <= UINT16_MAX ? 4 : 10;
-		ws->head[0] = 0x80 | WSLAY_BINARY_FRAME;
-		ws->head[1] = len < 126 ? (uint8_t)len : len <= UINT16_MAX ? 126 : 127;
-		for (int i = ws->head_len - 1; i > 1; i--, len >>= 8)
-			ws->head[i] = (uint8_t)len;
+		ws->offered = some.len < f.left ? some.len : f.left;
+		return span_of(some.p, ws->offered);
 	}
-	if (ws->left == 0)
-		return span_of(NULL, 0);
-	for (; ws->head_at + n < ws->head_len; n++)
-		buf[n] = ws->head[ws->head_at + n];
-	/* What has come since the frame began is the next one's. */
-	some = out_some(o, buf + n, size - n);
-	if (some.len > ws->left)
-		some.len = ws->left;
-	if (n == 0)
-		return some;
-	if (some.p != buf + n) {
-		some.len = some.len < size - n ? some.len : size - n;
-		memcpy(buf + n, some.p, some.len);
+	while (n < size) {
+		/* 5.5.1: none after that which ends the connection. */
+		if (!frame_is_begun(&f) &&
+		    ((ws->state != WS_OPEN && n >= ws->offered) || !frame_next(&f, o, at)))
+			break;
+		for (; n < size && f.head_at < f.head_len; n++)
+			buf[n] = f.head[f.head_at++];
+		if (n < size) {
+			size_t len =
+			    out_copy(o, at, buf + n, f.left < size - n ? f.left : size - n);
+
+			n += len;
+			at += len;
+			f.left -= len;
+		}
 	}
-	return span_of(buf, n + some.len);
+	ws->offered = n;
+	return span_of(buf, n);
 }
 
 void
 ws_sent(struct ws *ws, struct out *o, size_t n)
 {
-	size_t head = (size_t)(ws->head_len - ws->head_at);
+	struct frame *f = &ws->out;
 
-	if (ws->left == 0) {
+	if (ws->offered == 0) {
 		ws->own_at = (uint16_t)(ws->own_at + n);
 		if (ws->own_at < ws->own_len)
 			return;
@@ -145,11 +159,27 @@ ws_sent(struct ws *ws, struct out *o, size_t n)
 		ws->own_at = ws->own_len = 0;
 		return;
 	}
-	if (head > n)
-		head = n;
-	ws->head_at = (uint8_t)(ws->head_at + head);
-	ws->left -= n - head;
-	out_sent(o, n - head);
+	ws->offered -= n;
+	while (n > 0) {
+		size_t len;
+
+		if (!frame_is_begun(f))
+			must(frame_next(f, o, 0));
+		len = (size_t)(f->head_len - f->head_at);
+		len = len < n ? len : n;
+		f->head_at = (uint8_t)(f->head_at + len);
+		n -= len;
+		len = f->left < n ? f->left : n;
+		f->left -= len;
+		n -= len;
+		out_sent(o, len);
+	}
+}
+
+bool
+ws_has_ended(const struct ws *ws)
+{
+	return ws->state == WS_CLOSED;
 }
 
 bool
@@ -174,6 +204,34 @@ const char *
 ws_why(void)
 {
 	return the.why;
+}
+
+static bool
+frame_is_begun(const struct frame *f)
+{
+	return f->head_at < f->head_len || f->left > 0;
+}
+
+/* That of the packet which begins there. False: there is none. */
+static bool
+frame_next(struct frame *f, const struct out *o, size_t at)
+{
+	uint8_t start[5]; /* of MQTT: type and remaining length */
+	size_t got = out_copy(o, at, start, sizeof(start)), len = 0, i = 1;
+
+	if (got == 0)
+		return false;
+	do {
+		must(i < got);
+		len |= (size_t)(start[i] & 0x7f) << 7 * (i - 1);
+	} while (start[i++] & 0x80);
+	len += i;
+	*f = (struct frame){ .left = len, .head_len = len < 126 ? 2 : len <= UINT16_MAX ? 4 : 10 };
+	f->head[0] = 0x80 | WSLAY_BINARY_FRAME;
+	f->head[1] = len < 126 ? (uint8_t)len : len <= UINT16_MAX ? 126 : 127;
+	for (int k = f->head_len - 1; k > 1; k--, len >>= 8)
+		f->head[k] = (uint8_t)len;
+	return true;
 }
 
 /* --- the request -------------------------------------------------------------------------- */
@@ -481,6 +539,7 @@ broken(struct ws *ws, uint16_t code, const char *why)
 
 	(void)own_frame(ws, WSLAY_CONNECTION_CLOSE, bytes, sizeof(bytes)); /* as well as it can */
 	ws->state = WS_CLOSED;
+	ws->is_broken = true;
 	the.why = why;
 	return -EPROTO;
 }

@@ -2,7 +2,7 @@
  * ws.h - WebSocket (RFC 6455) around a connection's bytes
  *
  * A client begins with a request of HTTP, of whatever path, which is answered here, too; then its MQTT comes in binary frames, cut anywhere
- * (MQTT 6.0). What we send goes in one frame a turn. Framing of what comes is wslay's; none of that is kept while no frame is under way.
+ * (MQTT 6.0). Each packet that we send has a frame of its own. Framing of what comes is wslay's; none of that is kept while no frame is under way.
  *
  * Runs in: worker's loop. No I/O of its own: bytes are handed in and taken out.
  * Trusts:  not the client. Errors: -EPROTO: ws_why() says what, and the answer that says so to the client waits to be sent; -ENOMEM.
@@ -25,7 +25,9 @@ ssize_t ws_input(struct ws *ws, uint8_t *p, size_t len);
 struct span ws_output(struct ws *ws, const struct out *o, uint8_t *buf, size_t size);
 void ws_sent(struct ws *ws, struct out *o, size_t n); /* so much of that */
 bool ws_has_own(const struct ws *ws);                 /* an answer of its own waits */
-void ws_bye(struct ws *ws);                           /* nothing comes after what is in o */
-const char *ws_why(void);                             /* of the last -EPROTO; static */
+bool
+ws_has_ended(const struct ws *ws); /* what came last was the last: ws_input() of nothing says why */
+void ws_bye(struct ws *ws);        /* nothing comes after what is in o */
+const char *ws_why(void);          /* of the last -EPROTO; static */
 
 #endif

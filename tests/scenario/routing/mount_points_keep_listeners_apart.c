@@ -6,7 +6,7 @@ port_of(const char *name)
 	char want[80], *text = ctl_text("status"), *at;
 	int port = 0;
 
-	snprintf(want, sizeof(want), "listener %s: 127.0.0.1 port ", name);
+	snprintf(want, sizeof(want), "listener %s: tcp 127.0.0.1 port ", name);
 	at = strstr(text, want);
 	check(at != NULL && sscanf(at + strlen(want), "%d", &port) == 1);
 	return port;

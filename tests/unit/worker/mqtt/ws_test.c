@@ -256,7 +256,7 @@ who_breaks_the_rules_is_told(void)
 		CU_ASSERT_EQUAL(nsent, 4);
 		CU_ASSERT_EQUAL(sent[0], 0x88);
 		CU_ASSERT_EQUAL((unsigned)(sent[2] << 8 | sent[3]), bad[i].code);
-		CU_ASSERT_EQUAL(input("more", 4), 0);
+		CU_ASSERT_EQUAL(input("more", 4), -EPROTO);
 		end();
 	}
 	open_it();
@@ -269,7 +269,7 @@ who_breaks_the_rules_is_told(void)
 	n = frame(bytes, 0x02, "a", 1);
 	n += frame(bytes + n, 0x82, "b", 1);
 	CU_ASSERT_EQUAL(input(bytes, n), 1);
-	CU_ASSERT_EQUAL(input("", 0), 0);
+	CU_ASSERT_EQUAL(input("", 0), -EPROTO);
 	end();
 }
 
@@ -277,12 +277,19 @@ static void
 a_close_is_answered(void)
 {
 	uint8_t bytes[100];
+	size_t n;
 
 	open_it();
 	CU_ASSERT_EQUAL(input(bytes, frame(bytes, 0x88, "\x03\xe8 bye", 6)), 0);
 	take(1000);
 	CU_ASSERT_EQUAL(nsent, 4);
 	CU_ASSERT_TRUE(has_sent("\x88\x02\x03\xe8"));
+	end();
+	open_it(); /* what came before it is used first */
+	n = frame(bytes, 0x82, "a", 1);
+	CU_ASSERT_EQUAL(input(bytes, n + frame(bytes + n, 0x88, "", 0)), 1);
+	CU_ASSERT_TRUE(ws_has_ended(ws));
+	CU_ASSERT_EQUAL(input("", 0), 0);
 	end();
 	open_it();
 	ws_bye(ws);
@@ -293,41 +300,104 @@ a_close_is_answered(void)
 	end();
 }
 
-/* Whatever the socket takes at a time: one frame for what there was when it began, and a pong only between two. */
-static void
-output_goes_in_frames(void)
+/* A PUBLISH with so many bytes behind its fixed header; all of it. */
+static size_t
+put_packet(size_t len, uint8_t fill)
 {
-	static const size_t lengths[] = { 1, 125, 126, 65535, 65536, 100000 };
+	uint8_t head[5] = { 0x30 };
+	size_t n = 1, rest = len;
+	uint8_t *p;
+
+	do {
+		head[n++] = (uint8_t)((rest & 0x7f) | (rest > 0x7f ? 0x80 : 0));
+		rest >>= 7;
+	} while (rest > 0);
+	p = out_room(&out, n + len);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(p);
+	memcpy(p, head, n);
+	memset(p + n, fill, len);
+	return n + len;
+}
+
+static bool
+is_frame(size_t *at, size_t len, uint8_t fill)
+{
+	size_t head = len < 126 ? 2 : len < 65536 ? 4 : 10, told = 0;
+	const uint8_t *p = sent + *at;
+
+	for (size_t i = 2; i < head; i++)
+		told = told << 8 | p[i];
+	*at += head + len;
+	return *at <= nsent && p[0] == 0x82 &&
+	    p[1] ==
+	    (len < 126            ? len
+		    : len < 65536 ? 126
+				  : 127) &&
+	    (head == 2 || told == len) && p[head] == 0x30 && p[head + len - 1] == fill;
+}
+
+/* Whatever the socket takes at a time: a frame for each packet, and a pong only between two. */
+static void
+each_packet_has_a_frame(void)
+{
+	static const size_t lengths[] = { 1, 123, 124, 126, 16000, 65531, 65532, 100000 };
 	static const size_t steps[] = { 1, 2, 3, 63, 64, 4096 };
-	uint8_t bytes[50], *p;
+	uint8_t bytes[50], gather[64];
 
 	for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++)
 		for (size_t s = 0; s < sizeof(steps) / sizeof(steps[0]); s++) {
-			size_t len = lengths[i], head = len < 126 ? 2 : len < 65536 ? 4 : 10;
-			uint8_t gather[64];
+			size_t small, large, last, at = 0;
 
 			open_it();
-			p = out_room(&out, len);
-			CU_ASSERT_PTR_NOT_NULL_FATAL(p);
-			for (size_t k = 0; k < len; k++)
-				p[k] = (uint8_t)(k * 3);
-			/* It has begun. */
+			small = put_packet(3, 'a');
+			large = put_packet(lengths[i], 'b');
+			/* Some of it is on its way. */
 			CU_ASSERT_TRUE(ws_output(ws, &out, gather, sizeof(gather)).len > 0);
 			CU_ASSERT_EQUAL(input(bytes, frame(bytes, 0x89, "", 0)), -EAGAIN);
-			memcpy(out_room(&out, 5), "later", 5);
+			last = put_packet(5, 'c');
 			take(steps[s]);
-			CU_ASSERT_EQUAL(nsent, head + len + 2 + 7);
-			CU_ASSERT_EQUAL(sent[0], 0x82);
-			CU_ASSERT_EQUAL(sent[1], len < 126 ? len : len < 65536 ? 126 : 127);
-			for (size_t k = 0; k < len; k++)
-				if (sent[head + k] != (uint8_t)(k * 3)) {
-					CU_FAIL("other bytes");
-					break;
-				}
-			CU_ASSERT_EQUAL(memcmp(sent + head + len, "\x8a\0\x82\x05later", 9), 0);
 			CU_ASSERT_EQUAL(out.bytes, 0);
+			CU_ASSERT_TRUE(is_frame(&at, small, 'a'));
+			if (memcmp(sent + at, "\x8a\0", 2) == 0)
+				at += 2;
+			CU_ASSERT_TRUE(is_frame(&at, large, 'b'));
+			if (memcmp(sent + at, "\x8a\0", 2) == 0)
+				at += 2;
+			CU_ASSERT_TRUE(is_frame(&at, last, 'c'));
+			CU_ASSERT_EQUAL(nsent,
+			    small + 2 + large +
+				(large < 126            ? 2
+					: large < 65536 ? 4
+							: 10) +
+				last + 2 + 2);
 			end();
 		}
+}
+
+/* What was offered is what comes first the next time, whatever has come meanwhile: TLS may hold it. */
+static void
+what_was_offered_comes_first(void)
+{
+	uint8_t bytes[50], first[64], again[64];
+	struct span one, two;
+	size_t at = 0;
+
+	open_it();
+	put_packet(3, 'a');
+	put_packet(3, 'b');
+	one = ws_output(ws, &out, first, sizeof(first));
+	CU_ASSERT_EQUAL(one.len, 2 * (2 + 5));
+	CU_ASSERT_EQUAL(input(bytes, frame(bytes, 0x89, "", 0)), -EAGAIN);
+	put_packet(3, 'c');
+	ws_bye(ws); /* 5.5.1: what has not been offered is not sent any more */
+	two = ws_output(ws, &out, again, sizeof(again));
+	CU_ASSERT_EQUAL(two.len, one.len);
+	CU_ASSERT_EQUAL(memcmp(one.p, two.p, one.len), 0);
+	take(1);
+	CU_ASSERT_TRUE(is_frame(&at, 5, 'a') && is_frame(&at, 5, 'b'));
+	CU_ASSERT_EQUAL(nsent, at + 2 + 4);
+	CU_ASSERT_EQUAL(memcmp(sent + at, "\x8a\0\x88\x02\x03\xe8", 6), 0);
+	end();
 }
 
 /* Who pings and does not read costs no memory. */
@@ -346,5 +416,5 @@ pings_without_end_are_not_all_answered(void)
 
 UNIT_MAIN("worker/mqtt/ws", TEST(a_request_is_answered), TEST(other_requests_are_refused),
     TEST(frames_become_bytes), TEST(fragments_and_pings_are_understood),
-    TEST(who_breaks_the_rules_is_told), TEST(a_close_is_answered), TEST(output_goes_in_frames),
-    TEST(pings_without_end_are_not_all_answered))
+    TEST(who_breaks_the_rules_is_told), TEST(a_close_is_answered), TEST(each_packet_has_a_frame),
+    TEST(what_was_offered_comes_first), TEST(pings_without_end_are_not_all_answered))
