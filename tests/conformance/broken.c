@@ -1126,7 +1126,7 @@ link_new(int fd)
 	l->client = calloc(1, sizeof(*l->client));
 	l->server = wire_open(self.host, self.port, version);
 	if (l->client == NULL || l->server == NULL)
-		err(1, "proxy");
+		errx(1, "proxy: %s", wire_trouble());
 	*l->client = (struct wire){ .fd = fd, .version = version };
 	self.links[self.n++] = l;
 }
@@ -1135,7 +1135,7 @@ link_new(int fd)
 static struct span
 rest(const struct wire *w)
 {
-	return span_of(w->buf, w->len);
+	return bytes_span(&w->in);
 }
 
 static void

@@ -1,7 +1,6 @@
 #include "tests/conformance/check.h"
 
 #include <err.h>
-#include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -135,7 +134,7 @@ dial(void)
 {
 	struct wire *w = wire_open(target_host, target_port, version);
 
-	demand(w != NULL, "no connection: %s", strerror(errno));
+	demand(w != NULL, "no connection: %s", wire_trouble());
 	return w;
 }
 
@@ -169,9 +168,13 @@ make_connect(unsigned flags, struct span payload)
 void
 leave(struct wire *w)
 {
+	struct wire_end e;
+
 	wire_send(w, wire_make(version, DISCONNECT << 4, ""));
 	wire_shutdown(w);
-	demand(wire_read_end(w, patience_ms).closed, "the connection stays open after DISCONNECT");
+	e = wire_read_end(w, patience_ms);
+	demand(e.bad == NULL, "%s", e.bad);
+	demand(e.closed, "the connection stays open after DISCONNECT");
 	wire_close(w);
 }
 
@@ -209,6 +212,7 @@ ended(struct wire *w, const int *codes)
 	struct wire_end e = wire_read_end(w, patience_ms);
 	int reason = e.reason;
 
+	demand(e.bad == NULL, "%s", e.bad);
 	demand(e.closed, "the connection stays open");
 	if (reason < 0)
 		return;

@@ -23,12 +23,19 @@
 #define SLOWEST 8 /* times the patience: a check that takes longer hangs */
 
 static struct {
-	const char *host, *version, *only, *broken;
+	const char *host, *version, *only, *broken, *transport, *cafile;
 	uint64_t port, jobs, patience, list, json, coverage, rules, malformed;
-} opt = { .host = "127.0.0.1", .version = "all", .port = 1883, .jobs = 48, .patience = 5 };
+} opt = { .host = "127.0.0.1",
+	.version = "all",
+	.transport = "tcp",
+	.port = 1883,
+	.jobs = 48,
+	.patience = 5 };
 
 static const struct setting settings[] = {
 	SETTINGS_OF_BROKER(&opt.host, &opt.port),
+	{ "transport", 't', &opt.transport, 0, 0, "tcp, tls, ws or wss (tcp)" },
+	{ "cafile", 0, &opt.cafile, 0, 0, "who signs the broker's certificate, for tls and wss" },
 	{ "version", 'V', &opt.version, 0, 0, "3 (3.1), 4 (3.1.1), 5, or all (all)" },
 	{ "only", 'o', &opt.only, 0, 0, "statements, as 3.1.2-1,3.1.2-2" },
 	{ "jobs", 'j', &opt.jobs, 1, JOBS_MAX, "checks at once (48)" },
@@ -141,6 +148,8 @@ in_child(const struct run *r, int fd)
 	if (r->rule[0] != '\0') {
 		target_port = broken_start(r->rule, opt.host, (int)opt.port, version);
 		target_host = "127.0.0.1";
+		wire_transport(
+		    "tcp", NULL); /* the proxy is reached so; it has its own way to the broker */
 	}
 	r->statement->check->run();
 	check_end();
@@ -273,6 +282,16 @@ print_list(void)
 			    s->why_not != NULL ? s->why_not : "");
 }
 
+static void
+set_transport(void)
+{
+	if (opt.cafile == NULL &&
+	    (strcmp(opt.transport, "tls") == 0 || strcmp(opt.transport, "wss") == 0))
+		tool_bad_usage("no --cafile for ", opt.transport);
+	if (!wire_transport(opt.transport, opt.cafile))
+		tool_bad_usage("no such transport: ", opt.transport);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -281,6 +300,7 @@ main(int argc, char **argv)
 
 	if (tool_options(argc, argv, settings, SETTINGS, usage) != argc)
 		tool_bad_usage("what is ", argv[optind]);
+	set_transport();
 	if (opt.malformed != 0)
 		return malformed(&(struct malformed){
 		    .host = opt.host,

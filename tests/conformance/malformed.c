@@ -117,7 +117,7 @@ dial(int version)
 	struct wire *w = wire_open(the.opt->host, the.opt->port, version);
 
 	if (w == NULL)
-		trouble("no connection: %s", strerror(errno));
+		trouble("no connection: %s", wire_trouble());
 	return w;
 }
 

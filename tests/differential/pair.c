@@ -701,7 +701,8 @@ peer_new(const char *name)
 	for (enum side side = OURS; side < SIDES; side++) {
 		p->end[side].w = wire_open(pair.host, pair.port[side], pair.version);
 		if (p->end[side].w == NULL)
-			err(1, "differential: no connection to port %d", pair.port[side]);
+			errx(1, "differential: no connection to port %d: %s", pair.port[side],
+			    wire_trouble());
 	}
 	return p;
 }

@@ -12,6 +12,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tests/lib/tls_client.h"
+#include "tests/lib/websocket.h"
+
 #define STALLED_MS 10000
 
 const char *const wire_type_name[16] = { "RESERVED", "CONNECT", "CONNACK", "PUBLISH", "PUBACK",
@@ -599,75 +602,86 @@ wire_now_ms(void)
 	return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
-struct wire *
-wire_open(const char *host, int port, int version)
+static struct {
+	bool tls, websocket;
+} transport;
+
+static char trouble[160]; /* of the last wire_open() */
+
+bool
+wire_transport(const char *name, const char *cafile)
+{
+	static const char *const names[] = { "tcp", "tls", "ws", "wss" };
+	unsigned i = 0;
+
+	while (i < 4 && strcmp(names[i], name) != 0)
+		i++;
+	if (i == 4)
+		return false;
+	transport.tls = i & 1;
+	transport.websocket = i & 2;
+	if (transport.tls)
+		tls_client_authority(cafile);
+	return true;
+}
+
+bool
+wire_is_websocket(void)
+{
+	return transport.websocket;
+}
+
+const char *
+wire_trouble(void)
+{
+	return trouble;
+}
+
+static bool __attribute__((format(printf, 1, 2))) is_trouble(const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(trouble, sizeof(trouble), format, ap);
+	va_end(ap);
+	return false;
+}
+
+static int
+dial(const char *host, int port)
 {
 	struct addrinfo hint = { .ai_socktype = SOCK_STREAM }, *all, *a;
 	char service[8];
 	int fd = -1;
-	struct wire *w;
 
 	snprintf(service, sizeof(service), "%d", port & 0xffff);
-	errno = EADDRNOTAVAIL;
+	is_trouble("%s", "no such host");
 	if (getaddrinfo(host, service, &hint, &all) != 0)
-		return NULL;
+		return -1;
 	for (a = all; a != NULL && fd < 0; a = a->ai_next) {
 		fd = socket(a->ai_family, a->ai_socktype | SOCK_CLOEXEC, a->ai_protocol);
-		if (fd >= 0 && connect(fd, a->ai_addr, a->ai_addrlen) != 0) {
-			int e = errno;
-
+		if (fd >= 0 && connect(fd, a->ai_addr, a->ai_addrlen) == 0)
+			break;
+		is_trouble("%s", strerror(errno));
+		if (fd >= 0)
 			close(fd);
-			fd = -1;
-			errno = e;
-		}
+		fd = -1;
 	}
 	freeaddrinfo(all);
-	if (fd < 0)
-		return NULL;
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int));
-	w = calloc(1, sizeof(*w));
-	if (w == NULL)
-		err(1, "wire");
-	w->fd = fd;
-	w->version = version;
-	return w;
+	if (fd >= 0)
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int));
+	return fd;
 }
 
-void
-wire_close(struct wire *w)
-{
-	if (w == NULL)
-		return;
-	if (w->fd >= 0)
-		close(w->fd);
-	free(w->buf);
-	free(w);
-}
-
-void
-wire_reset(struct wire *w)
-{
-	if (w->fd >= 0)
-		setsockopt(w->fd, SOL_SOCKET, SO_LINGER, &(struct linger){ .l_onoff = 1 },
-		    sizeof(struct linger));
-	wire_close(w);
-}
-
-void
-wire_shutdown(struct wire *w)
-{
-	if (w->fd >= 0)
-		shutdown(w->fd, SHUT_WR);
-}
-
-bool
-wire_send(struct wire *w, struct span bytes)
+/* On the socket itself. False: the other side had closed, or takes nothing for so long. */
+static bool
+send_bytes(struct wire *w, struct span bytes, int stalled_ms)
 {
 	while (bytes.len > 0 && w->fd >= 0) {
 		struct pollfd p = { .fd = w->fd, .events = POLLOUT };
 		ssize_t n = send(w->fd, bytes.p, bytes.len, MSG_NOSIGNAL | MSG_DONTWAIT);
 
-		if (n < 0 && errno == EAGAIN && poll(&p, 1, STALLED_MS) != 0)
+		if (n < 0 && errno == EAGAIN && poll(&p, 1, stalled_ms) != 0)
 			continue;
 		if (n < 0 && errno != EINTR)
 			return false;
@@ -675,6 +689,40 @@ wire_send(struct wire *w, struct span bytes)
 			bytes = span_of(bytes.p + n, bytes.len - (size_t)n);
 	}
 	return w->fd >= 0;
+}
+
+/* What is in a frame already, or is in none. */
+static bool
+send_plain(struct wire *w, struct span bytes, int stalled_ms)
+{
+	struct bytes out = { 0 };
+	bool good;
+
+	if (w->tls == NULL)
+		return send_bytes(w, bytes, stalled_ms);
+	tls_client_put(w->tls, bytes, &out);
+	good = send_bytes(w, bytes_span(&out), stalled_ms);
+	bytes_free(&out);
+	return good;
+}
+
+bool
+wire_send(struct wire *w, struct span bytes)
+{
+	return w->ws == NULL ? send_plain(w, bytes, STALLED_MS)
+			     : wire_send_frame(w, WS_FIN | WS_BINARY, bytes);
+}
+
+bool
+wire_send_frame(struct wire *w, unsigned first, struct span bytes)
+{
+	struct bytes out = { 0 };
+	bool good;
+
+	websocket_put(w->ws, first, bytes, &out);
+	good = send_plain(w, bytes_span(&out), STALLED_MS);
+	bytes_free(&out);
+	return good;
 }
 
 bool
@@ -688,6 +736,32 @@ wire_send_pieces(struct wire *w, struct span bytes, size_t piece)
 	return wire_send(w, bytes);
 }
 
+/* Of the outermost layer that has an end of its own. */
+static void
+say_goodbye(struct wire *w)
+{
+	struct bytes out = { 0 };
+
+	if (w->ws != NULL) {
+		websocket_close(w->ws, &out);
+		send_plain(w, bytes_span(&out), 0);
+	} else if (w->tls != NULL) {
+		tls_client_close(w->tls, &out);
+		send_bytes(w, bytes_span(&out), 0);
+	}
+	bytes_free(&out);
+}
+
+void
+wire_shutdown(struct wire *w)
+{
+	if (w->fd < 0)
+		return;
+	say_goodbye(w);
+	if (w->ws == NULL && w->tls == NULL)
+		shutdown(w->fd, SHUT_WR);
+}
+
 static void
 closed(struct wire *w)
 {
@@ -696,23 +770,87 @@ closed(struct wire *w)
 }
 
 static void
-make_room(struct wire *w, size_t len)
+wire_free(struct wire *w)
 {
-	if (w->len + len <= w->cap)
+	if (w->fd >= 0)
+		closed(w);
+	if (w->ws != NULL)
+		websocket_fini(w->ws);
+	free(w->ws);
+	tls_client_free(w->tls);
+	bytes_free(&w->in);
+	free(w);
+}
+
+void
+wire_close(struct wire *w)
+{
+	if (w == NULL)
 		return;
-	w->cap = (w->len + len) * 2;
-	w->buf = realloc(w->buf, w->cap);
-	if (w->buf == NULL)
-		err(1, "wire");
+	say_goodbye(w);
+	wire_free(w);
+}
+
+void
+wire_reset(struct wire *w)
+{
+	if (w->fd >= 0)
+		setsockopt(w->fd, SOL_SOCKET, SO_LINGER, &(struct linger){ .l_onoff = 1 },
+		    sizeof(struct linger));
+	wire_free(w);
 }
 
 void
 wire_unread(struct wire *w, struct span bytes)
 {
-	make_room(w, bytes.len);
-	memmove(w->buf + bytes.len, w->buf, w->len);
-	memcpy(w->buf, bytes.p, bytes.len);
-	w->len += bytes.len;
+	bytes_room(&w->in, bytes.len);
+	memmove(w->in.p + bytes.len, w->in.p, w->in.len);
+	memcpy(w->in.p, bytes.p, bytes.len);
+	w->in.len += bytes.len;
+}
+
+static void
+take_frames(struct wire *w, struct span bytes)
+{
+	struct bytes out = { 0 };
+
+	if (w->ws == NULL)
+		bytes_put(&w->in, bytes);
+	else if (!websocket_take(w->ws, bytes, &w->in, &out))
+		w->bad = w->ws->bad;
+	if (out.len > 0)
+		send_plain(w, bytes_span(&out), STALLED_MS);
+	bytes_free(&out);
+}
+
+/* What the socket has given goes up through the layers. */
+static void
+take_bytes(struct wire *w, struct span bytes)
+{
+	struct bytes plain = { 0 }, out = { 0 };
+
+	if (w->tls == NULL) {
+		take_frames(w, bytes);
+		return;
+	}
+	if (!tls_client_take(w->tls, bytes, &plain, &out))
+		w->bad = tls_client_bad(w->tls);
+	if (out.len > 0)
+		send_bytes(w, bytes_span(&out), STALLED_MS);
+	if (plain.len > 0)
+		take_frames(w, bytes_span(&plain));
+	bytes_free(&plain);
+	bytes_free(&out);
+}
+
+/* The other side has closed, with no reset: was that the moment? */
+static void
+look_at_end(struct wire *w)
+{
+	if (w->tls != NULL && !tls_client_ended(w->tls))
+		w->bad = "TLS: closed without an end";
+	else if (w->ws != NULL && !websocket_may_end(w->ws))
+		w->bad = w->ws->bad;
 }
 
 /* More bytes, at the latest at that time. */
@@ -721,20 +859,108 @@ receive(struct wire *w, int64_t until)
 {
 	struct pollfd p = { .fd = w->fd, .events = POLLIN };
 	int64_t left = until - wire_now_ms();
+	uint8_t bytes[4096];
 	ssize_t n;
 
 	if (w->fd < 0)
 		return WIRE_CLOSED;
 	if (poll(&p, 1, left > 0 ? (int)left : 0) <= 0)
 		return WIRE_NOTHING;
-	make_room(w, 4096);
-	n = recv(w->fd, w->buf + w->len, w->cap - w->len, 0);
-	if (n == 0 || (n < 0 && errno != EINTR)) {
+	n = recv(w->fd, bytes, sizeof(bytes), 0);
+	if (n > 0)
+		take_bytes(w, span_of(bytes, (size_t)n));
+	if (n == 0)
+		look_at_end(w);
+	if (n == 0 || (n < 0 && errno != EINTR) || w->bad != NULL) {
 		closed(w);
 		return WIRE_CLOSED;
 	}
-	w->len += n > 0 ? (size_t)n : 0;
 	return WIRE_PACKET;
+}
+
+/* Reads until it is true of the layer that it is open. */
+static bool
+comes_true(struct wire *w, bool (*is_open)(const struct wire *w))
+{
+	int64_t until = wire_now_ms() + STALLED_MS;
+
+	while (!is_open(w)) {
+		enum wire_got got = receive(w, until);
+
+		if (w->bad != NULL)
+			return is_trouble("%s", w->bad);
+		if (got == WIRE_CLOSED)
+			return is_trouble("closed before it was open");
+		if (got == WIRE_NOTHING && wire_now_ms() >= until)
+			return is_trouble("no answer");
+	}
+	return true;
+}
+
+static bool
+has_tls(const struct wire *w)
+{
+	return tls_client_is_open(w->tls);
+}
+
+static bool
+has_websocket(const struct wire *w)
+{
+	return w->ws->open;
+}
+
+static bool
+begin_tls(struct wire *w, const char *host)
+{
+	w->tls = tls_client_new(host);
+	take_bytes(w, NO_PROPS);
+	return comes_true(w, has_tls);
+}
+
+static bool
+begin_websocket(struct wire *w, const char *host, int port, const char *protocol)
+{
+	struct bytes out = { 0 };
+
+	w->ws = calloc(1, sizeof(*w->ws));
+	if (w->ws == NULL)
+		err(1, "wire");
+	websocket_ask(w->ws, host, port, protocol, &out);
+	send_plain(w, bytes_span(&out), STALLED_MS);
+	bytes_free(&out);
+	return comes_true(w, has_websocket);
+}
+
+struct wire *
+wire_open_as(const char *host, int port, int version, const char *protocol)
+{
+	int fd = dial(host, port);
+	struct wire *w;
+
+	if (fd < 0)
+		return NULL;
+	w = calloc(1, sizeof(*w));
+	if (w == NULL)
+		err(1, "wire");
+	w->fd = fd;
+	w->version = version;
+	if ((!transport.tls || begin_tls(w, host)) &&
+	    (!transport.websocket || begin_websocket(w, host, port, protocol)))
+		return w;
+	wire_free(w);
+	return NULL;
+}
+
+struct wire *
+wire_open(const char *host, int port, int version)
+{
+	return wire_open_as(host, port, version, version == 3 ? "mqttv3.1" : "mqtt");
+}
+
+static const char *
+kept_text(const char *text)
+{
+	return strcpy(keep(strlen(text) + 1), text);
 }
 
 enum wire_got
@@ -745,8 +971,13 @@ wire_read(struct wire *w, int ms, struct wire_packet *out)
 	uint8_t *copy;
 	size_t len;
 
-	while ((len = wire_length(span_of(w->buf, w->len))) == 0) {
+	while ((len = wire_length(bytes_span(&w->in))) == 0) {
 		got = receive(w, until);
+		if (w->bad != NULL) {
+			*out = (struct wire_packet){ .bad = kept_text(w->bad), .reason = -1 };
+			w->bad = NULL;
+			return WIRE_PACKET;
+		}
 		if (got != WIRE_PACKET && (got == WIRE_CLOSED || wire_now_ms() >= until))
 			return got;
 	}
@@ -756,9 +987,8 @@ wire_read(struct wire *w, int ms, struct wire_packet *out)
 		return WIRE_CLOSED;
 	}
 	copy = keep(len);
-	memcpy(copy, w->buf, len);
-	w->len -= len;
-	memmove(w->buf, w->buf + len, w->len);
+	memcpy(copy, w->in.p, len);
+	bytes_drop(&w->in, len);
 	wire_decode(w->version, span_of(copy, len), out);
 	return WIRE_PACKET;
 }
@@ -772,6 +1002,8 @@ wire_read_end(struct wire *w, int ms)
 	enum wire_got got;
 
 	while ((got = wire_read(w, (int)(until - wire_now_ms()), &k)) == WIRE_PACKET) {
+		if (e.bad == NULL)
+			e.bad = k.bad;
 		e.others += e.last != 0;
 		e.last = k.type;
 		e.reason = k.type == CONNACK || k.type == DISCONNECT ? k.reason : -1;

@@ -1,5 +1,5 @@
 /*
- * wire.h - raw MQTT over TCP, for tests that have to be able to break every rule
+ * wire.h - raw MQTT over TCP, TLS and WebSocket, for tests that have to be able to break every rule
  *
  * Bytes are made from a format and sent as they are: nothing here keeps a caller from sending nonsense. What comes is read with a deadline and
  * decoded strictly, by the standard's tables and with no code of the broker, so that an error there is no error here. A packet that no server may
@@ -14,7 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "shared/base/span.h"
+#include "tests/lib/bytes.h"
 
 enum wire_type {
 	CONNECT = 1,
@@ -166,20 +166,36 @@ const char *wire_describe(const struct wire_packet *k);
 struct wire {
 	int fd; /* -1: closed */
 	int version;
-	uint8_t *buf;
-	size_t len, cap;
+	struct bytes in;        /* MQTT that was not read yet */
+	struct tls_client *tls; /* NULL: none */
+	struct websocket *ws;   /* likewise */
+	const char *bad;        /* why no server may send what came, beside packets; read next */
 };
 
+/*
+ * For all that are opened from then on: tcp, as at first, tls, ws or wss. False: no such thing. cafile: who signs servers, for tls and wss.
+ * Behind it nobody has to know: bytes are sent in one binary frame, pings and Close are answered, and what no server may send below MQTT is a packet
+ * that is bad, of no type.
+ */
+bool wire_transport(const char *name, const char *cafile);
+bool wire_is_websocket(void);
+
 int64_t wire_now_ms(void); /* monotonic */
-/* NULL: refused, or no such host; errno says why. */
+/* NULL: refused, no such host, or not as the transport wants it: wire_trouble() says why. */
 struct wire *wire_open(const char *host, int port, int version);
-void wire_close(struct wire *w);    /* in order, as far as TCP knows; frees it; NULL is fine */
+/* Over WebSocket, with another subprotocol than the version's; NULL: none. */
+struct wire *wire_open_as(const char *host, int port, int version, const char *protocol);
+const char *wire_trouble(void);
+/* In order, as far as the transport knows: FIN, close_notify, Close; frees it; NULL is fine. */
+void wire_close(struct wire *w);
 void wire_reset(struct wire *w);    /* the same with RST, as a lost network */
 void wire_shutdown(struct wire *w); /* nothing more will be sent; reading goes on */
 /* False: the other side had closed, or takes nothing for 10 s. */
 bool wire_send(struct wire *w, struct span bytes);
-/* In pieces of so many bytes, each a segment of its own with a moment between them. */
+/* In pieces of so many bytes, each a segment, record or frame of its own with a moment between them. */
 bool wire_send_pieces(struct wire *w, struct span bytes, size_t piece);
+/* Over WebSocket: a frame with that first byte, see websocket.h. */
+bool wire_send_frame(struct wire *w, unsigned first, struct span bytes);
 
 /* WIRE_CLOSED: the other side has, and all it sent was read; or what it sent is no packet. */
 enum wire_got { WIRE_CLOSED = -1, WIRE_NOTHING, WIRE_PACKET };
@@ -194,6 +210,7 @@ struct wire_end {
 	enum wire_type last; /* the last packet before; 0: none */
 	int reason;          /* of that, if it is CONNACK or DISCONNECT; else -1 */
 	unsigned others;     /* packets before that */
+	const char *bad;     /* of the first that no server may send; NULL: none */
 };
 struct wire_end wire_read_end(struct wire *w, int ms);
 

@@ -156,7 +156,7 @@ packets_are_read_whole_and_in_order(void)
 	CU_ASSERT_EQUAL(e.last, DISCONNECT);
 	CU_ASSERT_EQUAL(e.reason, 0x82);
 	CU_ASSERT_EQUAL(e.others, 1);
-	free(w.buf);
+	bytes_free(&w.in);
 	close(fd[1]);
 	wire_forget();
 }
