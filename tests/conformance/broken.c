@@ -9,6 +9,7 @@
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <err.h>
+#include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -35,12 +36,16 @@ struct link {
 /* True: the rule has done what there was to do, else the packet goes on. */
 typedef bool packet_fn(struct link *l, struct wire_packet *k);
 
+/* Bytes of WebSocket as they come, which it may change; how many go on. */
+typedef size_t bytes_fn(bool from_server, uint8_t *p, size_t len);
+
 struct rule {
 	const char *name, *what;
 	packet_fn *from_client, *from_server;
 	void (*client_end)(struct link *l); /* without DISCONNECT or behind it */
 	bool (*server_end)(struct link *l); /* true: the client is not to know */
 	enum wire_type type;                /* whose packets are meant */
+	bytes_fn *bytes;                    /* below MQTT: nothing else is called but server_end */
 };
 
 static struct {
@@ -950,6 +955,57 @@ drop_unsubscribe(struct link *l, struct wire_packet *k)
 	return true;
 }
 
+/* --- rules: WebSocket -------------------------------------------------------------------- */
+
+/* One text for another of the same length. */
+static void
+exchange(uint8_t *p, size_t len, const char *from, const char *to)
+{
+	uint8_t *at = memmem(p, len, from, strlen(from));
+
+	if (at != NULL)
+		memcpy(at, to, strlen(to));
+}
+
+static size_t
+as_it_is(bool from_server, uint8_t *p, size_t len)
+{
+	(void)from_server;
+	(void)p;
+	return len;
+}
+
+/* What comes at once begins with a frame. */
+static size_t
+ws_text(bool from_server, uint8_t *p, size_t len)
+{
+	if (from_server && *p == 0x82)
+		*p = 0x81;
+	return len;
+}
+
+static size_t
+ws_mute(bool from_server, uint8_t *p, size_t len)
+{
+	return from_server && *p != 'H' ? 0 : len;
+}
+
+static size_t
+ws_other(bool from_server, uint8_t *p, size_t len)
+{
+	if (from_server)
+		exchange(p, len, "Protocol: mqtt", "Protocol: chat");
+	return len;
+}
+
+static size_t
+ws_any(bool from_server, uint8_t *p, size_t len)
+{
+	if (!from_server)
+		exchange(p, len, "Protocol: chat", "Protocol: mqtt");
+	return ws_other(from_server, p, len);
+}
+
 /* --- the table --------------------------------------------------------------------------- */
 
 #define OUT(name, fn, what)                                                                        \
@@ -1079,6 +1135,13 @@ static const struct rule rules[] = {
 	IN("first-filter", first_filter, "only the first of several filters counts"),
 	IN("dollar", dollar, "a wildcard matches a first level with $"),
 	IN("drop-unsubscribe", drop_unsubscribe, "UNSUBSCRIBE is acknowledged, but does nothing"),
+
+	{ "ws-open", "WebSocket: what the broker closes stays open", .bytes = as_it_is,
+	    .server_end = is_kept_open },
+	{ "ws-text", "WebSocket: frames hold text", .bytes = ws_text },
+	{ "ws-mute", "WebSocket: nothing comes behind the handshake", .bytes = ws_mute },
+	{ "ws-other", "WebSocket: another subprotocol than mqtt is agreed to", .bytes = ws_other },
+	{ "ws-any", "WebSocket: chat is spoken, too", .bytes = ws_any },
 };
 
 static const struct rule *
@@ -1094,6 +1157,12 @@ bool
 broken_has(const char *rule, size_t len)
 {
 	return rule_find(rule, len) != NULL;
+}
+
+bool
+broken_is_below(const char *rule)
+{
+	return rule_find(rule, strlen(rule))->bytes != NULL;
 }
 
 void
@@ -1157,6 +1226,17 @@ client_turn(struct link *l)
 	}
 }
 
+/* The server has closed. True: the client isn't to know. */
+static bool
+outlives_server(struct link *l)
+{
+	if (self.rule->server_end == NULL || !self.rule->server_end(l))
+		return false;
+	wire_close(l->server);
+	l->server = NULL;
+	return true;
+}
+
 /* False: the link is at its end. */
 static bool
 server_turn(struct link *l)
@@ -1173,16 +1253,45 @@ server_turn(struct link *l)
 	if (got != WIRE_CLOSED)
 		return true;
 	to_client(l, rest(l->server));
-	if (r->server_end == NULL || !r->server_end(l))
-		return false;
-	wire_close(l->server);
-	l->server = NULL;
+	return outlives_server(l);
+}
+
+/* What is there goes on as bytes. False: nothing more will come from that side. */
+static bool
+pass_on(struct link *l, bool from_server)
+{
+	struct wire *from = from_server ? l->server : l->client, *to;
+	uint8_t bytes[16384];
+	ssize_t n = recv(from->fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+
+	if (n <= 0)
+		return n < 0 && (errno == EAGAIN || errno == EINTR);
+	to = from_server ? l->client : l->server;
+	if (to != NULL)
+		wire_send(to, span_of(bytes, self.rule->bytes(from_server, bytes, (size_t)n)));
 	return true;
+}
+
+/* The same as link_turn(), where nothing is known of packets. */
+static bool
+link_turn_below(struct link *l)
+{
+	if (!l->client_ended && !pass_on(l, false)) {
+		l->client_ended = true;
+		if (l->server == NULL)
+			return false;
+		wire_shutdown(l->server);
+	}
+	if (l->server == NULL || pass_on(l, true))
+		return true;
+	return outlives_server(l);
 }
 
 static bool
 link_turn(struct link *l)
 {
+	if (self.rule->bytes != NULL)
+		return link_turn_below(l);
 	if (l->server == NULL) { /* only the client is left: nothing it sends is of interest */
 		struct wire_packet k;
 
@@ -1228,7 +1337,7 @@ broken_start(const char *rule, const char *host, int port, int v)
 	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t len = sizeof(a);
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	pid_t pid;
+	pid_t check = getpid(), pid;
 
 	if (fd < 0 || bind(fd, (struct sockaddr *)&a, len) != 0 || listen(fd, LINKS_MAX) != 0 ||
 	    getsockname(fd, (struct sockaddr *)&a, &len) != 0)
@@ -1238,7 +1347,11 @@ broken_start(const char *rule, const char *host, int port, int v)
 		err(1, "proxy");
 	if (pid == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (getppid() != check) /* it has ended before that */
+			_exit(0);
 		self.rule = rule_find(rule, strlen(rule));
+		if (self.rule->bytes != NULL)
+			wire_transport("tcp", NULL);
 		self.host = host;
 		self.port = port;
 		version = v;

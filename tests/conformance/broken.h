@@ -10,6 +10,8 @@
 #include <stddef.h>
 
 bool broken_has(const char *rule, size_t len);
+/* Is it about what is below MQTT? Then the proxy passes on bytes of WebSocket, in the clear, and is reached as the broker. Else it is reached by TCP. */
+bool broken_is_below(const char *rule);
 /* Starts a process that ends with this one; answers its port on 127.0.0.1. Its other side is host and port. */
 int broken_start(const char *rule, const char *host, int port, int version);
 void broken_print(void); /* all rules and what they do */

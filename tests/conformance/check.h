@@ -55,7 +55,7 @@ const char *text_of(const char *format, ...) __attribute__((format(printf, 1, 2)
 
 /* --- connections ------------------------------------------------------------------------- */
 
-struct wire *dial(void); /* TCP only */
+struct wire *dial(void); /* nothing is sent yet */
 /* Connected and accepted, the CONNACK in connack. */
 struct wire *join_with(const struct wire_connect *o);
 #define join(...) join_with(&(struct wire_connect){ __VA_ARGS__ })

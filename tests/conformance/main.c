@@ -146,10 +146,12 @@ in_child(const struct run *r, int fd)
 	patience_ms = (int)opt.patience * 1000;
 	check_begin((unsigned)(r - runs), fd);
 	if (r->rule[0] != '\0') {
+		if (broken_is_below(r->rule) && strcmp(opt.transport, "ws") != 0)
+			not_applicable("not over WebSocket in the clear");
 		target_port = broken_start(r->rule, opt.host, (int)opt.port, version);
 		target_host = "127.0.0.1";
-		wire_transport(
-		    "tcp", NULL); /* the proxy is reached so; it has its own way to the broker */
+		if (!broken_is_below(r->rule))
+			wire_transport("tcp", NULL);
 	}
 	r->statement->check->run();
 	check_end();

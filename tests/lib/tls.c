@@ -20,6 +20,12 @@ make_certificates(void)
 int
 tls_listener(const char *name, const char *keys)
 {
+	return tls_listener_of("tls", name, keys);
+}
+
+int
+tls_listener_of(const char *type, const char *name, const char *keys)
+{
 	int port = port_free();
 	char line[1500];
 	size_t n;
@@ -28,7 +34,7 @@ tls_listener(const char *name, const char *keys)
 	make_certificates();
 	/* The file's last line is ");": what is appended to the list comes before it. */
 	n = (size_t)snprintf(
-	    line, sizeof(line), ", { name = \"%s\"; type = \"tls\"; port = %d; ", name, port);
+	    line, sizeof(line), ", { name = \"%s\"; type = \"%s\"; port = %d; ", name, type, port);
 	for (const char *p = keys; *p != '\0' && n < sizeof(line) - 200;)
 		if (strncmp(p, "$CA", 3) == 0) {
 			n += (size_t)snprintf(line + n, sizeof(line) - n, "%s", getenv("CA"));

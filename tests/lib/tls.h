@@ -9,6 +9,8 @@
  * fills. Its port.
  */
 int tls_listener(const char *name, const char *keys);
+/* The same of any type; that of TLS is "tls". */
+int tls_listener_of(const char *type, const char *name, const char *keys);
 /* By the shell, as broker_sh(), with $CA, $PORT, and $TLS, which is how mosquitto's clients get there. */
 int tls_sh(int port, const char *commands);
 
