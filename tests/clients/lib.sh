@@ -41,35 +41,63 @@ due() { # client version
 		rows && $3 ~ "(^| )" version "( |$)" && ", " $5 "," !~ ", " client "( " version ")?," { print $2 }' "$list"
 }
 
-# Runs a client's program with port and version added, once a version, at the same time; each row of the table is a result.
+# What it is run over, by the table of clients.
+over() { # client
+	awk -F ' *[|] *' -v client="$1" '$2 == client { gsub(",", "", $5); print $5 }' "$list"
+}
+
+# Runs a client's program with port and version added, once a version and transport, at the same time; each row of the table is a result.
 show() { # client versions command...
-	local client=$1 versions=$2 version row out pids=()
+	local client=$1 versions=$2 version transport row out name pids=()
 	shift 2
-	for version in $versions; do
-		timeout -k 5 240 "$@" "$port" "$version" >"$dir/$client-$version" 2>&1 &
-		pids+=($!)
-	done
-	for version in $versions; do
-		out=$dir/$client-$version
-		wait "${pids[0]}" || echo "status $?" >>"$out"
-		pids=("${pids[@]:1}")
-		for row in $(due "$client" "$version"); do
-			grep -qx "shown $row" "$out"
-			result "$client v$version $row" $?
+	for transport in $(over "$client"); do
+		for version in $versions; do
+			TRANSPORT=$transport timeout -k 5 240 "$@" "$(port_of "$transport")" "$version" >"$dir/$client-$version-$transport" 2>&1 &
+			pids+=($!)
 		done
-		if ! diff <(sed -n 's/^shown //p' "$out" | sort) <(due "$client" "$version" | sort) >"$out.diff" || grep -q '^status ' "$out"; then
-			result "$client v$version is what the table says" 1
-			cat "$out.diff"
-			grep -v '^shown ' "$out" | tail -n 60
-		fi
+	done
+	for transport in $(over "$client"); do
+		for version in $versions; do
+			out=$dir/$client-$version-$transport
+			name="$client v$version $transport"
+			wait "${pids[0]}" || echo "status $?" >>"$out"
+			pids=("${pids[@]:1}")
+			for row in $(due "$client" "$version"); do
+				grep -qx "shown $row" "$out"
+				result "$name $row" $?
+			done
+			if ! diff <(sed -n 's/^shown //p' "$out" | sort) <(due "$client" "$version" | sort) >"$out.diff" || grep -q '^status ' "$out"; then
+				result "$name is what the table says" 1
+				cat "$out.diff"
+				grep -v '^shown ' "$out" | tail -n 60
+			fi
+		done
 	done
 }
 
-# A keep alive short enough to outlive in a test, and aliases for those who take them.
-"$BUILD/bin/tbmqctl" --dir "$dir" start --port 0 --workers "$WORKERS" --set max_keepalive=4 --set topic_alias_max_out=4 >"$dir/out" 2>"$dir/err" || {
+no_broker() {
 	cat "$dir/err"
 	echo "FAILED clients: no broker"
 	echo "0 passed, 1 failed"
 	exit 1
 }
-port=$(sed -n 's/.*port \([0-9]*\).*/\1/p' "$dir/out")
+
+port_of() { # transport
+	"$BUILD/bin/tbmqctl" --dir "$dir" --json status | python3 -c '
+import json, sys
+print(next(l["port"] for l in json.load(sys.stdin)["listeners"] if l["name"] == sys.argv[1]))' "${1/tcp/default}"
+}
+
+tests/lib/ca.sh "$dir/ca" >/dev/null || exit 1
+export CAFILE=$dir/ca/ca.crt
+# A keep alive short enough to outlive in a test, and aliases for those who take them.
+"$BUILD/bin/tbmqctl" --dir "$dir" start --port 0 --workers "$WORKERS" --set max_keepalive=4 --set topic_alias_max_out=4 >"$dir/out" 2>"$dir/err" || no_broker
+# The file's last line is ");".
+sed -i '$ d' "$dir/tbmq.conf"
+sed 's/PAIR/certificate = "CA.crt"; certificate_key = "CA.key";/; s|"CA|"'"$dir"'/ca/server|g' >>"$dir/tbmq.conf" <<-END
+	, { name = "tls"; type = "tls"; port = 0; PAIR },
+	{ name = "ws"; type = "ws"; port = 0; },
+	{ name = "wss"; type = "wss"; port = 0; PAIR }
+	);
+END
+"$BUILD/bin/tbmqctl" --dir "$dir" reload >"$dir/out" 2>"$dir/err" || no_broker

@@ -7,6 +7,8 @@ port=$1
 version=$2
 v=$version
 [[ $v == 4 ]] && v=311
+broker=(-h localhost -p "$port" -V "$v")
+[[ $TRANSPORT == tls ]] && broker+=(--cafile "$CAFILE")
 dir=$(mktemp -d)
 subs=()
 trap 'kill -9 "${subs[@]}" 2>/dev/null; wait 2>/dev/null; rm -rf "$dir"' EXIT
@@ -39,25 +41,25 @@ is() {
 	[[ $got == "$(printf '%s\n' "$@")" ]] || fail "got: $got"
 }
 
-name() { echo "mosquitto/$version/$1"; }
-id() { echo "mosquitto-$version-$1"; }
+name() { echo "mosquitto/$version/$TRANSPORT/$1"; }
+id() { echo "mosquitto-$version-$TRANSPORT-$1"; }
 shown() { echo "shown $1"; }
 
-pub() { mosquitto_pub -p "$port" -V "$v" "$@" || fail "mosquitto_pub $*"; }
+pub() { mosquitto_pub "${broker[@]}" "$@" || fail "mosquitto_pub $*"; }
 
 # sub FILE args...: a subscriber in the background, known to be subscribed; its process is in $last.
 sub() {
 	local file=$dir/$1
 	shift
 	rm -f "$file" # of the one before: the next begins some time after this line
-	stdbuf -oL mosquitto_sub -p "$port" -V "$v" -W "$deadline" -d "$@" >"$file" 2>&1 &
+	stdbuf -oL mosquitto_sub "${broker[@]}" -W "$deadline" -d "$@" >"$file" 2>&1 &
 	last=$!
 	subs+=("$last")
 	wait_for "$file" Subscribed
 }
 
 # Takes part of a session for as long as args say.
-session() { mosquitto_sub -p "$port" -V "$v" -W "$deadline" -q 2 "$@"; }
+session() { mosquitto_sub "${broker[@]}" -W "$deadline" -q 2 "$@"; }
 
 ended() { wait "$1" || fail "status $?"; }
 
@@ -177,9 +179,9 @@ shown large
 
 long=$(printf 'x%.0s' {1..300})
 deep=$(printf '/%.0s' {1..300}) # more levels than max_topic_levels
-mosquitto_pub -p "$port" -V "$v" -d -i "$long" -t "$(name nothing)" -m no >"$dir/refused" 2>&1 && fail "not refused"
+mosquitto_pub "${broker[@]}" -d -i "$long" -t "$(name nothing)" -m no >"$dir/refused" 2>&1 && fail "not refused"
 grep -qE "received CONNACK \($([[ $version == 5 ]] && echo 133 || echo 2)\)" "$dir/refused" || fail "not as it should"
-mosquitto_sub -p "$port" -V "$v" -d -W "$deadline" -t "$deep" >"$dir/refused" 2>&1
+mosquitto_sub "${broker[@]}" -d -W "$deadline" -t "$deep" >"$dir/refused" 2>&1
 grep -qE "Subscribed \(mid: 1\): $([[ $version == 5 ]] && echo 143 || echo 128)" "$dir/refused" || fail "not refused"
 if [[ $version == 5 ]]; then
 	pub -d -t "$(name nobody)" -q 1 -m '?' >"$dir/nobody"

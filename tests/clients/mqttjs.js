@@ -1,8 +1,12 @@
 // Shows with MQTT.js what README.md lists: mqttjs.js PORT VERSION.
 const assert = require('assert');
+const fs = require('fs');
 const mqtt = require('mqtt');
 
 const [port, version] = process.argv.slice(2).map(Number);
+const transport = process.env.TRANSPORT;
+const url = `${{ tcp: 'mqtt', tls: 'mqtts', ws: 'ws', wss: 'wss' }[transport]}://127.0.0.1:${port}`;
+const ca = transport === 'tls' || transport === 'wss' ? fs.readFileSync(process.env.CAFILE) : undefined;
 const DEADLINE_MS = 60000;
 const MESSAGES = 20;
 const LARGE = 1000000;
@@ -11,7 +15,7 @@ const KEEP_ALIVE = 4;
 const QUIET_MS = 7000;
 
 const shown = (row) => console.log('shown', row);
-const name = (rest) => `mqttjs/${version}/${rest}`;
+const name = (rest) => `mqttjs/${version}/${transport}/${rest}`;
 const numbers = [...Array(MESSAGES).keys()].map(String);
 
 function soon(what, promise) {
@@ -50,8 +54,9 @@ class Client {
 		this.got = new Queue();
 		this.acks = new Queue();
 		this.ends = new Queue();
-		this.c = mqtt.connect(`mqtt://127.0.0.1:${port}`, {
-			clientId: `mqttjs-${version}-${role}`,
+		this.c = mqtt.connect(url, {
+			ca,
+			clientId: `mqttjs-${version}-${transport}-${role}`,
 			protocolVersion: version,
 			reconnectPeriod: 0,
 			keepalive: KEEP_ALIVE,

@@ -47,6 +47,7 @@ struct terms {
 };
 
 static int version;
+static const char *transport;
 static char uri[64];
 
 static void fail(int line, const char *what) __attribute__((noreturn));
@@ -490,7 +491,10 @@ main(int argc, char **argv)
 	if (argc < 3)
 		return 2;
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	snprintf(uri, sizeof(uri), "tcp://127.0.0.1:%s", argv[1]);
+	transport = getenv("TRANSPORT");
+	check(transport != NULL);
+	snprintf(uri, sizeof(uri), "%s://127.0.0.1:%s",
+	    strcmp(transport, "tls") == 0 ? "ssl" : transport, argv[1]);
 	version = atoi(argv[2]);
 	if (argc > 3)
 		be_victim();
@@ -534,7 +538,7 @@ name(const char *rest)
 	static _Thread_local unsigned turn;
 	char *b = buf[turn++ % 4];
 
-	snprintf(b, sizeof(buf[0]), "paho-c/%d/%s", version, rest);
+	snprintf(b, sizeof(buf[0]), "paho-c/%d/%s/%s", version, transport, rest);
 	return b;
 }
 
@@ -575,6 +579,7 @@ client_start(const char *role, const struct terms *t, MQTTResponse *out)
 	MQTTClient_connectOptions v3 = MQTTClient_connectOptions_initializer;
 	MQTTClient_connectOptions v5 = MQTTClient_connectOptions_initializer5;
 	MQTTClient_willOptions will = MQTTClient_willOptions_initializer;
+	MQTTClient_SSLOptions ssl = MQTTClient_SSLOptions_initializer;
 	MQTTClient_connectOptions *o = version == 5 ? &v5 : &v3;
 	MQTTProperties props = MQTTProperties_initializer;
 	struct client *c = calloc(1, sizeof(*c));
@@ -585,7 +590,7 @@ client_start(const char *role, const struct terms *t, MQTTResponse *out)
 	if (t == NULL)
 		t = &plain;
 	c->resumed = t->resume;
-	snprintf(id, sizeof(id), "paho-c-%d-%s", version, role);
+	snprintf(id, sizeof(id), "paho-c-%d-%s-%s", version, transport, role);
 	create.MQTTVersion = version;
 	check(MQTTClient_createWithOptions(&c->handle, uri, t->id != NULL ? t->id : id,
 		  MQTTCLIENT_PERSISTENCE_NONE, NULL, &create) == MQTTCLIENT_SUCCESS);
@@ -593,6 +598,10 @@ client_start(const char *role, const struct terms *t, MQTTResponse *out)
 	o->MQTTVersion = version;
 	o->connectTimeout = DEADLINE_S;
 	o->keepAliveInterval = KEEPALIVE_S;
+	if (strcmp(transport, "tls") == 0 || strcmp(transport, "wss") == 0) {
+		ssl.trustStore = getenv("CAFILE");
+		o->ssl = &ssl;
+	}
 	if (t->will != NULL) {
 		will.topicName = t->will;
 		will.message = "gone";

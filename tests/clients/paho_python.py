@@ -2,6 +2,7 @@
 
 Aliases towards it are its user's to resolve, the server's keep alive is its user's to heed.
 """
+import os
 import queue
 import sys
 import time
@@ -12,6 +13,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 PORT, VERSION = int(sys.argv[1]), int(sys.argv[2])
+TRANSPORT = os.environ["TRANSPORT"]
 DEADLINE = 60
 MESSAGES = 20
 LARGE = 1000000
@@ -25,7 +27,7 @@ def shown(row):
 
 
 def name(rest):
-    return f"paho-python/{VERSION}/{rest}"
+    return f"paho-python/{VERSION}/{TRANSPORT}/{rest}"
 
 
 def props(packet, **values):
@@ -41,8 +43,11 @@ def props(packet, **values):
 class Client:
     def __init__(self, role, resume=False, expiry=0, will=None, aliases=0, client_id=None):
         kept = {} if VERSION == 5 else {"clean_session": not resume}
-        client_id = f"paho-python-{VERSION}-{role}" if client_id is None else client_id
-        c = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=client_id, protocol=VERSION, reconnect_on_failure=False, **kept)
+        client_id = f"paho-python-{VERSION}-{TRANSPORT}-{role}" if client_id is None else client_id
+        c = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=client_id, protocol=VERSION, reconnect_on_failure=False,
+                        transport="websockets" if TRANSPORT in ("ws", "wss") else "tcp", **kept)
+        if TRANSPORT in ("tls", "wss"):
+            c.tls_set(os.environ["CAFILE"])
         self.c, self.kept = c, resume
         self.got, self.events, self.acked = queue.Queue(), queue.Queue(), queue.Queue()
         c.on_message = lambda c, u, m: self.got.put(m)
