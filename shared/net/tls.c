@@ -174,9 +174,10 @@ tls_free(struct ssl_st *tls)
 }
 
 ssize_t
-tls_read(struct ssl_st *tls, void *p, size_t len)
+tls_read(struct ssl_st *tls, void *p, size_t len, bool *more_out)
 {
 	size_t all = 0;
+	ssize_t err;
 
 	ERR_clear_error();
 	/* A record at a time, and records are small: what has come goes in one piece. */
@@ -184,10 +185,14 @@ tls_read(struct ssl_st *tls, void *p, size_t len)
 		size_t room = len - all;
 		int n = SSL_read(tls, (uint8_t *)p + all, room < INT32_MAX ? (int)room : INT32_MAX);
 
-		if (n <= 0)
-			return all > 0 ? (ssize_t)all : failed(tls, n);
+		if (n <= 0) {
+			err = failed(tls, n);
+			*more_out = all > 0 && err != -EAGAIN;
+			return all > 0 ? (ssize_t)all : err;
+		}
 		all += (size_t)n;
 	}
+	*more_out = true;
 	return (ssize_t)all;
 }
 
@@ -215,6 +220,12 @@ bool
 tls_wants_out(const struct ssl_st *tls)
 {
 	return SSL_want_write(tls) && !SSL_is_init_finished(tls);
+}
+
+bool
+tls_has_ended(const struct ssl_st *tls)
+{
+	return SSL_get_shutdown(tls) & SSL_RECEIVED_SHUTDOWN;
 }
 
 void

@@ -40,14 +40,15 @@ tls_accept(struct tls_server *s, int fd); /* NULL: no memory. fd stays the calle
 void tls_free(struct ssl_st *tls);        /* may be NULL */
 
 /*
- * Bytes; 0: the client has closed it; -EAGAIN; -EPROTO, -errno. Shakes hands first. As many as len: there may be more, of which the socket
- * knows nothing any more.
+ * Bytes; 0: the client has closed it; -EAGAIN; -EPROTO, -errno. Shakes hands first. *more_out: there is more, be it its end, of which
+ * the socket may know nothing any more.
  */
-ssize_t tls_read(struct ssl_st *tls, void *p, size_t len);
+ssize_t tls_read(struct ssl_st *tls, void *p, size_t len, bool *more_out);
 /* Bytes, at most a record's; -EAGAIN: again with these bytes first, there may be more behind them; -EPROTO, -errno. */
 ssize_t tls_write(struct ssl_st *tls, const void *p, size_t len);
 bool tls_is_open(const struct ssl_st *tls);   /* hands are shaken */
 bool tls_wants_out(const struct ssl_st *tls); /* a handshake waits for room in the socket */
+bool tls_has_ended(const struct ssl_st *tls); /* the client has said that nothing more comes */
 void tls_bye(struct ssl_st *tls);             /* says that nothing more comes */
 const char *tls_why(void);                    /* of the last -EPROTO; static */
 

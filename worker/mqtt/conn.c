@@ -590,7 +590,7 @@ conn_lost(struct conn *c, int err)
 {
 	log_info("conn: closed id=%s peer=%s%s%s", conn_name(c), c->peer, err != 0 ? " error=" : "",
 	    err != 0 ? strerror(err) : "");
-	c->lost = true;
+	c->lost = err != 0 || !stream_has_ended(c);
 	conn_gone(c, err != 0 ? CNT_ends__error : CNT_ends__closed, MQTT_UNSPECIFIED_ERROR, true);
 }
 

@@ -78,7 +78,7 @@ struct conn {
 	bool lost : 1;      /* its socket has ended: there is nobody to say a last word to */
 	bool untold : 1;    /* ended, and persist may not know it yet */
 	bool
-	    unread : 1; /* TLS may have more of it than what was read last, and the socket doesn't know */
+	    unread : 1; /* there may be more of it than what was read last, and the socket doesn't know */
 	bool assigned : 1, server_keep_alive : 1, expiry_given : 1; /* CONNACK says so */
 	uint16_t keep_alive;    /* seconds, as it counts; 0: off */
 	uint16_t listener;      /* index in the snapshot; CONN_NO_LISTENER: it was removed */

@@ -86,19 +86,20 @@ secure_accept(unsigned listener, int fd)
 }
 
 ssize_t
-secure_read(struct ssl_st *tls, void *p, size_t len)
+secure_read(struct ssl_st *tls, void *p, size_t len, bool *more_out)
 {
 	uint64_t began;
 	ssize_t n;
 
 	if (tls_is_open(tls))
-		return tls_read(tls, p, len);
+		return tls_read(tls, p, len, more_out);
 	if (the.spent_us >= HANDSHAKES_US) {
 		count(CNT_tls_waited);
+		*more_out = false;
 		return -EAGAIN;
 	}
 	began = clock_now_us();
-	n = tls_read(tls, p, len);
+	n = tls_read(tls, p, len, more_out);
 	the.spent_us += clock_now_us() - began;
 	if (tls_is_open(tls))
 		count(tls_is_resumed(tls) ? CNT_tls_handshakes__resumed : CNT_tls_handshakes__full);

@@ -21,6 +21,6 @@ void secure_fini(void);
 
 struct ssl_st *secure_accept(unsigned listener, int fd); /* NULL: no memory */
 /* tls_read(); -EAGAIN also when it is for a later turn: the loop will say again that the socket is ready. */
-ssize_t secure_read(struct ssl_st *tls, void *p, size_t len);
+ssize_t secure_read(struct ssl_st *tls, void *p, size_t len, bool *more_out);
 
 #endif

@@ -35,6 +35,7 @@ stream_open(struct conn *c, int fd, unsigned listener)
 ssize_t
 stream_read(struct conn *c, void *p, size_t len)
 {
+	bool more;
 	ssize_t n;
 
 	if (c->ws != NULL && ws_has_ended(c->ws)) {
@@ -45,8 +46,8 @@ stream_read(struct conn *c, void *p, size_t len)
 		return n;
 	the.fault = CNT_ends__tls;
 	if (c->tls != NULL) {
-		n = secure_read(c->tls, p, len);
-		c->unread = n == (ssize_t)len;
+		n = secure_read(c->tls, p, len, &more);
+		c->unread = more;
 	} else {
 		n = recv(c->fd, p, len, 0);
 		if (n < 0)
@@ -98,6 +99,12 @@ bool
 stream_wants_out(const struct conn *c)
 {
 	return c->tls != NULL && tls_wants_out(c->tls);
+}
+
+bool
+stream_has_ended(const struct conn *c)
+{
+	return (c->ws != NULL && ws_has_ended(c->ws)) || (c->tls != NULL && tls_has_ended(c->tls));
 }
 
 void

@@ -18,9 +18,11 @@ ssize_t stream_read(struct conn *c, void *p, size_t len);
 /* Writes what the socket takes. 0: all written; 1: some is left; -errno. *sent_out: bytes. */
 int stream_write(struct conn *c, size_t *sent_out);
 bool stream_wants_out(const struct conn *c); /* to go on with reading */
-void stream_bye(struct conn *c);   /* nothing more comes: as far as it can be said at once */
-void stream_close(struct conn *c); /* the socket stays the caller's */
-enum counter stream_fault(void);   /* whose the last -EPROTO was */
+bool
+stream_has_ended(const struct conn *c); /* by the client's word, so that it can still be answered */
+void stream_bye(struct conn *c);        /* nothing more comes: as far as it can be said at once */
+void stream_close(struct conn *c);      /* the socket stays the caller's */
+enum counter stream_fault(void);        /* whose the last -EPROTO was */
 const char *stream_why(void);
 
 #endif

@@ -18,7 +18,12 @@
 #define KEY_LEN 24       /* 16 bytes in base64 */
 #define MASK_LEN 4
 
-enum ws_state { WS_REQUEST, WS_OPEN, WS_CLOSED };
+enum ws_state {
+	WS_REQUEST,
+	WS_OPEN,
+	WS_LEFT,
+	WS_CLOSED
+}; /* LEFT: the client has closed it, we haven't */
 
 struct frame {       /* that is being sent */
 	size_t left; /* of its payload */
@@ -38,6 +43,7 @@ struct ws {
 	uint8_t state;
 	bool in_message;              /* its last fragment has not come */
 	bool is_broken;               /* its rules */
+	uint8_t close_len;            /* of what is in control when the client has left */
 	uint8_t control[CONTROL_MAX]; /* of a frame that has not come whole */
 };
 
@@ -101,7 +107,7 @@ ws_input(struct ws *ws, uint8_t *p, size_t len)
 	n = ws->state == WS_OPEN ? take_frames(ws, p) : 0;
 	if (n != 0)
 		return n;
-	if (ws->state != WS_CLOSED)
+	if (!ws_has_ended(ws))
 		return -EAGAIN;
 	return ws->is_broken ? -EPROTO : 0;
 }
@@ -128,7 +134,7 @@ ws_output(struct ws *ws, const struct out *o, uint8_t *buf, size_t size)
 	while (n < size) {
 		/* 5.5.1: none after that which ends the connection. */
 		if (!frame_is_begun(&f) &&
-		    ((ws->state != WS_OPEN && n >= ws->offered) || !frame_next(&f, o, at)))
+		    ((ws->state == WS_CLOSED && n >= ws->offered) || !frame_next(&f, o, at)))
 			break;
 		for (; n < size && f.head_at < f.head_len; n++)
 			buf[n] = f.head[f.head_at++];
@@ -179,7 +185,7 @@ ws_sent(struct ws *ws, struct out *o, size_t n)
 bool
 ws_has_ended(const struct ws *ws)
 {
-	return ws->state == WS_CLOSED;
+	return ws->state >= WS_LEFT;
 }
 
 bool
@@ -194,9 +200,10 @@ ws_bye(struct ws *ws)
 	static const uint8_t normal[2] = { WSLAY_CODE_NORMAL_CLOSURE >> 8,
 		WSLAY_CODE_NORMAL_CLOSURE & 0xff };
 
-	if (ws->state != WS_OPEN)
-		return;
-	(void)own_frame(ws, WSLAY_CONNECTION_CLOSE, normal, sizeof(normal));
+	if (ws->state == WS_OPEN)
+		(void)own_frame(ws, WSLAY_CONNECTION_CLOSE, normal, sizeof(normal));
+	else if (ws->state == WS_LEFT) /* 5.5.1: its code back */
+		(void)own_frame(ws, WSLAY_CONNECTION_CLOSE, ws->control, ws->close_len);
 	ws->state = WS_CLOSED;
 }
 
@@ -511,9 +518,10 @@ take_control(struct ws *ws, uint8_t opcode, size_t len)
 		return own_frame(ws, WSLAY_PONG, ws->control, len);
 	if (opcode == WSLAY_PONG)
 		return 0;
-	/* 5.5.1: the same code back. */
-	ws->state = WS_CLOSED;
-	return own_frame(ws, WSLAY_CONNECTION_CLOSE, ws->control, len < 2 ? 0 : 2);
+	/* What is to be said still goes before our own. */
+	ws->state = WS_LEFT;
+	ws->close_len = len < 2 ? 0 : 2;
+	return 0;
 }
 
 /* A client that does not read what it asked for is spared some of it. */

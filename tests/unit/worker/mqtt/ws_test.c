@@ -273,33 +273,6 @@ who_breaks_the_rules_is_told(void)
 	end();
 }
 
-static void
-a_close_is_answered(void)
-{
-	uint8_t bytes[100];
-	size_t n;
-
-	open_it();
-	CU_ASSERT_EQUAL(input(bytes, frame(bytes, 0x88, "\x03\xe8 bye", 6)), 0);
-	take(1000);
-	CU_ASSERT_EQUAL(nsent, 4);
-	CU_ASSERT_TRUE(has_sent("\x88\x02\x03\xe8"));
-	end();
-	open_it(); /* what came before it is used first */
-	n = frame(bytes, 0x82, "a", 1);
-	CU_ASSERT_EQUAL(input(bytes, n + frame(bytes + n, 0x88, "", 0)), 1);
-	CU_ASSERT_TRUE(ws_has_ended(ws));
-	CU_ASSERT_EQUAL(input("", 0), 0);
-	end();
-	open_it();
-	ws_bye(ws);
-	ws_bye(ws);
-	take(1);
-	CU_ASSERT_EQUAL(nsent, 4);
-	CU_ASSERT_TRUE(has_sent("\x88\x02\x03\xe8"));
-	end();
-}
-
 /* A PUBLISH with so many bytes behind its fixed header; all of it. */
 static size_t
 put_packet(size_t len, uint8_t fill)
@@ -317,6 +290,38 @@ put_packet(size_t len, uint8_t fill)
 	memcpy(p, head, n);
 	memset(p + n, fill, len);
 	return n + len;
+}
+
+static void
+a_close_is_answered(void)
+{
+	uint8_t bytes[100];
+	size_t n;
+
+	open_it();
+	CU_ASSERT_EQUAL(input(bytes, frame(bytes, 0x88, "\x03\xe8 bye", 6)), 0);
+	put_packet(3, 'a'); /* what it asked for before */
+	take(1000);
+	CU_ASSERT_EQUAL(nsent, 7);
+	nsent = 0;
+	ws_bye(ws);
+	take(1000);
+	CU_ASSERT_EQUAL(nsent, 4);
+	CU_ASSERT_TRUE(has_sent("\x88\x02\x03\xe8"));
+	end();
+	open_it(); /* what came before it is used first */
+	n = frame(bytes, 0x82, "a", 1);
+	CU_ASSERT_EQUAL(input(bytes, n + frame(bytes + n, 0x88, "", 0)), 1);
+	CU_ASSERT_TRUE(ws_has_ended(ws));
+	CU_ASSERT_EQUAL(input("", 0), 0);
+	end();
+	open_it();
+	ws_bye(ws);
+	ws_bye(ws);
+	take(1);
+	CU_ASSERT_EQUAL(nsent, 4);
+	CU_ASSERT_TRUE(has_sent("\x88\x02\x03\xe8"));
+	end();
 }
 
 static bool
