@@ -257,6 +257,27 @@ limits(void)
 	prctl(PR_SET_DUMPABLE, 1);
 }
 
+/* What the file says, and what follows from it at once. False: it can't be, which has been said. */
+static bool
+take_conf(void)
+{
+	struct conf_error err;
+
+	if (reload_parse(master.dirs.conf, &master.conf, NULL, &err) != 0) {
+		fprintf(stderr, "tbmqd: %s\n", err.text);
+		return false;
+	}
+	if (spawn_init() != 0)
+		return false;
+	if (logfile_check(&master.conf, &err) != 0) {
+		fprintf(stderr, "tbmqd: %s\n", err.text);
+		return false;
+	}
+	if (master.conf.data_dir.s[0] != '\0')
+		snprintf(master.dirs.data, sizeof(master.dirs.data), "%s", master.conf.data_dir.s);
+	return dirs_make_data(master.dirs.data) == 0;
+}
+
 static int
 run(bool stay)
 {
@@ -282,19 +303,7 @@ run(bool stay)
 		    master.dirs.conf, master.dirs.conf, strerror(-bad), master.dirs.conf);
 		return 1;
 	}
-	if (reload_parse(master.dirs.conf, &master.conf, NULL, &err) != 0) {
-		fprintf(stderr, "tbmqd: %s\n", err.text);
-		return 1;
-	}
-	if (spawn_init() != 0)
-		return 1;
-	if (logfile_check(&master.conf, &err) != 0) {
-		fprintf(stderr, "tbmqd: %s\n", err.text);
-		return 1;
-	}
-	if (master.conf.data_dir.s[0] != '\0')
-		snprintf(master.dirs.data, sizeof(master.dirs.data), "%s", master.conf.data_dir.s);
-	if (dirs_make_data(master.dirs.data) != 0)
+	if (!take_conf())
 		return 1;
 	master.conf.number = ++master.numbers;
 	master.start_ms = clock_wall_ms();

@@ -737,21 +737,29 @@ cmd_retained_list(int argc, char **argv)
 	return ctl_print_list(r, "persist/0");
 }
 
+/* A request whose answer is a row. */
 static int
-cmd_retained_show(int argc, char **argv)
+print_answer(json_t *r)
 {
-	json_t *r = ctl_request("show", "retained"), *answer;
 	int code;
+	json_t *answer = ctl_answer(r, &code);
 
-	(void)argc;
-	ctl_parameter(r, "topic", argv[0]);
-	answer = ctl_answer(r, &code);
 	if (answer != NULL) {
 		json_object_del(answer, "ok");
 		ctl_print_row(answer);
 	}
 	json_decref(answer);
 	return code;
+}
+
+static int
+cmd_retained_show(int argc, char **argv)
+{
+	json_t *r = ctl_request("show", "retained");
+
+	(void)argc;
+	ctl_parameter(r, "topic", argv[0]);
+	return print_answer(r);
 }
 
 static int
@@ -793,17 +801,10 @@ cmd_quarantine_list(int argc, char **argv)
 static int
 cmd_quarantine_clear(int argc, char **argv)
 {
-	json_t *r = ctl_request("clear", "quarantine"), *answer;
-	int code;
+	json_t *r = ctl_request("clear", "quarantine");
 
 	ctl_parameter(r, "id", argc > 0 ? argv[0] : NULL);
-	answer = ctl_answer(r, &code);
-	if (answer != NULL) {
-		json_object_del(answer, "ok");
-		ctl_print_row(answer);
-	}
-	json_decref(answer);
-	return code;
+	return print_answer(r);
 }
 
 /* --- main -------------------------------------------------------------------------------- */
