@@ -113,6 +113,16 @@ accept_listener_gone(uint32_t id)
 }
 
 void
+accept_conf(const struct conf *now)
+{
+	struct listener *l, *tmp;
+
+	accept_ready();
+	LIST_FOREACH(l, tmp, &the.all, struct listener, link)
+		l->index = conn_listener_index(now, l->name);
+}
+
+void
 accept_start(void)
 {
 	struct listener *l, *tmp;
@@ -231,7 +241,8 @@ accept_one(struct listener *l)
 	struct sock_addr from = { .len = sizeof(from.ss) };
 	char peer[SOCK_TEXT_MAX];
 	bool full = is_full(self.conf.max_connections, CONN_NO_LISTENER) ||
-	    is_full(self.conf.listener[l->index].max_connections, l->index);
+	    (l->index != CONN_NO_LISTENER &&
+		is_full(self.conf.listener[l->index].max_connections, l->index));
 	int fd;
 
 	if (!rate_take()) {

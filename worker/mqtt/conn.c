@@ -202,8 +202,8 @@ on_listener(const struct conn *c, int n)
 	    atomic_load_explicit(count, memory_order_relaxed) + (uint32_t)n, memory_order_relaxed);
 }
 
-static uint16_t
-listener_index(const struct conf *c, const char *name)
+uint16_t
+conn_listener_index(const struct conf *c, const char *name)
 {
 	for (uint32_t i = 0; i < c->nlisteners; i++)
 		if (strcmp(c->listener[i].name.s, name) == 0)
@@ -223,7 +223,7 @@ conn_conf(const struct conf *was, const struct conf *now)
 		atomic_store_explicit(&seg->on_listener[i], 0, memory_order_relaxed);
 
 	for (uint32_t i = 0; i < CONF_LISTENERS; i++)
-		to[i] = i < was->nlisteners ? listener_index(now, was->listener[i].name.s)
+		to[i] = i < was->nlisteners ? conn_listener_index(now, was->listener[i].name.s)
 					    : CONN_NO_LISTENER;
 	while ((c = conn_next(&handle)) != NULL) {
 		if (c->listener != CONN_NO_LISTENER)

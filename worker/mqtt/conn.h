@@ -156,6 +156,7 @@ void conn_send(struct conn *c, const void *packet, size_t len);
 /* After a reload: listeners have other places, or have gone. Clients of one that has gone stay. */
 void conn_conf(const struct conf *was, const struct conf *now);
 const char *conn_listener_name(const struct conn *c);
+uint16_t conn_listener_index(const struct conf *c, const char *name); /* or CONN_NO_LISTENER */
 
 void conn_init(void);
 void conn_fini(void);

@@ -52,6 +52,7 @@ conf_commit(const struct conf *was)
 {
 	secure_commit();
 	conn_conf(was, &self.conf);
+	accept_conf(&self.conf);
 	terms_conf();
 }
 

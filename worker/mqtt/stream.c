@@ -23,6 +23,8 @@ static ssize_t read_proxy(struct conn *c);
 int
 stream_open(struct conn *c, int fd, unsigned listener)
 {
+	if (listener == CONN_NO_LISTENER) /* it was removed, as CONNECT will be told */
+		return 0;
 	c->proxied = self.conf.listener[listener].proxy_protocol;
 	if (conf_has_tls(&self.conf.listener[listener]) &&
 	    (c->tls = secure_accept(listener, fd)) == NULL)
