@@ -53,7 +53,7 @@ SCENARIO(4)
 		/* It was not made for this one. */
 		check(resumed(strict, version[i], 1) == 0);
 		for (int w = 0; w < 4; w++) {
-			char title[16];
+			char title[32];
 
 			snprintf(title, sizeof(title), "mqtt/%d", w);
 			broker_kill(title, SIGKILL);
