@@ -135,9 +135,9 @@ slots_init(void)
 void
 slots_start(void)
 {
-	master.slot[SLOT_PERSIST].wanted = true;
+	master.slot[SLOT_PERSIST].wanted = master.slot[SLOT_AUTH].wanted = true;
 	slot_birth(&master.slot[SLOT_PERSIST]);
-	/* Workers are born when it can be mapped: then they know from the start whom to wait for, and accept nobody before it has recovered. */
+	/* The others are born when it can be mapped: then they know from the start whom to wait for, and accept nobody before it has recovered. */
 }
 
 void
@@ -345,8 +345,10 @@ on_segment(struct chan *ch, const void *body, size_t len, const int *fd)
 	quarantine_tell_clients(s);
 	s->state = SLOT_LINKING;
 	slot_send(s, IPC_GO, &(struct msg_none){ 0 }, sizeof(struct msg_none), NULL, 0);
-	if (master.workers == 0)
+	if (master.workers == 0) {
+		slot_birth(&master.slot[SLOT_AUTH]);
 		slots_want(workers_of(&master.conf));
+	}
 	return 0;
 }
 

@@ -79,6 +79,23 @@ static const struct command commands[] = {
 	{ "quarantine clear", "[ID]",
 	    "let clients in again: those of an identifier or address, or all",
 	    cmd_quarantine_clear },
+	{ "auth list", "", "credentials; what is kept of passwords is not shown", cmd_auth_list },
+	{ "auth show", "NAME", "one credential", cmd_auth_show },
+	{ "auth add", "NAME [--user U] [--client ID] [--groups A,B] [--no-password] [--cost N]",
+	    "let in who has this user name (without --user and --client it is NAME), client "
+	    "identifier or both, and the password, which is asked for or the first line of stdin",
+	    cmd_auth_add },
+	{ "auth passwd", "NAME [--cost N]", "give a credential another password", cmd_auth_passwd },
+	{ "auth change", "NAME [--groups A,B] [--enable] [--disable]",
+	    "change a credential; who is connected by it stays", cmd_auth_change },
+	{ "auth remove", "NAME", "remove a credential; who is connected by it stays",
+	    cmd_auth_remove },
+	{ "auth import", "FILE [--replace] [--cost N]",
+	    "credentials of a CSV file with a line of column names (name, client_id, user_name, "
+	    "password or password_hash, groups, enabled), or of mosquitto_passwd's; -: stdin",
+	    cmd_auth_import },
+	{ "auth export", "", "all credentials as CSV, with what is kept of passwords",
+	    cmd_auth_export },
 	{ "store status", "", "sizes and state of what is on disk", cmd_store_status },
 	{ "store backup", "DIR", "copy the store of the running broker into DIR",
 	    cmd_store_backup },
@@ -716,7 +733,7 @@ cmd_subscription_list(int argc, char **argv)
 		const char *name = json_string_value(json_object_get(p, "name"));
 		json_t *r;
 
-		if (strcmp(name, "master") == 0)
+		if (strncmp(name, "mqtt/", 5) != 0 && strcmp(name, "persist/0") != 0)
 			continue;
 		r = ctl_request("list", "subscription");
 		ctl_parameter(r, "client_id", ctl_option("--client"));

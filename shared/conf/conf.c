@@ -150,6 +150,7 @@ check_listener(const struct conf *c, int i, struct conf_place *at)
 int
 conf_check_at(const struct conf *c, struct conf_place *at)
 {
+	uint8_t order[CONF_PROVIDERS];
 	int bad = 0;
 
 	if ((c->ring_size & (c->ring_size - 1)) != 0)
@@ -161,6 +162,9 @@ conf_check_at(const struct conf *c, struct conf_place *at)
 		return wrong(at, -1, "log_file", "must be an absolute path");
 	if (!log_modules_are_valid(c->log_modules.s))
 		return wrong(at, -1, "log_modules", "must be as \"conn=debug,route=info\"");
+	if (conf_providers(c, order) == SIZE_MAX)
+		return wrong(at, -1, "authentication",
+		    "names other providers than basic, or one of them twice");
 	for (uint32_t i = 0; i < c->nlisteners && bad == 0; i++)
 		bad = check_listener(c, (int)i, at);
 	return bad;
@@ -550,6 +554,34 @@ bool
 conf_has_ws(const struct conf_listener *l)
 {
 	return l->type == TRANSPORT_ws || l->type == TRANSPORT_wss;
+}
+
+size_t
+conf_providers(const struct conf *c, uint8_t order_out[CONF_PROVIDERS])
+{
+	static const char *const name[CONF_PROVIDERS] = { [PROVIDER_basic] = "basic" };
+	const char *text = c->authentication.s;
+	bool has[CONF_PROVIDERS] = { false };
+	size_t n = 0;
+
+	for (text += strspn(text, " "); *text != '\0'; text += strspn(text, " ")) {
+		size_t len = strcspn(text, ", "), p = 0;
+
+		while (p < CONF_PROVIDERS &&
+		    (strlen(name[p]) != len || memcmp(text, name[p], len) != 0))
+			p++;
+		if (p == CONF_PROVIDERS || has[p])
+			return SIZE_MAX;
+		has[p] = true;
+		order_out[n++] = (uint8_t)p;
+		text += len;
+		text += strspn(text, " ");
+		if (*text == ',' && text[1 + strspn(text + 1, " ")] != '\0')
+			text++;
+		else if (*text != '\0')
+			return SIZE_MAX;
+	}
+	return n;
 }
 
 int

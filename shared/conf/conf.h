@@ -60,6 +60,7 @@ enum conf_listener_durability {
 	LISTENER_DURABILITY_memory
 };
 enum conf_damage { DAMAGE_salvage, DAMAGE_stop };
+enum conf_provider { PROVIDER_basic, CONF_PROVIDERS }; /* of `authentication` */
 
 #define CONF_T_BOOL bool
 #define CONF_T_UINT uint32_t
@@ -138,6 +139,8 @@ const char *conf_durability_name(enum conf_durability d);
 const char *conf_transport_name(const struct conf_listener *l);
 bool conf_has_tls(const struct conf_listener *l);
 bool conf_has_ws(const struct conf_listener *l);
+/* The providers of `authentication` in their order; how many. SIZE_MAX: it names what is none, or one twice. */
+size_t conf_providers(const struct conf *c, uint8_t order_out[CONF_PROVIDERS]);
 int conf_log_level_of(uint8_t level); /* LOG_LEVEL_info to LOG_INFO */
 
 #endif

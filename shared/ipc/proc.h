@@ -10,6 +10,7 @@
 
 #define SLOTS 72 /* room for kinds to come */
 #define SLOT_PERSIST 64
+#define SLOT_AUTH 65
 #define SLOT_MQTT_MAX 64
 
 enum proc_kind {

@@ -8,7 +8,7 @@
  * whose epoch is not the current is ignored. So a record about a session that has moved on does nothing.
  * `token` is the asker's own and comes back in the answer.
  *
- * Runs in: workers and persist.
+ * Runs in: workers, persist and auth.
  */
 #ifndef IPC_REC_H
 #define IPC_REC_H
@@ -209,6 +209,56 @@ struct rec_acked {
 	uint8_t
 	    packet; /* PKT_PUBACK, PKT_PUBREC, PKT_PUBCOMP; 0: dropped by the worker (too large, expired) */
 	uint8_t reason;
+};
+
+#define LOGIN_USER 1u     /* there is a user name, maybe an empty one */
+#define LOGIN_PASSWORD 2u /* likewise a password */
+#define LOGIN_ANONYMOUS                                                                            \
+	4u /* the listener lets in who has neither, unless something is known of them */
+
+/* Followed by: client id, user name, password, peer address, listener's name. */
+struct rec_login {
+	uint64_t token;
+	uint16_t client_id_len, user_name_len, password_len;
+	uint8_t peer_len, listener_len, flags, version;
+	uint8_t spare[6];
+};
+
+/* Followed by: names of groups, with commas between them. */
+struct rec_login_done {
+	uint64_t token;
+	uint16_t groups_len;
+	uint8_t reason; /* enum mqtt_reason */
+	uint8_t spare[5];
+};
+
+#define KEEP_DEL 1u   /* KEEP: there is to be nothing under that name */
+#define KEEP_FRESH 2u /* KEEP: only if there is nothing yet */
+#define KEEP_NAME_MAX 512u
+#define KEEP_VALUE_MAX 65535u
+
+/* Followed by: the name, at least a byte; the value. */
+struct rec_keep {
+	uint64_t token;
+	uint16_t name_len, flags;
+	uint32_t value_len;
+};
+
+struct rec_kept {
+	uint64_t token;
+	int32_t err; /* 0, -EEXIST, -errno: nothing has changed */
+	uint32_t spare;
+};
+
+/* Followed by: the name behind which the page begins. */
+struct rec_kept_get {
+	uint64_t token;
+	uint16_t after_len, spare[3];
+};
+
+struct rec_kept_end {
+	uint64_t token;
+	uint32_t count, more; /* more: there is another page */
 };
 
 struct rec_rule {

@@ -82,7 +82,7 @@ broker_ctl_text(const char *const *args)
 int
 broker_sh(const char *commands)
 {
-	char ctl[460], text[1200];
+	char ctl[460], text[1200], port[16];
 	int status;
 
 	dir_make();
@@ -93,6 +93,8 @@ broker_sh(const char *commands)
 	setenv("DIR", broker.dir, 1);
 	setenv("BIN", broker.bin, 1);
 	setenv("CTL", ctl, 1);
+	snprintf(port, sizeof(port), "%d", broker.port);
+	setenv("PORT", port, 1);
 	status = system(text);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 255;
 }

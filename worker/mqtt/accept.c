@@ -211,8 +211,10 @@ accept_fini(void)
 	LIST_FOREACH(l, tmp, &the.all, struct listener, link)
 		listener_close(l);
 	timer_del(&the.timer);
-	while ((a = htab_next(&the.addresses, &pos)) != NULL)
+	while ((a = htab_next(&the.addresses, &pos)) != NULL) {
+		htab_del(&the.addresses, address_hash(a), a);
 		free(a);
+	}
 	htab_fini(&the.addresses);
 }
 

@@ -17,6 +17,7 @@
 #include "worker/mqtt/connect.h"
 #include "worker/mqtt/deliver.h"
 #include "worker/mqtt/gone.h"
+#include "worker/mqtt/login.h"
 #include "worker/mqtt/stream.h"
 #include "worker/mqtt/subscribe.h"
 
@@ -354,6 +355,12 @@ conn_name(const struct conn *c)
 	return log_esc(conn_id(c));
 }
 
+uint64_t
+conn_token(const struct conn *c)
+{
+	return (uint64_t)c->handle << 32 | (uint32_t)c->serial;
+}
+
 struct span
 conn_id(const struct conn *c)
 {
@@ -464,6 +471,7 @@ conn_gone(struct conn *c, enum counter why, enum mqtt_reason reason, bool will)
 		count_sub(CNT_clients, 1);
 		gone_add(c, reason, will);
 	}
+	login_drop(c);
 	free(c->in);
 	c->in = NULL;
 	if (c->rate != NULL)
@@ -526,6 +534,7 @@ conn_free(struct conn *c)
 	free(c->id);
 	free(c->user);
 	free(c->mount);
+	free(c->groups);
 	free(c->peer);
 	msg_unref(&c->will);
 	terms_leave(&c->terms);
@@ -566,8 +575,10 @@ on_timer(struct timer *t)
 	struct conn *c = container_of(t, struct conn, timer);
 	uint64_t due;
 
-	if (c->state == CONN_ASKED) /* it came: now persist is waited for */
+	if (c->state == CONN_ASKED) { /* it came: now auth or persist is waited for */
+		connect_late(c);
 		return;
+	}
 	if (c->state != CONN_OPEN) {
 		log_info("conn: no CONNECT in time peer=%s", c->peer);
 		conn_gone(c, CNT_ends__connect_timeout, MQTT_SUCCESS, false);

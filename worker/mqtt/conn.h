@@ -93,9 +93,11 @@ struct conn {
 	uint32_t nsubs, nwaiting;
 	uint32_t nseen; /* subscribe.c: topics remembered */
 	uint64_t waiting_bytes;
-	char *id;    /* client identifier, NUL terminated */
-	char *user;  /* user name or NULL */
-	char *mount; /* mount point or NULL */
+	char *id;            /* client identifier, NUL terminated */
+	char *user;          /* user name or NULL */
+	char *mount;         /* mount point or NULL */
+	char *groups;        /* with commas between them; NULL: none */
+	struct login *login; /* while auth is asked */
 	uint16_t id_len, user_len, mount_len, alias_out_max;
 	const struct terms *terms;
 	struct conn_input *in;
@@ -144,6 +146,7 @@ bool
 conn_flush_all(void); /* after the rings' heads are stored; true: some ended, take another turn */
 bool conn_turn(void); /* frees what ended, goes on with those that were resumed; true: more */
 const char *conn_name(const struct conn *c); /* for the log */
+uint64_t conn_token(const struct conn *c);   /* names it for conn_find_low(), for a short time */
 struct span conn_id(const struct conn *c);
 
 /* Room in the output for a packet of len; NULL: no memory, the connection has been ended. Sent with this turn's flush. */

@@ -8,6 +8,7 @@
 #include "shared/base/log.h"
 #include "worker/mqtt/deliver.h"
 #include "worker/mqtt/gone.h"
+#include "worker/mqtt/login.h"
 #include "worker/mqtt/quarantine.h"
 #include "worker/mqtt/subscribe.h"
 
@@ -19,8 +20,8 @@ static enum mqtt_reason
 connect_will_check(const struct conn *c, const struct connect *p, const char **why);
 static bool connect_user(const struct conn *c, const struct connect *p, struct span *out);
 static enum mqtt_reason connect_names(struct conn *c, const struct connect *p, const char **why);
-static bool connect_ask(struct conn *c, const struct connect *p);
-static uint64_t connect_token(const struct conn *c);
+static bool connect_will(struct conn *c, const struct connect *p);
+static void connect_ask(struct conn *c);
 static void connack(struct conn *c, bool present, enum mqtt_reason reason, const char *why);
 static void refuse(struct conn *c, enum counter what, enum mqtt_reason reason, const char *why);
 static char *dup_text(struct span s);
@@ -115,11 +116,36 @@ on_connect(struct conn *c, struct span body, uint8_t flags)
 	c->server_keep_alive = c->keep_alive != p.keep_alive;
 	conn_enter(c, CONN_ASKED);
 	conn_pause(c, PAUSE_ASKED);
-	if (!connect_ask(c, &p)) {
-		c->answered = true; /* nothing will come that a GHOST would have to wait for */
-		refuse(c, CNT_connects__refused_no_memory, MQTT_SERVER_UNAVAILABLE,
-		    "the session directory is not available");
-	}
+	c->answered =
+	    true; /* persist is not asked yet: nothing would come that a GHOST had to wait for */
+	if (p.has_will && !connect_will(c, &p))
+		refuse(c, CNT_connects__refused_no_memory, MQTT_QUOTA_EXCEEDED, "no memory");
+	else if (!login_is_needed(c))
+		connect_ask(c);
+	else if (!login_ask(c, &p))
+		refuse(c, CNT_connects__refused_busy, MQTT_SERVER_BUSY,
+		    "there is no room to ask who you are");
+}
+
+void
+connect_logged_in(const struct rec_login_done *r, struct span groups)
+{
+	struct conn *c = login_answered(r, groups);
+
+	if (c == NULL)
+		return;
+	if (r->reason == MQTT_SUCCESS)
+		connect_ask(c);
+	else
+		refuse(c, refusal(r->reason), r->reason, mqtt_reason_text(r->reason));
+}
+
+void
+connect_late(struct conn *c)
+{
+	if (c->login != NULL)
+		refuse(c, CNT_connects__refused_busy, MQTT_SERVER_BUSY,
+		    "nobody could tell in time who you are");
 }
 
 static enum mqtt_reason
@@ -136,7 +162,8 @@ connect_check(struct conn *c, const struct connect *p, const char **why)
 		*why = "no authentication method is configured";
 		return MQTT_BAD_AUTHENTICATION_METHOD;
 	}
-	if (!l->allow_anonymous && (c->tls == NULL || !tls_has_certificate(c->tls))) {
+	if (!l->allow_anonymous && (c->tls == NULL || !tls_has_certificate(c->tls)) &&
+	    !login_is_needed(c)) {
 		*why = "anonymous clients are not allowed";
 		return MQTT_NOT_AUTHORIZED;
 	}
@@ -324,19 +351,16 @@ connect_will(struct conn *c, const struct connect *p)
 	return c->will != NULL;
 }
 
-static bool
-connect_ask(struct conn *c, const struct connect *p)
+/* persist, for the identifier. */
+static void
+connect_ask(struct conn *c)
 {
-	if (p->has_will && !connect_will(c, p))
-		return false;
-	return connect_record(c, REC_CONNECT, 0, connect_token(c)) < MESH_FULL;
-}
-
-/* Enough for the short time it is asked. */
-static uint64_t
-connect_token(const struct conn *c)
-{
-	return (uint64_t)c->handle << 32 | (uint32_t)c->serial;
+	c->answered = false;
+	if (connect_record(c, REC_CONNECT, 0, conn_token(c)) < MESH_FULL)
+		return;
+	c->answered = true;
+	refuse(c, CNT_connects__refused_no_memory, MQTT_SERVER_UNAVAILABLE,
+	    "the session directory is not available");
 }
 
 static struct conn *
@@ -488,7 +512,7 @@ connect_register_all(void)
 				conn_end(c, CNT_ends__memory, MQTT_QUOTA_EXCEEDED,
 				    "no memory to register with the store");
 		} else if ((c->state == CONN_ASKED || c->state == CONN_GHOST) && !c->answered) {
-			connect_record(c, REC_CONNECT, CONNECT_AGAIN, connect_token(c));
+			connect_record(c, REC_CONNECT, CONNECT_AGAIN, conn_token(c));
 		}
 	}
 	gone_register();

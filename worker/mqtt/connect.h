@@ -14,6 +14,8 @@
 struct connect_subs;
 
 void connect_resume(const struct rec_resume *r, struct span filter);
+void connect_logged_in(const struct rec_login_done *r, struct span groups); /* auth's answer */
+void connect_late(struct conn *c); /* auth has not answered in time */
 void connect_granted(const struct rec_grant *g);
 void connect_let_go(const struct rec_let_go *r);
 /* To a new persist: who is connected here, with what; who has left, if the dead one did not know; who waits for an answer. */

@@ -5,6 +5,7 @@
 #include "worker/mqtt/ask.h"
 #include "worker/mqtt/connect.h"
 #include "worker/mqtt/gone.h"
+#include "worker/mqtt/login.h"
 #include "worker/mqtt/publish.h"
 #include "worker/mqtt/subscribe.h"
 
@@ -64,6 +65,17 @@ on_grant(struct span body)
 	if (!rec_take(&body, &r, sizeof(r)) || body.len != 0)
 		return -EPROTO;
 	connect_granted(&r);
+	return 0;
+}
+
+static int
+on_login_done(struct span body)
+{
+	struct rec_login_done r;
+
+	if (!rec_take(&body, &r, sizeof(r)) || body.len != r.groups_len || !utf8_is_valid(body))
+		return -EPROTO;
+	connect_logged_in(&r, body);
 	return 0;
 }
 
@@ -151,6 +163,7 @@ static record_fn *const on_record[REC_TYPES] = {
 	[REC_RELEASED] = on_released,
 	[REC_RESUME] = on_resume,
 	[REC_GRANT] = on_grant,
+	[REC_LOGIN_DONE] = on_login_done,
 	[REC_LET_GO] = on_let_go,
 	[REC_SUBBED] = on_subbed,
 	[REC_UNSUBBED] = on_unsubbed,
@@ -175,6 +188,8 @@ peer_up(void *arg, unsigned slot)
 	route_peer(slot, true);
 	if (slot == SLOT_PERSIST)
 		connect_register_all();
+	else if (slot == SLOT_AUTH)
+		login_ask_all();
 }
 
 void

@@ -40,7 +40,8 @@ enum kv_table {
 	KV_RETAINED,
 	KV_WILL,
 	KV_RXID,
-	KV_EXPIRY,               /* derived: see below */
+	KV_EXPIRY, /* derived: see below */
+	KV_KEPT,
 	KV_TABLES,               /* that are on disk */
 	KV_VOLATILE = KV_TABLES, /* in memory only: in no batch, and gone with the process */
 	KV_ALL

@@ -23,6 +23,7 @@ const char *const bdb_table_file[KV_TABLES] = {
 	[KV_WILL] = "will.db",
 	[KV_RXID] = "rxid.db",
 	[KV_EXPIRY] = "expiry.db",
+	[KV_KEPT] = "kept.db",
 };
 
 struct bdb bdb;

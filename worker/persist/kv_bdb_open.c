@@ -156,6 +156,10 @@ bdb_lacking(const struct kv_options *o, bool *derived_out)
 			unlink(path);
 			continue;
 		}
+		if (t == KV_KEPT && size == 0 && known[t] == 0) { /* once there was none either */
+			unlink(path);
+			continue;
+		}
 		log_err("store: %s file=%s", size == 0 ? "missing or empty" : "cut short", path);
 		if (o->salvage && size == 0)
 			unlink(path);

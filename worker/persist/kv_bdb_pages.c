@@ -51,8 +51,10 @@ static const struct hash_key file_key = { { 0x7061676573206f66, 0x20746865207472
 struct known {
 	uint64_t sum; /* of what follows */
 	uint64_t log_file;
-	uint64_t size[KV_TABLES];
+	uint64_t size[32]; /* with room for tables to come: they don't change the file */
 };
+
+static_assert(KV_TABLES <= sizeof(((struct known *)0)->size) / sizeof(uint64_t), "all fit");
 
 static_assert(sizeof(struct known) <= 512, "it is never torn");
 
@@ -191,7 +193,7 @@ pages_known(const char *dir, uint64_t size_out[KV_TABLES], uint32_t *log_file_ou
 		known_read(dir, fd, &k);
 		close(fd);
 	}
-	memcpy(size_out, k.size, sizeof(k.size));
+	memcpy(size_out, k.size, KV_TABLES * sizeof(k.size[0]));
 	*log_file_out = (uint32_t)k.log_file;
 }
 

@@ -9,6 +9,7 @@
 #include "shared/base/clock.h"
 #include "shared/base/log.h"
 #include "worker/persist/expiry.h"
+#include "worker/persist/kept.h"
 #include "worker/persist/out.h"
 #include "worker/persist/publish.h"
 #include "worker/persist/quarantine.h"
@@ -88,6 +89,8 @@ static record_fn *const on_record[REC_TYPES] = {
 	[REC_UNSUB] = session_unsubscribe,
 	[REC_RETAIN_GET] = retained_get,
 	[REC_ACKED] = session_acked,
+	[REC_KEEP] = kept_put,
+	[REC_KEPT_GET] = kept_get,
 };
 
 int

@@ -124,7 +124,9 @@ refuse(unsigned slot, unsigned type, struct span body)
 	struct rec_retain_get get;
 	struct rec_release release;
 	struct rec_connect connect;
+	struct rec_kept_get all;
 	struct rec_store store;
+	struct rec_keep keep;
 	struct rec_sub sub;
 	struct session *s;
 
@@ -168,6 +170,17 @@ refuse(unsigned slot, unsigned type, struct span body)
 		if (rec_take(&body, &get, sizeof(get)))
 			answer(slot, REC_RETAIN_END, &(struct rec_retain_end){ .token = get.token },
 			    sizeof(struct rec_retain_end));
+		break;
+	case REC_KEEP:
+		if (rec_take(&body, &keep, sizeof(keep)))
+			answer(slot, REC_KEPT,
+			    &(struct rec_kept){ .token = keep.token, .err = -EIO },
+			    sizeof(struct rec_kept));
+		break;
+	case REC_KEPT_GET:
+		if (rec_take(&body, &all, sizeof(all)))
+			answer(slot, REC_KEPT_END, &(struct rec_kept_end){ .token = all.token },
+			    sizeof(struct rec_kept_end));
 		break;
 	default:
 		break;

@@ -35,6 +35,7 @@ static const char *const table_name[KV_ALL] = {
 	[KV_WILL] = "will",
 	[KV_RXID] = "rxid",
 	[KV_EXPIRY] = "expiry",
+	[KV_KEPT] = "kept",
 	[KV_VOLATILE] = "volatile",
 };
 

@@ -16,6 +16,7 @@
 
 #include "shared/base/list.h"
 #include "shared/conf/conf.h"
+#include "shared/ipc/proc.h"
 #include "shared/mqtt/msg.h"
 #include "worker/persist/kv.h"
 
@@ -213,6 +214,15 @@ int store_will_put(const struct store_will *w); /* replaces */
 bool store_will_get(uint32_t number, struct store_will *out);
 int store_will_del(uint32_t number);
 bool store_will_next(uint32_t *number, struct store_will *out); /* as store_session_next() */
+
+/* --- what other kinds of processes keep: bytes under a name of 1 to 512 bytes ------------- */
+
+int store_kept_put(enum proc_kind whose, struct span name, struct span value);
+int store_kept_del(enum proc_kind whose, struct span name); /* 0, also when it isn't there */
+bool store_kept_get(enum proc_kind whose, struct span name, struct span *value_out);
+/* The first above `after`, in byte order; which may be what came last. */
+bool store_kept_next(
+    enum proc_kind whose, struct span after, struct span *name_out, struct span *value_out);
 
 /* --- QoS 2 ids received from a session and not yet released ------------------------------- */
 

@@ -11,7 +11,7 @@
 typedef bool show_fn(json_t *j, struct span key, struct rd *r, bool payload);
 
 static show_fn show_meta, show_session, show_state, show_sub, show_group, show_msg, show_entry,
-    show_retained, show_will, show_rxid, show_expiry;
+    show_retained, show_will, show_rxid, show_expiry, show_kept;
 
 static show_fn *const show[KV_TABLES] = {
 	[KV_META] = show_meta,
@@ -25,6 +25,7 @@ static show_fn *const show[KV_TABLES] = {
 	[KV_WILL] = show_will,
 	[KV_RXID] = show_rxid,
 	[KV_EXPIRY] = show_expiry,
+	[KV_KEPT] = show_kept,
 };
 
 static struct span text_of(struct span key);
@@ -280,6 +281,20 @@ show_rxid(json_t *j, struct span key, struct rd *r, bool payload)
 	set(j, "session", rd_u32(&k));
 	set(j, "packet_id", rd_u16(&k));
 	return !k.bad && rd_left(r) == 0;
+}
+
+/* What it says is a secret of whose it is. */
+static bool
+show_kept(json_t *j, struct span key, struct rd *r, bool payload)
+{
+	struct rd k = rd_of(key);
+	uint8_t whose = rd_u8(&k);
+
+	(void)payload;
+	set(j, "whose", whose);
+	json_object_set_new(j, "name", json_text(rd_rest(&k)));
+	set(j, "bytes", rd_left(r));
+	return whose != 0;
 }
 
 /* An entry of a queue, or a retained message. */

@@ -324,6 +324,8 @@ change_all(void *base, const struct conf_key *keys, size_t n, unsigned way)
 			value = 1;
 		if (strcmp(k->name, "log_modules") == 0)
 			text = "conn=debug,route=info";
+		if (strcmp(k->name, "authentication") == 0)
+			text = way == 0 ? "" : " basic";
 		CU_ASSERT_EQUAL(conf_set(base, k, text, value, why), 0);
 	}
 }

@@ -20,7 +20,7 @@ what_names_no_process_has_no_slot(void)
 static void
 each_slot_has_one_kind_and_its_own_title(void)
 {
-	unsigned used = 0;
+	unsigned used = 0, all = 0;
 
 	for (unsigned slot = 0; slot < SLOTS; slot++) {
 		enum proc_kind k = proc_kind_of(slot);
@@ -32,7 +32,9 @@ each_slot_has_one_kind_and_its_own_title(void)
 		    slot >= proc_info[k].first && slot < proc_info[k].first + proc_info[k].slots);
 		CU_ASSERT_EQUAL(proc_slot_of(proc_title(slot)), (int)slot);
 	}
-	CU_ASSERT_EQUAL(used, proc_info[PROC_MQTT].slots + proc_info[PROC_PERSIST].slots);
+	for (unsigned k = 0; k < PROC_KINDS; k++)
+		all += proc_info[k].slots;
+	CU_ASSERT_EQUAL(used, all);
 	CU_ASSERT_STRING_EQUAL(proc_title(3), "mqtt/3");
 	CU_ASSERT_STRING_EQUAL(proc_title(SLOT_PERSIST), "persist/0");
 	CU_ASSERT_EQUAL(proc_kind_of(SLOT_MQTT_MAX - 1), PROC_MQTT);
@@ -43,8 +45,9 @@ static void
 sets_of_kinds_do_not_overlap(void)
 {
 	CU_ASSERT_EQUAL(P_MQTT & P_PERSIST, 0);
+	CU_ASSERT_EQUAL((P_MQTT | P_PERSIST) & P_AUTH, 0);
 	CU_ASSERT_EQUAL(P_MASTER & P_ANY, 0);
-	CU_ASSERT_EQUAL(P_MQTT | P_PERSIST, P_ANY);
+	CU_ASSERT_EQUAL(P_MQTT | P_PERSIST | P_AUTH, P_ANY);
 }
 
 UNIT_MAIN("shared/ipc/proc", TEST(what_names_no_process_has_no_slot),

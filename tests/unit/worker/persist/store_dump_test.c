@@ -133,6 +133,9 @@ each_record_is_decoded(void)
 	CU_ASSERT_TRUE(HAS("retained", "\"topic\":\"r\"", "\"qos\":2", "\"expiry\":500",
 	    "\"update\":", "\"bytes\":2}"));
 	CU_ASSERT_TRUE(HAS_PAYLOAD("retained", "\"payload_base64\":\"Af8=\""));
+	CU_ASSERT_EQUAL(store_kept_put(PROC_AUTH, span_str("anna"), span_str("hidden")), 0);
+	CU_ASSERT_TRUE(HAS("kept", "\"whose\":1", "\"name\":\"anna\"", "\"bytes\":6"));
+	CU_ASSERT_FALSE(HAS_PAYLOAD("kept", "hidden"));
 	CU_ASSERT_TRUE(HAS("rxid", "\"packet_id\":77"));
 	CU_ASSERT_TRUE(HAS("expiry", "\"second\":", "\"topic\":\"r\""));
 	store_full(NULL, 1, "a/1", "x", 1, STORE_DURABLE, 0, 500, NULL, NULL, NULL);

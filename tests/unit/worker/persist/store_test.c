@@ -624,7 +624,39 @@ a_store_of_a_newer_version_is_refused_and_left_as_it_is(void)
 	fake_clean();
 }
 
-UNIT_MAIN("worker/persist/store", TEST(a_store_of_a_newer_version_is_refused_and_left_as_it_is),
+static void
+write_kept(void)
+{
+	CU_ASSERT_EQUAL(store_kept_put(PROC_AUTH, span_str("b"), span_str("second")), 0);
+	CU_ASSERT_EQUAL(store_kept_put(PROC_AUTH, span_str("a"), span_str("first")), 0);
+	CU_ASSERT_EQUAL(store_kept_put(PROC_AUTH, span_str("gone"), span_str("x")), 0);
+	CU_ASSERT_EQUAL(store_kept_del(PROC_AUTH, span_str("gone")), 0);
+	CU_ASSERT_EQUAL(store_kept_put(PROC_AUTH, span_str("b"), span_of(NULL, 0)), 0);
+}
+
+static void
+what_others_keep_is_there_after_a_crash_in_order(void)
+{
+	struct span name, value;
+
+	fake_start();
+	CU_ASSERT_FALSE(store_kept_get(PROC_AUTH, span_str("a"), &value));
+	CU_ASSERT_FALSE(store_kept_next(PROC_AUTH, span_of(NULL, 0), &name, &value));
+	killed_after(write_kept);
+	CU_ASSERT_TRUE(store_kept_get(PROC_AUTH, span_str("a"), &value));
+	CU_ASSERT_TRUE(span_eq(value, span_str("first")));
+	CU_ASSERT_FALSE(store_kept_get(PROC_AUTH, span_str("gone"), &value));
+	CU_ASSERT_TRUE(store_kept_next(PROC_AUTH, span_of(NULL, 0), &name, &value));
+	CU_ASSERT_TRUE(span_eq(name, span_str("a")));
+	CU_ASSERT_TRUE(store_kept_next(PROC_AUTH, name, &name, &value));
+	CU_ASSERT_TRUE(span_eq(name, span_str("b")));
+	CU_ASSERT_EQUAL(value.len, 0);
+	CU_ASSERT_FALSE(store_kept_next(PROC_AUTH, name, &name, &value));
+	fake_stop();
+}
+
+UNIT_MAIN("worker/persist/store", TEST(what_others_keep_is_there_after_a_crash_in_order),
+    TEST(a_store_of_a_newer_version_is_refused_and_left_as_it_is),
     TEST(an_entry_that_is_not_there_is_not_found), TEST(a_queue_is_what_was_added_and_not_deleted),
     TEST(queues_on_disk_are_read_in_order_while_they_shrink),
     TEST(a_shared_message_lives_as_long_as_its_last_entry), TEST(states_outlive_a_kill),

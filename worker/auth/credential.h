@@ -1,0 +1,55 @@
+/*
+ * credential.h - who may come in, and what is to be known of it
+ *
+ * A table in memory, by name and by what a CONNECT shows: identifier and user name, either of which a credential may leave open. Persist has the same on disk
+ * (keep.h), as records whose format is here: a version, then fields, each with its number.
+ *
+ * Runs in: auth's loop.
+ * Errors:  -ENOMEM, -EEXIST; nothing changed then.
+ */
+#ifndef AUTH_CREDENTIAL_H
+#define AUTH_CREDENTIAL_H
+
+#include "shared/base/password.h"
+#include "shared/base/span.h"
+
+#define CREDENTIAL_NAME_MAX 256
+#define CREDENTIAL_GROUPS_MAX 1024
+#define CREDENTIAL_RECORD_MAX 65535
+
+struct credential { /* texts are NUL terminated, and belong to it */
+	char *name;
+	char *client_id, *user_name; /* NULL: any. One of them is there */
+	char *password;              /* as password.h keeps it; NULL: none is needed */
+	char *groups;                /* with commas between them; NULL: none */
+	bool is_disabled;
+	uint64_t serial; /* never used twice: which one it is, since it came into the table */
+};
+
+struct credential *credential_new(void);                       /* empty; NULL: no memory */
+struct credential *credential_dup(const struct credential *c); /* NULL: no memory */
+void credential_free(struct credential *c); /* one that is not in the table; NULL is fine */
+/* Sets one of its texts; an empty span: none. False: no memory. */
+bool credential_set(char **text, struct span to);
+/* What is wrong with it; NULL: nothing. */
+const char *credential_wrong(const struct credential *c);
+
+bool credential_shows_same(const struct credential *a, const struct credential *b);
+
+/* Bytes written, or 0: it is longer than room. */
+size_t credential_encode(const struct credential *c, uint8_t *to, size_t room);
+struct credential *credential_decode(struct span name, struct span record); /* NULL: it can't be */
+
+void credential_init(void);
+void credential_fini(void);
+/* Takes c, which replaces the one of its name. -EEXIST: another has its identifier and user name. */
+int credential_put(struct credential *c);
+bool credential_del(struct span name);
+struct credential *credential_find(struct span name); /* lent; or NULL */
+/* The one for just this identifier and user name, NULL for one that it leaves open; or NULL. */
+struct credential *credential_match(const char *client_id, const char *user_name);
+/* In no order: *pos starts at 0. NULL: the end. */
+struct credential *credential_next(uint64_t *pos);
+size_t credential_count(void);
+
+#endif

@@ -1,0 +1,56 @@
+/*
+ * login.h - a CONNECT that waits to be let in, and the providers that are asked about it
+ *
+ * They are asked in the order of `authentication`. The first that knows the client decides; one that does not leaves it to the next. Whom none knows
+ * comes in only if it shows neither user name nor password, and its listener allows for that.
+ *
+ * Runs in: auth's loop. Bounded: so many under way, so many bytes of them; beyond that, and after auth_timeout, clients are told to come again.
+ */
+#ifndef AUTH_LOGIN_H
+#define AUTH_LOGIN_H
+
+#include "shared/conf/conf.h"
+#include "shared/ipc/rec.h"
+#include "shared/mqtt/mqtt.h"
+#include "shared/net/timer.h"
+#include "worker/auth/credential.h"
+#include "worker/auth/verify.h"
+
+enum verdict { VERDICT_UNKNOWN, VERDICT_ALLOW, VERDICT_DENY, VERDICT_BUSY, VERDICT_LATER };
+
+struct login {
+	struct list link; /* in the order they came */
+	uint64_t token;
+	uint64_t until_ms;
+	uint8_t slot, flags, version;
+	uint8_t nth;                 /* provider to be asked next, in their order */
+	const struct provider *with; /* that was asked last */
+	struct span client_id, user_name, password, peer,
+	    listener; /* in data; client_id and user_name are NUL terminated */
+	const char *
+	    groups; /* of whom it turned out to be; borrowed until it is answered in the same turn; NULL: none */
+	struct { /* basic.c */
+		struct verify verify;
+		uint64_t serial; /* of the credential whose password it is compared with */
+		uint8_t way;
+	} basic;
+	size_t size;
+	char data[];
+};
+
+struct provider {
+	enum verdict (*ask)(struct login *l); /* LATER: login_verdict() follows */
+	void (*take_back)(struct login *l);   /* nobody waits for it any more */
+};
+
+extern const struct provider basic;
+
+void login_init(void);
+void login_fini(void);
+void login_begin(void); /* it is known who there is: until then nobody is let in, or refused */
+int login_record(unsigned slot, struct span body); /* REC_LOGIN; -EPROTO */
+void login_down(unsigned slot);                    /* its worker died */
+/* From a provider that was asked and said LATER. */
+void login_verdict(struct login *l, enum verdict v);
+
+#endif
