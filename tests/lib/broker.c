@@ -94,7 +94,7 @@ broker_sh(const char *commands)
 	setenv("BIN", broker.bin, 1);
 	setenv("CTL", ctl, 1);
 	snprintf(port, sizeof(port), "%d", broker.port);
-	setenv("PORT", port, 1);
+	setenv("BROKER_PORT", port, 1);
 	status = system(text);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 255;
 }

@@ -76,7 +76,7 @@ int broker_ctl(const char *out_file,
 #define ctl(...) broker_ctl(NULL, (const char *[]){ __VA_ARGS__, NULL })
 char *broker_ctl_text(const char *const *args); /* what it prints; borrowed until the next call */
 #define ctl_text(...) broker_ctl_text((const char *[]){ __VA_ARGS__, NULL })
-/* By the shell, with $DIR, $BIN and $PORT of the broker and $CTL, which is tbmqctl --dir DIR; exit code. Output to DIR/err. */
+/* By the shell, with $DIR, $BIN and $BROKER_PORT of the broker and $CTL, which is tbmqctl --dir DIR; exit code. Output to DIR/err. */
 int broker_sh(const char *commands);
 int broker_pid_of(const char *title); /* 0: not there */
 int broker_generation(const char *title);

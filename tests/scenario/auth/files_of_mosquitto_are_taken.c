@@ -10,11 +10,12 @@ SCENARIO(1)
 		  "mosquitto_passwd -c -b $DIR/one anna secret && mosquitto_passwd -b $DIR/one bob "
 		  "'p a:s' && mosquitto_passwd -H sha512 -c -b $DIR/two carl old && $CTL auth "
 		  "import $DIR/one && $CTL auth import $DIR/two") == 0);
-	check(broker_sh(
-		  "mosquitto_pub -p $PORT -u anna -P secret -t t -m x && mosquitto_pub -p $PORT "
-		  "-u bob -P 'p a:s' -t t -m x && mosquitto_pub -p $PORT -u carl -P old -t t -m "
-		  "x") == 0);
-	check(broker_sh("mosquitto_pub -p $PORT -u carl -P secret -t t -m x") != 0);
+	check(broker_sh("mosquitto_pub -p $BROKER_PORT -u anna -P secret -t t -m x && "
+			"mosquitto_pub -p $BROKER_PORT "
+			"-u bob -P 'p a:s' -t t -m x && mosquitto_pub -p $BROKER_PORT -u carl -P "
+			"old -t t -m "
+			"x") == 0);
+	check(broker_sh("mosquitto_pub -p $BROKER_PORT -u carl -P secret -t t -m x") != 0);
 	check(broker_sh(
 		  "printf '# users\\n\\ndora:plain\\n' >$DIR/three; $CTL auth import $DIR/three "
 		  "2>$DIR/said") == 1);

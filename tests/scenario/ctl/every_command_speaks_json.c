@@ -21,7 +21,13 @@ static const struct row {
 	{ "client clear-session", "known", "unknown", 3 }, { "subscription list", "", "x", 3 },
 	{ "retained list", "'#'", "a b", 3 }, { "retained show", "kept", "other", 3 },
 	{ "retained clear", "kept", "", 3 }, { "quarantine list", "", "x", 3 },
-	{ "quarantine clear", "", "nobody", 3 }, { "store status", "", "x", 3 },
+	{ "auth add", "anna --no-password", "anna --no-password", 3 }, /* once */
+	{ "auth list", "", "x", 3 }, { "auth show", "anna", "nobody", 3 },
+	{ "auth passwd", "anna --cost 10 <$DIR/users", "anna --cost 9 <$DIR/users", 3 },
+	{ "auth change", "anna --disable", "anna", 3 }, { "auth export", "", "x", 3 },
+	{ "auth import", "$DIR/users --replace", "$DIR/none", 3 },
+	{ "auth remove", "anna", "nobody", 3 }, { "quarantine clear", "", "nobody", 3 },
+	{ "store status", "", "x", 3 },
 	{ "store backup", "$DIR/copy", "$DIR/copy", 3 }, /* it is not empty then */
 	{ "store verify", "", "x", 3 }, { "store compact", "", "x", 3 },
 	{ "store dump", "--table session --payload", "--table users", 3 },
@@ -80,6 +86,7 @@ SCENARIO(2)
 {
 	struct mq *m;
 
+	check(broker_sh("printf 'name,user_name\\nbob,bob\\n' >$DIR/users") == 0);
 	for (size_t i = 0; i < ROWS; i++)
 		if (rows[i].stopped != 0 && run(&rows[i], rows[i].arguments) != rows[i].stopped)
 			fail("%s without a broker", rows[i].words);
