@@ -214,22 +214,45 @@ struct rec_acked {
 #define LOGIN_USER 1u     /* there is a user name, maybe an empty one */
 #define LOGIN_PASSWORD 2u /* likewise a password */
 #define LOGIN_ANONYMOUS                                                                            \
-	4u /* the listener lets in who has neither, unless something is known of them */
+	4u             /* the listener lets in who has neither, unless something is known of them */
+#define LOGIN_AGAIN 8u /* it is connected, and shows itself anew (4.12.1) */
 
-/* Followed by: client id, user name, password, peer address, listener's name. */
+/*
+ * Followed by: client id, user name, password, names in the certificates it has shown, authentication method and data, peer address,
+ * listener's name.
+ */
 struct rec_login {
 	uint64_t token;
 	uint16_t client_id_len, user_name_len, password_len;
+	uint16_t names_len;            /* struct rec_name with its text, one behind the other */
+	uint16_t method_len, data_len; /* method_len 0: none */
 	uint8_t peer_len, listener_len, flags, version;
-	uint8_t spare[6];
 };
 
-/* Followed by: names of groups, with commas between them. */
+enum rec_name_kind { NAME_COMMON, NAME_SUBJECT, NAME_DNS, NAME_EMAIL, NAME_URI, NAME_KINDS };
+
+struct rec_name {
+	uint8_t depth; /* in the chain; 0: the client's own */
+	uint8_t kind;
+	uint16_t len;
+};
+
+/* AUTH of a client that was told to go on. Followed by: authentication data. */
+struct rec_login_step {
+	uint64_t token;
+	uint16_t data_len, spare[3];
+};
+
+/*
+ * Followed by: names of groups, with commas between them; attributes, each a name, a NUL, its value, a NUL; authentication data for the
+ * client. reason 0x18: it is to go on, with an AUTH packet that has the data.
+ */
 struct rec_login_done {
 	uint64_t token;
-	uint16_t groups_len;
+	uint64_t expires_ms; /* wall clock: when it has to be shown anew; 0: never */
+	uint16_t groups_len, attributes_len, data_len;
 	uint8_t reason; /* enum mqtt_reason */
-	uint8_t spare[5];
+	uint8_t spare;
 };
 
 #define KEEP_DEL 1u   /* KEEP: there is to be nothing under that name */

@@ -30,7 +30,7 @@
 #include "shared/ipc/ring.h"
 #include "shared/ipc/who.h"
 
-#define SEGMENT_ABI 8
+#define SEGMENT_ABI 9
 
 enum life_state { LIFE_STARTING, LIFE_READY, LIFE_DRAINING, LIFE_STOPPING };
 

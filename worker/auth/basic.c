@@ -20,6 +20,14 @@ candidate(const struct login *l, unsigned way)
 }
 
 static enum verdict
+lets_in(struct login *l, const struct credential *c)
+{
+	if (c->groups != NULL)
+		l->found.groups = span_str(c->groups);
+	return VERDICT_ALLOW;
+}
+
+static enum verdict
 try_rest(struct login *l, bool one_was_known)
 {
 	for (; l->basic.way < WAYS; l->basic.way++) {
@@ -34,8 +42,7 @@ try_rest(struct login *l, bool one_was_known)
 		switch (c->password != NULL ? verify_ask(&l->basic.verify, c->password, l->password)
 					    : VERIFY_FITS) {
 		case VERIFY_FITS:
-			l->groups = c->groups;
-			return VERDICT_ALLOW;
+			return lets_in(l, c);
 		case VERIFY_LATER:
 			return VERDICT_LATER;
 		case VERIFY_BUSY:
@@ -62,8 +69,7 @@ on_verified(struct verify *v, bool fits)
 	enum verdict said;
 
 	if (fits && c != NULL && c->serial == l->basic.serial) {
-		l->groups = c->groups;
-		said = VERDICT_ALLOW;
+		said = lets_in(l, c);
 	} else {
 		l->basic.way++;
 		said = try_rest(l, true);

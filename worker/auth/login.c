@@ -8,6 +8,7 @@
 #include "shared/base/log.h"
 #include "shared/child/child.h"
 
+#define PARTS 8 /* of a record, each with a NUL behind it */
 #define LOGINS_MAX 100000
 #define BYTES_MAX (UINT64_C(64) << 20)
 
@@ -40,23 +41,29 @@ login_free(struct login *l)
 	list_del(&l->link);
 	the.n--;
 	the.bytes -= l->size;
-	OPENSSL_cleanse(l->data, l->size - sizeof(*l));
+	OPENSSL_cleanse(l->kept, l->size - sizeof(*l));
 	free(l);
 }
 
 static void
-answer(unsigned slot, uint64_t token, enum mqtt_reason reason, const char *groups)
+answer(unsigned slot, uint64_t token, enum mqtt_reason reason, const struct login_found *found)
 {
 	struct rec_login_done rec = {
 		.token = token,
-		.groups_len = (uint16_t)(groups != NULL ? strlen(groups) : 0),
+		.expires_ms = found->expires_ms,
+		.groups_len = (uint16_t)found->groups.len,
+		.attributes_len = (uint16_t)found->attributes.len,
+		.data_len = (uint16_t)found->data.len,
 		.reason = (uint8_t)reason,
 	};
 
-	/* No room: the worker asks again when its client's time is up, or the client does. */
+	/* No room: the client's time runs out at its worker. */
 	if (mesh_send(self.mesh, slot, REC_LOGIN_DONE,
-		(struct iovec[]){ { &rec, sizeof(rec) }, { (void *)groups, rec.groups_len } },
-		2) >= MESH_FULL)
+		(struct iovec[]){ { &rec, sizeof(rec) },
+		    { (void *)found->groups.p, found->groups.len },
+		    { (void *)found->attributes.p, found->attributes.len },
+		    { (void *)found->data.p, found->data.len } },
+		4) >= MESH_FULL)
 		count(CNT_dropped__no_memory);
 }
 
@@ -75,7 +82,7 @@ keep(char **at, struct span text)
 int
 login_record(unsigned slot, struct span body)
 {
-	struct span id, user, password, peer, listener;
+	struct span id, user, password, names, method, data, peer, listener;
 	struct rec_login rec;
 	struct login *l;
 	size_t size;
@@ -83,16 +90,17 @@ login_record(unsigned slot, struct span body)
 
 	if (!rec_take(&body, &rec, sizeof(rec)))
 		return -EPROTO;
-	size = sizeof(*l) + body.len + 5;
+	size = sizeof(*l) + body.len + PARTS;
 	if (!rec_span(&body, rec.client_id_len, &id) ||
 	    !rec_span(&body, rec.user_name_len, &user) ||
 	    !rec_span(&body, rec.password_len, &password) ||
-	    !rec_span(&body, rec.peer_len, &peer) ||
+	    !rec_span(&body, rec.names_len, &names) || !rec_span(&body, rec.method_len, &method) ||
+	    !rec_span(&body, rec.data_len, &data) || !rec_span(&body, rec.peer_len, &peer) ||
 	    !rec_span(&body, rec.listener_len, &listener) || body.len != 0)
 		return -EPROTO;
 	if (the.n >= LOGINS_MAX || the.bytes + size > BYTES_MAX || (l = malloc(size)) == NULL) {
 		count(CNT_logins__busy);
-		answer(slot, rec.token, MQTT_SERVER_BUSY, NULL);
+		answer(slot, rec.token, MQTT_SERVER_BUSY, &(struct login_found){ 0 });
 		return 0;
 	}
 	*l = (struct login){
@@ -103,10 +111,13 @@ login_record(unsigned slot, struct span body)
 		.version = rec.version,
 		.size = size,
 	};
-	at = l->data;
+	at = l->kept;
 	l->client_id = keep(&at, id);
 	l->user_name = keep(&at, user);
 	l->password = keep(&at, password);
+	l->names = keep(&at, names);
+	l->method = keep(&at, method);
+	l->data = keep(&at, data);
 	l->peer = keep(&at, peer);
 	l->listener = keep(&at, listener);
 	list_add_tail(&the.all, &l->link);
@@ -174,7 +185,8 @@ finish(struct login *l, enum verdict v)
 	count(reason == MQTT_OK              ? CNT_logins__allowed
 		: reason == MQTT_SERVER_BUSY ? CNT_logins__busy
 					     : CNT_logins__denied);
-	answer(l->slot, l->token, reason, l->groups);
+	answer(
+	    l->slot, l->token, reason, reason == MQTT_OK ? &l->found : &(struct login_found){ 0 });
 	login_free(l);
 }
 

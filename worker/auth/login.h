@@ -18,6 +18,14 @@
 
 enum verdict { VERDICT_UNKNOWN, VERDICT_ALLOW, VERDICT_DENY, VERDICT_BUSY, VERDICT_LATER };
 
+/* What is to be known of a client beyond yes. Borrowed until the provider's function has returned. */
+struct login_found {
+	struct span groups;     /* with commas between them */
+	struct span attributes; /* as in struct rec_login_done */
+	struct span data;       /* authentication data for it */
+	uint64_t expires_ms;    /* wall clock; 0: never */
+};
+
 struct login {
 	struct list link; /* in the order they came */
 	uint64_t token;
@@ -25,17 +33,16 @@ struct login {
 	uint8_t slot, flags, version;
 	uint8_t nth;                 /* provider to be asked next, in their order */
 	const struct provider *with; /* that was asked last */
-	struct span client_id, user_name, password, peer,
-	    listener; /* in data; client_id and user_name are NUL terminated */
-	const char *
-	    groups; /* of whom it turned out to be; borrowed until it is answered in the same turn; NULL: none */
-	struct { /* basic.c */
+	/* In kept[]; a NUL is behind each. names: struct rec_name with their texts. */
+	struct span client_id, user_name, password, names, method, data, peer, listener;
+	struct login_found found; /* by the provider that lets it in */
+	struct {                  /* basic.c */
 		struct verify verify;
 		uint64_t serial; /* of the credential whose password it is compared with */
 		uint8_t way;
 	} basic;
 	size_t size;
-	char data[];
+	char kept[];
 };
 
 struct provider {

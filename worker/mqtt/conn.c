@@ -17,6 +17,7 @@
 #include "worker/mqtt/connect.h"
 #include "worker/mqtt/deliver.h"
 #include "worker/mqtt/gone.h"
+#include "worker/mqtt/identity.h"
 #include "worker/mqtt/login.h"
 #include "worker/mqtt/stream.h"
 #include "worker/mqtt/subscribe.h"
@@ -472,6 +473,7 @@ conn_gone(struct conn *c, enum counter why, enum mqtt_reason reason, bool will)
 		gone_add(c, reason, will);
 	}
 	login_drop(c);
+	identity_drop(c);
 	free(c->in);
 	c->in = NULL;
 	if (c->rate != NULL)
@@ -534,7 +536,6 @@ conn_free(struct conn *c)
 	free(c->id);
 	free(c->user);
 	free(c->mount);
-	free(c->groups);
 	free(c->peer);
 	msg_unref(&c->will);
 	terms_leave(&c->terms);

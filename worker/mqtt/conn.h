@@ -93,11 +93,11 @@ struct conn {
 	uint32_t nsubs, nwaiting;
 	uint32_t nseen; /* subscribe.c: topics remembered */
 	uint64_t waiting_bytes;
-	char *id;            /* client identifier, NUL terminated */
-	char *user;          /* user name or NULL */
-	char *mount;         /* mount point or NULL */
-	char *groups;        /* with commas between them; NULL: none */
-	struct login *login; /* while auth is asked */
+	char *id;                  /* client identifier, NUL terminated */
+	char *user;                /* user name or NULL */
+	char *mount;               /* mount point or NULL */
+	struct login *login;       /* while auth is asked */
+	struct identity *identity; /* what auth said of it; NULL: nothing beyond yes */
 	uint16_t id_len, user_len, mount_len, alias_out_max;
 	const struct terms *terms;
 	struct conn_input *in;

@@ -8,6 +8,7 @@
 #include "shared/base/log.h"
 #include "worker/mqtt/deliver.h"
 #include "worker/mqtt/gone.h"
+#include "worker/mqtt/identity.h"
 #include "worker/mqtt/login.h"
 #include "worker/mqtt/quarantine.h"
 #include "worker/mqtt/subscribe.h"
@@ -128,14 +129,19 @@ on_connect(struct conn *c, struct span body, uint8_t flags)
 }
 
 void
-connect_logged_in(const struct rec_login_done *r, struct span groups)
+connect_logged_in(
+    const struct rec_login_done *r, struct span groups, struct span attributes, struct span data)
 {
-	struct conn *c = login_answered(r, groups);
+	struct conn *c = login_answered(r->token);
 
+	(void)data;
 	if (c == NULL)
 		return;
-	if (r->reason == MQTT_SUCCESS)
+	if (r->reason == MQTT_SUCCESS && identity_set(c, groups, attributes, r->expires_ms))
 		connect_ask(c);
+	else if (r->reason == MQTT_SUCCESS)
+		refuse(c, CNT_connects__refused_auth, MQTT_NOT_AUTHORIZED,
+		    "what you have shown has expired");
 	else
 		refuse(c, refusal(r->reason), r->reason, mqtt_reason_text(r->reason));
 }

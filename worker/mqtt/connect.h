@@ -14,7 +14,9 @@
 struct connect_subs;
 
 void connect_resume(const struct rec_resume *r, struct span filter);
-void connect_logged_in(const struct rec_login_done *r, struct span groups); /* auth's answer */
+/* auth's answer */
+void connect_logged_in(
+    const struct rec_login_done *r, struct span groups, struct span attributes, struct span data);
 void connect_late(struct conn *c); /* auth has not answered in time */
 void connect_granted(const struct rec_grant *g);
 void connect_let_go(const struct rec_let_go *r);

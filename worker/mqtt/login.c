@@ -75,18 +75,14 @@ login_ask(struct conn *c, const struct connect *p)
 }
 
 struct conn *
-login_answered(const struct rec_login_done *r, struct span groups)
+login_answered(uint64_t token)
 {
-	struct conn *c = conn_find_low((uint32_t)(r->token >> 32), (uint32_t)r->token);
+	struct conn *c = conn_find_low((uint32_t)(token >> 32), (uint32_t)token);
 
 	if (c == NULL || c->state != CONN_ASKED || c->login == NULL)
 		return NULL;
 	login_drop(c);
 	timer_del(&c->timer);
-	if (groups.len > 0 && (c->groups = malloc(groups.len + 1)) != NULL) {
-		memcpy(c->groups, groups.p, groups.len);
-		c->groups[groups.len] = '\0';
-	}
 	return c;
 }
 

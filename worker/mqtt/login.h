@@ -16,9 +16,8 @@ struct login;
 bool login_is_needed(const struct conn *c);
 /* c->id and c->user are those it is to have. False: no memory, or no room to ask. */
 bool login_ask(struct conn *c, const struct connect *p);
-/* The answer is for this connection, which may go on; or NULL: nobody waits for it. Borrows groups. */
-struct conn *login_answered(const struct rec_login_done *r, struct span groups);
-void login_ask_all(void); /* auth is there, or there again */
+struct conn *login_answered(uint64_t token); /* whose it is; NULL: nobody waits for it any more */
+void login_ask_all(void);                    /* auth is there, or there again */
 void login_drop(struct conn *c);
 
 #endif

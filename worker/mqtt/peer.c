@@ -71,11 +71,14 @@ on_grant(struct span body)
 static int
 on_login_done(struct span body)
 {
+	struct span groups, attributes, data;
 	struct rec_login_done r;
 
-	if (!rec_take(&body, &r, sizeof(r)) || body.len != r.groups_len || !utf8_is_valid(body))
+	if (!rec_take(&body, &r, sizeof(r)) || !rec_span(&body, r.groups_len, &groups) ||
+	    !rec_span(&body, r.attributes_len, &attributes) ||
+	    !rec_span(&body, r.data_len, &data) || body.len != 0 || !utf8_is_valid(groups))
 		return -EPROTO;
-	connect_logged_in(&r, body);
+	connect_logged_in(&r, groups, attributes, data);
 	return 0;
 }
 
