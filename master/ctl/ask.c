@@ -70,12 +70,13 @@ ctl_ask(const char *text, json_t **out)
 		errno = -err;
 		return err == -ENOENT || err == -ECONNREFUSED ? 3 : 1;
 	}
-	if (send(fd, text, strlen(text), MSG_NOSIGNAL) < 0 || send(fd, "\n", 1, MSG_NOSIGNAL) < 0) {
-		close(fd);
-		return 1;
-	}
-	err = read_all(fd, &answer);
+	err = send(fd, text, strlen(text), MSG_NOSIGNAL) < 0 || send(fd, "\n", 1, MSG_NOSIGNAL) < 0
+	    ? 1
+	    : read_all(fd, &answer);
 	close(fd);
+	/* One that was just ending takes who waits in its backlog along. */
+	if (err == 1 && (errno == ECONNRESET || errno == EPIPE) && !ctl_is_running())
+		return 3;
 	if (err != 0)
 		return err;
 	*out = json_loads(answer, 0, &why);
