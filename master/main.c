@@ -18,6 +18,7 @@
 #include "shared/net/tls.h"
 #include "shared/base/clock.h"
 #include "shared/base/log.h"
+#include "shared/conf/rules.h"
 
 #define TICK_MS 500
 
@@ -309,6 +310,8 @@ run(bool stay)
 	master.start_ms = clock_wall_ms();
 	bad = tls_prepare(&master.conf, &err);
 	if (bad == 0)
+		bad = acl_prepare(&master.conf, &err);
+	if (bad == 0)
 		bad = listen_bind(&master.conf, master.listener, &err);
 	if (bad != 0) {
 		fprintf(stderr, "tbmqd: %s\n", err.text);
@@ -324,6 +327,7 @@ run(bool stay)
 		bad = signals_open();
 	slots_init();
 	tls_commit();
+	acl_commit();
 	if (bad == 0)
 		tls_start();
 	master.snapshot = conf_snapshot(&master.conf);
@@ -437,7 +441,10 @@ main(int argc, char **argv)
 		char path[PATH_MAX];
 
 		conffile_path(conffile_is_unconfirmed() ? ".previous" : "", path); /* as a start */
-		code = reload_parse(path, &c, NULL, &err) == 0 && tls_check(&c, &err) == 0 ? 0 : 1;
+		code = reload_parse(path, &c, NULL, &err) == 0 && tls_check(&c, &err) == 0 &&
+			rules_check(&c, &err) == 0
+		    ? 0
+		    : 1;
 		if (code == 0)
 			printf("%s: ok\n", path);
 		else

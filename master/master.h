@@ -10,6 +10,7 @@
  *     logfile.c  where log lines go                notify.c   the service manager
  *     conffile.c configuration file, that before it, and one on trial
  *     tls.c  certificates and ticket keys for the workers
+ *     acl.c  access rules for the workers
  *     quarantine.c  records that persist dies of, clients that workers die of
  *     suspects.h    which clients those are
  */
@@ -170,6 +171,12 @@ void tls_discard(void);
 void tls_start(void);                     /* the first ticket keys, and when the next ones come */
 void tls_give(struct slot *s, bool next); /* to a worker, before the configuration they are of */
 void tls_give_tickets(struct slot *s);
+
+/* acl.c */
+int acl_prepare(const struct conf *next, struct conf_error *err); /* reads the file it names */
+void acl_commit(void);                                            /* it is in force */
+void acl_discard(void);
+void acl_give(struct slot *s, bool next); /* to a worker, before the configuration it is of */
 
 /* conffile.c */
 void conffile_path(const char *suffix, char out[PATH_MAX]); /* the file, or a companion of it */

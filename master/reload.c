@@ -92,6 +92,7 @@ offer(struct slot *s)
 	struct msg_conf m = { .number = the.next.number };
 
 	tls_give(s, true);
+	acl_give(s, true);
 	slot_send(s, IPC_CONF_OFFER, &m, sizeof(m), &the.snapshot, 1);
 }
 
@@ -111,15 +112,19 @@ reload_begin(const struct conf *next, reload_done_fn *done, void *arg)
 	if (bad == 0)
 		bad = tls_prepare(&the.next, &err);
 	if (bad == 0)
+		bad = acl_prepare(&the.next, &err);
+	if (bad == 0)
 		bad = listen_bind(&the.next, the.listener, &err);
 	if (bad != 0) {
 		tls_discard();
+		acl_discard();
 		done(arg, bad, err.text);
 		return;
 	}
 	the.snapshot = conf_snapshot(&the.next);
 	if (the.snapshot < 0) {
 		tls_discard();
+		acl_discard();
 		listen_discard(the.listener);
 		done(arg, the.snapshot, "cannot make a snapshot");
 		return;
@@ -194,6 +199,7 @@ reload_end(int err, const char *why)
 	}
 	if (err != 0) {
 		tls_discard();
+		acl_discard();
 		listen_discard(the.listener);
 		close(the.snapshot);
 		the.done(the.arg, err, why);
@@ -203,6 +209,7 @@ reload_end(int err, const char *why)
 	master.snapshot = the.snapshot;
 	master.conf = the.next;
 	tls_commit();
+	acl_commit();
 	listen_commit(the.listener);
 	(void)logfile_apply();
 	slots_want(workers_of(&master.conf));

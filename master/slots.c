@@ -305,6 +305,7 @@ slot_birth(struct slot *s)
 	s->state = SLOT_BORN;
 	timer_set(loop_timers(master.loop), &s->timer, clock_ms() + BIRTH_MS);
 	tls_give(s, false);
+	acl_give(s, false);
 	tls_give_tickets(s);
 	slot_send(s, IPC_START, &m, sizeof(m), &master.snapshot, 1);
 	logfile_to(s);

@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #include "master/ctl/ctl.h"
-#include "shared/conf/conf.h"
+#include "shared/conf/rules.h"
 #include "shared/ipc/proc.h"
 #include "shared/net/tls.h"
 
@@ -473,7 +473,8 @@ cmd_config_check(int argc, char **argv)
 	static struct conf c;
 	struct conf_error err;
 
-	if (conf_parse(file, &c, &err) != 0 || tls_check(&c, &err) != 0)
+	if (conf_parse(file, &c, &err) != 0 || tls_check(&c, &err) != 0 ||
+	    rules_check(&c, &err) != 0)
 		return ctl_complain(FAILED, "%s", err.text);
 	if (!ctl.json)
 		printf("%s: ok\n", file);

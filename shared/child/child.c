@@ -48,6 +48,7 @@ static int on_request(struct chan *ch, const void *body, size_t len, const int *
 static int on_drain(struct chan *ch, const void *body, size_t len, const int *fd);
 static int on_tls_files(struct chan *ch, const void *body, size_t len, const int *fd);
 static int on_tls_tickets(struct chan *ch, const void *body, size_t len, const int *fd);
+static int on_acl_rules(struct chan *ch, const void *body, size_t len, const int *fd);
 static int on_stop(struct chan *ch, const void *body, size_t len, const int *fd);
 static int on_quarantine(struct chan *ch, const void *body, size_t len, const int *fd);
 
@@ -68,6 +69,7 @@ static ipc_fn *const on_msg[IPC_TYPES] = {
 	[IPC_STOP] = on_stop,
 	[IPC_TLS_FILES] = on_tls_files,
 	[IPC_TLS_TICKETS] = on_tls_tickets,
+	[IPC_ACL_RULES] = on_acl_rules,
 	[IPC_QUARANTINE] = on_quarantine,
 };
 
@@ -395,18 +397,33 @@ on_conf_withdraw(struct chan *ch, const void *body, size_t len, const int *fd)
 	return 0;
 }
 
-/* Before the configuration that it is of, so also before START. */
+/* What comes before the configuration that it is of, so also before START. */
+static int
+hand_over(void (*taker)(int fd), int fd)
+{
+	if (taker != NULL)
+		taker(fd);
+	else
+		close(fd);
+	return 0;
+}
+
 static int
 on_tls_files(struct chan *ch, const void *body, size_t len, const int *fd)
 {
 	(void)ch;
 	(void)body;
 	(void)len;
-	if (me.kind->tls_files != NULL)
-		me.kind->tls_files(fd[0]);
-	else
-		close(fd[0]);
-	return 0;
+	return hand_over(me.kind->tls_files, fd[0]);
+}
+
+static int
+on_acl_rules(struct chan *ch, const void *body, size_t len, const int *fd)
+{
+	(void)ch;
+	(void)body;
+	(void)len;
+	return hand_over(me.kind->acl_rules, fd[0]);
 }
 
 static int

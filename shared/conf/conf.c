@@ -160,6 +160,8 @@ conf_check_at(const struct conf *c, struct conf_place *at)
 		return wrong(at, -1, "data_dir", "must be an absolute path");
 	if (is_relative(&c->log_file))
 		return wrong(at, -1, "log_file", "must be an absolute path");
+	if (is_relative(&c->acl_file))
+		return wrong(at, -1, "acl_file", "must be an absolute path");
 	if (!log_modules_are_valid(c->log_modules.s))
 		return wrong(at, -1, "log_modules", "must be as \"conn=debug,route=info\"");
 	if (conf_providers(c, order) == SIZE_MAX)

@@ -61,6 +61,8 @@ enum conf_listener_durability {
 };
 enum conf_damage { DAMAGE_salvage, DAMAGE_stop };
 enum conf_provider { PROVIDER_basic, CONF_PROVIDERS }; /* of `authentication` */
+enum conf_acl_format { ACL_FORMAT_tbmq, ACL_FORMAT_mosquitto };
+enum conf_acl_default { ACL_DEFAULT_deny, ACL_DEFAULT_allow };
 
 #define CONF_T_BOOL bool
 #define CONF_T_UINT uint32_t
@@ -77,6 +79,8 @@ enum conf_provider { PROVIDER_basic, CONF_PROVIDERS }; /* of `authentication` */
 #define CONF_T_DURABILITY uint8_t
 #define CONF_T_LISTENER_DURABILITY uint8_t
 #define CONF_T_DAMAGE uint8_t
+#define CONF_T_ACL_FORMAT uint8_t
+#define CONF_T_ACL_DEFAULT uint8_t
 struct conf_string {
 	char s[CONF_STRING_MAX];
 };

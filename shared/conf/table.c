@@ -26,6 +26,8 @@
 #define NUM_DURABILITY(d) (d), ""
 #define NUM_LISTENER_DURABILITY(d) (d), ""
 #define NUM_DAMAGE(d) (d), ""
+#define NUM_ACL_FORMAT(d) (d), ""
+#define NUM_ACL_DEFAULT(d) (d), ""
 
 const struct conf_key conf_keys[] = {
 #define K(n, type, d, lo, hi, w, h)                                                                \
