@@ -90,6 +90,7 @@ int acl_read(const char *path, enum acl_format format, struct acl_error *err);
 int acl_image_new(struct span bytes, struct acl_image **out);
 int acl_image_map(int fd, struct acl_image **out); /* checks the seals, too; fd stays open */
 void acl_image_free(struct acl_image *im);         /* may be NULL */
+bool acl_image_eq(const struct acl_image *a, const struct acl_image *b);
 uint32_t acl_image_rules(const struct acl_image *im);
 struct span acl_image_name(const struct acl_image *im);
 /* n below acl_image_rules(). Borrowed from the image. */
@@ -97,7 +98,8 @@ struct acl_rule acl_image_rule(const struct acl_image *im, uint32_t n);
 
 /* Takes the images, which are gone with the last reference. NULL: no memory, they stay the caller's. */
 struct acl_set *acl_set_new(struct acl_image *const *image, unsigned n, bool allow);
-void acl_set_unref(struct acl_set **s); /* and *s = NULL; NULL is fine */
+bool acl_set_uses_cert(const struct acl_set *s); /* else who.cert need not be looked for */
+void acl_set_unref(struct acl_set **s);          /* and *s = NULL; NULL is fine */
 
 /* --- deciding ---------------------------------------------------------------------------- */
 

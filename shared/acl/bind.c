@@ -35,19 +35,10 @@ bound_eq(const void *entry, const void *key)
 	    (a->n == 0 || memcmp(a->ref, the.ref, a->n * sizeof(a->ref[0])) == 0);
 }
 
-static bool
-uses_cert(const struct acl_set *s)
-{
-	for (unsigned i = 0; i < s->n; i++)
-		if (s->image[i]->head->flags & ACL_USES_CERT)
-			return true;
-	return false;
-}
-
 struct acl_bound *
 acl_bind(struct acl_set *s, const struct acl_who *who)
 {
-	struct key key = { s, uses_cert(s) ? who->cert : span_of(NULL, 0) };
+	struct key key = { s, acl_set_uses_cert(s) ? who->cert : span_of(NULL, 0) };
 	struct acl_bound *b;
 	uint64_t hash;
 
@@ -113,6 +104,15 @@ acl_set_new(struct acl_image *const *image, unsigned n, bool allow)
 	for (unsigned i = 0; i < n; i++)
 		s->image[i] = image[i];
 	return s;
+}
+
+bool
+acl_set_uses_cert(const struct acl_set *s)
+{
+	for (unsigned i = 0; i < s->n; i++)
+		if (s->image[i]->head->flags & ACL_USES_CERT)
+			return true;
+	return false;
 }
 
 void

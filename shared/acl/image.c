@@ -70,6 +70,12 @@ acl_image_free(struct acl_image *im)
 	free(im);
 }
 
+bool
+acl_image_eq(const struct acl_image *a, const struct acl_image *b)
+{
+	return span_eq(span_of(a->p, a->head->size), span_of(b->p, b->head->size));
+}
+
 uint32_t
 acl_image_rules(const struct acl_image *im)
 {

@@ -284,6 +284,11 @@ struct rec_kept_end {
 	uint32_t count, more; /* more: there is another page */
 };
 
+struct rec_will_end {
+	uint64_t epoch;
+	uint32_t session, spare;
+};
+
 struct rec_rule {
 	const char *name;
 	uint32_t from, to; /* P_… kinds */

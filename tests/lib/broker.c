@@ -381,6 +381,18 @@ broker_reload(const char *from, const char *fmt, ...)
 }
 
 void
+broker_rules(const char *text)
+{
+	char path[256];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/acl", broker.dir);
+	f = fopen(path, "we");
+	check(f != NULL && fputs(text, f) >= 0 && fclose(f) == 0);
+	broker_reload("acl_file =", "acl_file = \"%s\";", path);
+}
+
+void
 clock_move(int64_t ms)
 {
 	char path[200];

@@ -90,6 +90,8 @@ void broker_conf(
     const char *from, const char *to); /* replaces a line of the file that contains `from` */
 /* The same with what fmt makes, and a reload that has to succeed. */
 void broker_reload(const char *from, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Access rules from here on: DIR/acl has this text and a reload has succeeded. */
+void broker_rules(const char *text);
 void clock_move(int64_t ms); /* before broker_start(): creates the clock */
 
 /*

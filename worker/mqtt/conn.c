@@ -13,6 +13,7 @@
 #include "shared/base/must.h"
 #include "shared/net/sock.h"
 #include "worker/mqtt/accept.h"
+#include "worker/mqtt/access.h"
 #include "worker/mqtt/ask.h"
 #include "worker/mqtt/connect.h"
 #include "worker/mqtt/deliver.h"
@@ -538,6 +539,7 @@ conn_free(struct conn *c)
 	free(c->mount);
 	free(c->peer);
 	msg_unref(&c->will);
+	access_leave(c);
 	terms_leave(&c->terms);
 	free(c);
 }

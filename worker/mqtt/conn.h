@@ -100,6 +100,7 @@ struct conn {
 	struct identity *identity; /* what auth said of it; NULL: nothing beyond yes */
 	uint16_t id_len, user_len, mount_len, alias_out_max;
 	const struct terms *terms;
+	struct acl_bound *acl; /* access.h */
 	struct conn_input *in;
 	struct conn *dirty_next;
 	struct list resumed; /* in the list of those to go on with */

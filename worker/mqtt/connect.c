@@ -6,6 +6,7 @@
 
 #include "shared/base/clock.h"
 #include "shared/base/log.h"
+#include "worker/mqtt/access.h"
 #include "worker/mqtt/deliver.h"
 #include "worker/mqtt/gone.h"
 #include "worker/mqtt/identity.h"
@@ -361,6 +362,11 @@ connect_will(struct conn *c, const struct connect *p)
 static void
 connect_ask(struct conn *c)
 {
+	if (!access_will(c)) {
+		refuse(c, CNT_connects__refused_will_acl, MQTT_NOT_AUTHORIZED,
+		    "the will is not allowed by the access rules");
+		return;
+	}
 	c->answered = false;
 	if (connect_record(c, REC_CONNECT, 0, conn_token(c)) < MESH_FULL)
 		return;
@@ -415,6 +421,9 @@ connect_granted(const struct rec_grant *g)
 	conn_enter(c, CONN_OPEN);
 	count(CNT_connects);
 	count_add(CNT_clients, 1);
+	access_review(c);
+	if (c->state != CONN_OPEN)
+		return;
 	if (c->keep_alive > 0)
 		timer_set(
 		    loop_timers(self.loop), &c->timer, clock_ms() + c->keep_alive * UINT64_C(1500));
@@ -426,6 +435,17 @@ connect_granted(const struct rec_grant *g)
 	    conn_name(c), c->peer, c->version, c->keep_alive, c->clean_start, c->expiry,
 	    (g->flags & GRANT_PRESENT) != 0);
 	conn_resume(c, PAUSE_ASKED);
+}
+
+void
+connect_will_ends(struct conn *c)
+{
+	struct rec_will_end rec = { .epoch = c->epoch, .session = c->session };
+
+	msg_unref(&c->will);
+	if (mesh_send(self.mesh, SLOT_PERSIST, REC_WILL_END, &(struct iovec){ &rec, sizeof(rec) },
+		1) == MESH_FULL)
+		conn_end(c, CNT_ends__no_store, MQTT_SERVER_BUSY, "the store is not available");
 }
 
 void

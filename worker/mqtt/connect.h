@@ -19,6 +19,7 @@ void connect_logged_in(
     const struct rec_login_done *r, struct span groups, struct span attributes, struct span data);
 void connect_late(struct conn *c); /* auth has not answered in time */
 void connect_granted(const struct rec_grant *g);
+void connect_will_ends(struct conn *c); /* access rules do not allow it any more */
 void connect_let_go(const struct rec_let_go *r);
 /* To a new persist: who is connected here, with what; who has left, if the dead one did not know; who waits for an answer. */
 void connect_register_all(void);

@@ -7,6 +7,7 @@
 #include "shared/base/log.h"
 #include "shared/base/must.h"
 #include "shared/mem/arena.h"
+#include "worker/mqtt/access.h"
 #include "worker/mqtt/publish.h"
 #include "worker/mqtt/subscribe.h"
 
@@ -69,6 +70,7 @@ static struct {
 
 static bool pub_begin(const struct msg_view *v, bool many);
 static void pub_end(void);
+static bool is_withheld(const struct sub *s);
 static uint8_t effective_qos(uint8_t published, uint8_t granted);
 static void deliver_merged(const struct route *r, const struct conn *from, struct delivered *d);
 static void offer(const struct target *t, struct delivered *d);
@@ -105,7 +107,8 @@ deliver_plain(
 			.ids = &s->id,
 		};
 
-		if ((s->no_local && s->conn == from) || (s->conn->durable && t.qos > 0))
+		if ((s->no_local && s->conn == from) || (s->conn->durable && t.qos > 0) ||
+		    is_withheld(s))
 			continue;
 		offer(&t, d);
 	}
@@ -142,6 +145,8 @@ deliver_member(
 			continue; /* it ends with this turn */
 		if (s->conn->durable && effective_qos(v->qos, s->qos) > 0)
 			continue; /* persist's */
+		if (s->checked && !access_receive(s->conn, v->topic))
+			continue; /* another may */
 		if (self.conf.shared_policy == SHARE_least_loaded) {
 			if (pick == NULL || load < pick->conn->nwaiting + pick->conn->tx.n)
 				pick = s;
@@ -178,7 +183,8 @@ deliver_retained(struct conn *c, const struct sub *s, const struct msg_view *v)
 	t.qos = v->qos < s->qos ? v->qos : s->qos;
 	if (!pub_begin(v, false))
 		return;
-	offer(&t, &d);
+	if (!is_withheld(s))
+		offer(&t, &d);
 	pub_end();
 }
 
@@ -199,7 +205,7 @@ deliver_stored(
 	bool sent;
 
 	memcpy(ids, subids.p, t.nids * sizeof(ids[0]));
-	if (!pub_begin(v, false))
+	if (!access_receive(c, v->topic) || !pub_begin(v, false))
 		return false;
 	if (t.qos > 0) {
 		e = inflight_find(&c->tx, rec->packet_id);
@@ -251,7 +257,11 @@ deliver_pump(struct conn *c)
 			.nids = w->nids,
 			.ids = w->ids };
 
-		if (pub_begin(&v, false)) {
+		/* The rules may be others than when it began to wait. */
+		if (!access_receive(c, v.topic)) {
+			if (w->group != 0)
+				publish_again(m, w->group);
+		} else if (pub_begin(&v, false)) {
 			pub.msg = msg_ref(m);
 			send_in_flight(&t);
 			pub_end();
@@ -339,6 +349,13 @@ pub_end(void)
 	pub.v = NULL;
 }
 
+/* By access rules, the message that is being handed out. */
+static bool
+is_withheld(const struct sub *s)
+{
+	return s->checked && !access_receive(s->conn, pub.v->topic);
+}
+
 static uint8_t
 effective_qos(uint8_t published, uint8_t granted)
 {
@@ -385,7 +402,7 @@ deliver_merged(const struct route *r, const struct conn *from, struct delivered 
 			const struct sub *s = subnode_at(n, j);
 			struct merged *m;
 
-			if (s->no_local && s->conn == from)
+			if ((s->no_local && s->conn == from) || is_withheld(s))
 				continue;
 			m = merged_of(s->conn);
 			if (m == NULL) {

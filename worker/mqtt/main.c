@@ -2,6 +2,7 @@
  * tbmq-mqtt - a worker: accepts clients, speaks MQTT with them, routes what they publish
  */
 #include "worker/mqtt/accept.h"
+#include "worker/mqtt/access.h"
 #include "worker/mqtt/admin.h"
 #include "worker/mqtt/ask.h"
 #include "worker/mqtt/farewell.h"
@@ -17,6 +18,8 @@ start(void)
 {
 	int err = secure_start();
 
+	if (err == 0)
+		err = access_start();
 	conn_init();
 	return err != 0 ? err : subnode_init();
 }
@@ -36,6 +39,7 @@ on_turn(void)
 	secure_turn();
 	more = conn_turn();
 	more |= publish_turn();
+	more |= access_turn();
 	more |= interest_step(mesh_interest(self.mesh));
 	gone_turn();
 	return more | farewell_turn();
@@ -51,9 +55,25 @@ static void
 conf_commit(const struct conf *was)
 {
 	secure_commit();
+	access_commit();
 	conn_conf(was, &self.conf);
 	accept_conf(&self.conf);
 	terms_conf();
+}
+
+static int
+check_conf(const struct conf *next, char why[256])
+{
+	int err = secure_check(next, why);
+
+	return err != 0 ? err : access_check(next, why);
+}
+
+static void
+withdraw_conf(void)
+{
+	secure_withdraw();
+	access_withdraw();
 }
 
 static const struct child worker = {
@@ -70,9 +90,10 @@ static const struct child worker = {
 	.listener_gone = accept_listener_gone,
 	.tls_files = secure_files,
 	.tls_tickets = tls_set_ticket_keys,
-	.conf_check = secure_check,
+	.acl_rules = access_rules,
+	.conf_check = check_conf,
 	.conf_commit = conf_commit,
-	.conf_withdraw = secure_withdraw,
+	.conf_withdraw = withdraw_conf,
 	.quarantine = quarantine_set,
 	.drain = farewell_drain,
 	.stop = farewell_stop,
@@ -87,6 +108,7 @@ main(int argc, char **argv)
 	accept_fini();
 	conn_fini();
 	secure_fini();
+	access_fini();
 	terms_fini();
 	subscribe_fini();
 	publish_fini();

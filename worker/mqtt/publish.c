@@ -6,6 +6,7 @@
 #include "shared/base/clock.h"
 #include "shared/base/log.h"
 #include "shared/base/must.h"
+#include "worker/mqtt/access.h"
 #include "worker/mqtt/ask.h"
 #include "worker/mqtt/subscribe.h"
 
@@ -70,6 +71,8 @@ static struct {
 
 static bool publish_check(struct conn *c, struct publish *p);
 static bool is_ours(struct span topic, size_t mount_len);
+static bool may_publish(struct conn *c, const struct publish *p);
+static bool tell_released(struct conn *c, uint16_t id, uint64_t token);
 static bool publish_alias(struct conn *c, struct publish *p);
 static uint8_t *publish_scratch(size_t len);
 static void store_first(struct conn *c, const struct route *r, const struct msg_view *v,
@@ -138,15 +141,6 @@ on_publish(struct conn *c, struct span body, uint8_t flags)
 	if (!publish_check(c, &p))
 		return;
 	count_add(CNT_publish_bytes_received, p.payload.len);
-	if (is_ours(p.topic, c->mount_len)) {
-		count(CNT_publish_refused__not_authorized);
-		log_refused(c, p.topic, p.id, MQTT_NOT_AUTHORIZED);
-		if (p.qos > 0)
-			send_ack(
-			    c, p.qos == 2 ? PKT_PUBREC : PKT_PUBACK, p.id, MQTT_NOT_AUTHORIZED);
-		return;
-	}
-
 	if (p.qos > 0) {
 		/* The client's word that a repeated QoS 2 message is one: until PUBREL the id stands for the same [MQTT-4.3.3-10]. */
 		e = p.qos == 2 ? inflight_find(&c->rx, p.id) : NULL;
@@ -168,6 +162,12 @@ on_publish(struct conn *c, struct span body, uint8_t flags)
 				return;
 			}
 		}
+	}
+	if (!may_publish(c, &p)) {
+		if (p.qos > 0)
+			send_ack(
+			    c, p.qos == 2 ? PKT_PUBREC : PKT_PUBACK, p.id, MQTT_NOT_AUTHORIZED);
+		return;
 	}
 	v = (struct msg_view){
 		.topic = p.topic,
@@ -210,6 +210,23 @@ is_ours(struct span topic, size_t mount_len)
 {
 	return topic.len >= mount_len + 4 && memcmp(topic.p + mount_len, "$SYS", 4) == 0 &&
 	    (topic.len == mount_len + 4 || topic.p[mount_len + 4] == '/');
+}
+
+/* False: it is counted and logged. */
+static bool
+may_publish(struct conn *c, const struct publish *p)
+{
+	if (is_ours(p->topic, c->mount_len)) {
+		count(CNT_publish_refused__not_authorized);
+		log_refused(c, p->topic, p->id, MQTT_NOT_AUTHORIZED);
+		return false;
+	}
+	if (access_publish(c, p->topic))
+		return true;
+	/* It may have been allowed when it came first: what is refused now frees its identifier [MQTT-4.3.3-9]. */
+	if (p->qos == 2 && p->dup && c->durable && c->version == MQTT_5)
+		tell_released(c, p->id, 0);
+	return false;
 }
 
 /* Limits and what was announced in CONNACK; resolves the alias, puts the mount point in front. */
@@ -531,15 +548,26 @@ publish_stored(const struct rec_stored *r)
 	acknowledge(c, qos == 2 ? PKT_PUBREC : PKT_PUBACK, id, reason, &out.waits);
 }
 
+/* Persist may forget the packet identifier of a durable publisher. token 0: nobody waits for its answer. */
+static bool
+tell_released(struct conn *c, uint16_t id, uint64_t token)
+{
+	struct rec_release rec = {
+		.token = token, .epoch = c->epoch, .session = c->session, .packet_id = id
+	};
+
+	return mesh_send(self.mesh, SLOT_PERSIST, REC_RELEASE, &(struct iovec){ &rec, sizeof(rec) },
+		   1) < MESH_FULL;
+}
+
 void
 on_pubrel(struct conn *c, struct span body, uint8_t flags)
 {
 	const char *why = "malformed PUBREL";
 	struct ack ack;
 	enum mqtt_reason reason = ack_decode(body, PKT_PUBREL, c->version, &ack, &why);
-	struct rec_release rec;
-	struct iovec iov = { &rec, sizeof(rec) };
 	struct inflight *e;
+	uint64_t token;
 	struct ask *a;
 
 	(void)flags;
@@ -553,11 +581,10 @@ on_pubrel(struct conn *c, struct span body, uint8_t flags)
 		    e != NULL ? MQTT_SUCCESS : MQTT_PACKET_IDENTIFIER_NOT_FOUND);
 		return;
 	}
-	rec = (struct rec_release){ .epoch = c->epoch, .session = c->session, .packet_id = ack.id };
-	a = ask_new(ASK_RELEASE, c, &rec.token);
+	a = ask_new(ASK_RELEASE, c, &token);
 	if (a != NULL) {
 		a->packet_id = ack.id;
-		if (mesh_send(self.mesh, SLOT_PERSIST, REC_RELEASE, &iov, 1) < MESH_FULL)
+		if (tell_released(c, ack.id, token))
 			return;
 		ask_del(a);
 	}
@@ -801,9 +828,12 @@ route_groups(const struct route *r, const struct msg_view *v, struct conn *from,
 		} else {
 			slot = pick_process(r, g, from, v->topic);
 		}
+		if (slot == self.slot && serve_group(g->group, v, from, &out->here))
+			continue;
+		if (slot == self.slot) /* none of those here may have it */
+			slot = other_process(r, g);
 		if (slot == self.slot) {
-			if (!serve_group(g->group, v, from, &out->here))
-				count(CNT_dropped__no_member);
+			count(CNT_dropped__no_member);
 		} else if (the.npicks < PICKS_MAX) {
 			the.pick[the.npicks++] = (struct pick){ g->group, slot };
 		} else {

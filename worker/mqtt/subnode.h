@@ -21,9 +21,10 @@ struct sub {
 	uint32_t at;      /* place in the node */
 	uint32_t id;      /* subscription identifier; 0: none */
 	uint8_t qos, retain_handling;
-	bool no_local, retain_as_published;
-	bool is_clean; /* no message for it goes through the store */
-	uint16_t nth;  /* of this process, in turns: after an end and a new begin it is another */
+	bool no_local : 1, retain_as_published : 1;
+	bool is_clean : 1; /* no message for it goes through the store */
+	bool checked : 1;  /* access rules have a say in each of its messages */
+	uint16_t nth; /* of this process, in turns: after an end and a new begin it is another */
 };
 
 struct subnode {

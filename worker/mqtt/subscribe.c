@@ -6,6 +6,7 @@
 #include "shared/base/htab.h"
 #include "shared/base/log.h"
 #include "shared/base/must.h"
+#include "worker/mqtt/access.h"
 #include "worker/mqtt/ask.h"
 #include "worker/mqtt/deliver.h"
 
@@ -79,6 +80,8 @@ static void suback_free(struct suback *b);
 static void filter_stored(struct conn *c, struct suback_filter *bf, const struct rec_subbed *r);
 static bool
 ask_persist(struct conn *c, struct suback *b, uint32_t nth, unsigned type, const struct sub *s);
+static enum mesh_sent to_persist(struct conn *c, unsigned type, const struct iovec *iov, int n);
+static bool sub_record(const struct sub *s, struct rec_sub *rec, struct iovec iov[2]);
 static struct retain_get *get_new(struct conn *c, struct span filter, const struct sub *s);
 static struct retain_get *get_waiting(const struct conn *c, struct span filter);
 static struct sub *get_sub(const struct retain_get *g, struct span filter);
@@ -169,6 +172,20 @@ on_unsubscribe(struct conn *c, struct span body, uint8_t flags)
 	if (!conn_users_fit(c, &s.props))
 		return;
 	suback_begin(c, PKT_UNSUBACK, &s, 0);
+}
+
+/* Retained messages that are under way for it find it gone. */
+void
+subscribe_end(struct sub *s)
+{
+	struct conn *c = s->conn;
+	struct iovec iov[2];
+	struct rec_sub rec;
+
+	if (c->durable && sub_record(s, &rec, iov) && to_persist(c, REC_UNSUB, iov, 2) >= MESH_FULL)
+		log_every(10, LOG_WARNING, "subscribe: the store was not told of an end id=%s",
+		    conn_name(c));
+	sub_del(s);
 }
 
 void
@@ -506,9 +523,16 @@ filter_add(struct conn *c, struct suback *b, uint32_t nth, const struct filter *
 	enum mqtt_reason reason = filter_check(c, f, &what);
 	struct suback_filter *bf = &b->f[nth];
 	struct span filter, group;
+	bool parts = reason == MQTT_OK && filter_parts(c, f->filter, &filter, &group), checked;
 	struct sub *s = NULL;
 
-	if (reason == MQTT_OK && filter_parts(c, f->filter, &filter, &group)) {
+	if (parts && !access_subscribe(c, filter, &checked)) {
+		count(CNT_subscribes__refused_acl);
+		bf->reason = MQTT_NOT_AUTHORIZED;
+		bf->options = f->qos; /* what MQTT 3.1 takes for granted */
+		return;
+	}
+	if (parts) {
 		s = sub_find(c, filter, group);
 		bf->existed = s != NULL;
 		if (s == NULL && c->terms->max_subscriptions > 0 &&
@@ -529,6 +553,7 @@ filter_add(struct conn *c, struct suback *b, uint32_t nth, const struct filter *
 	}
 	s->qos =
 	    f->qos <= c->terms->max_qos ? f->qos : (uint8_t)c->terms->max_qos; /* [MQTT-3.2.2-10] */
+	s->checked = checked;
 	s->no_local = f->no_local;
 	s->retain_as_published = f->retain_as_published;
 	s->retain_handling = f->retain_handling;
@@ -590,29 +615,40 @@ to_persist(struct conn *c, unsigned type, const struct iovec *iov, int n)
 	return sent;
 }
 
+/* iov: the record and its filter, until the next call. False: the filter is too long for one. */
 static bool
-ask_persist(struct conn *c, struct suback *b, uint32_t nth, unsigned type, const struct sub *s)
+sub_record(const struct sub *s, struct rec_sub *rec, struct iovec iov[2])
 {
 	static char text[SUBSCRIBE_TEXT_MAX];
 	size_t len = subscribe_stored_text(s, text);
-	struct rec_sub rec = {
-		.epoch = c->epoch,
-		.session = c->session,
+
+	*rec = (struct rec_sub){
+		.epoch = s->conn->epoch,
+		.session = s->conn->session,
 		.subid = s->id,
 		.filter_len = (uint16_t)len,
 		.options = subscribe_options(s),
 	};
-	struct iovec iov[2] = { { &rec, sizeof(rec) }, { text, len } };
+	iov[0] = (struct iovec){ rec, sizeof(*rec) };
+	iov[1] = (struct iovec){ text, len };
+	return len <= UINT16_MAX;
+}
+
+static bool
+ask_persist(struct conn *c, struct suback *b, uint32_t nth, unsigned type, const struct sub *s)
+{
 	struct suback_filter *bf = &b->f[nth];
+	struct iovec iov[2];
+	struct rec_sub rec;
 	struct ask *a;
 
-	if (len > UINT16_MAX)
+	if (!sub_record(s, &rec, iov))
 		return false;
-	bf->text = malloc(len);
+	bf->text = malloc(rec.filter_len);
 	if (bf->text == NULL)
 		return false;
-	memcpy(bf->text, text, len);
-	bf->text_len = (uint16_t)len;
+	memcpy(bf->text, iov[1].iov_base, rec.filter_len);
+	bf->text_len = rec.filter_len;
 	a = ask_new(type == REC_SUB ? ASK_SUB : ASK_UNSUB, c, &rec.token);
 	if (a == NULL)
 		return false;

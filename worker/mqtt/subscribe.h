@@ -17,6 +17,8 @@
 struct suback;
 struct retain_get;
 
+void
+subscribe_end(struct sub *s); /* it is not allowed any more; persist is told of a durable one */
 void subscribe_drop(struct conn *c); /* the connection ends */
 void subscribe_fini(void);
 /* A subscription that a resumed session brings; false: no memory. filter may begin with $share/. */

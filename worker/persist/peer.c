@@ -91,6 +91,7 @@ static record_fn *const on_record[REC_TYPES] = {
 	[REC_ACKED] = session_acked,
 	[REC_KEEP] = kept_put,
 	[REC_KEPT_GET] = kept_get,
+	[REC_WILL_END] = session_will_end,
 };
 
 int

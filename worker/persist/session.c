@@ -556,6 +556,21 @@ session_acked(unsigned slot, struct span body)
 	return s != NULL && s->durable != NULL ? queue_acked(s->durable, &rec) : 0;
 }
 
+int
+session_will_end(unsigned slot, struct span body)
+{
+	struct rec_will_end rec;
+	struct session *s;
+
+	if (!rec_take(&body, &rec, sizeof(rec)) || body.len != 0)
+		return -EPROTO;
+	s = session_about(slot, rec.session, rec.epoch);
+	/* Of before we began, as it was: who registers says whether there is one. */
+	if (s != NULL && s->state != SESSION_OFFLINE)
+		will_drop(s);
+	return 0;
+}
+
 /* --- CONNECTs that wait ------------------------------------------------------------------ */
 
 static struct pending *

@@ -24,6 +24,7 @@ int session_register(unsigned slot, struct span body);
 int session_subscribe(unsigned slot, struct span body);
 int session_unsubscribe(unsigned slot, struct span body);
 int session_acked(unsigned slot, struct span body);
+int session_will_end(unsigned slot, struct span body);
 
 void session_gone(unsigned slot, const struct rec_gone *rec);
 
