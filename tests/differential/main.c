@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -28,7 +29,7 @@ struct script *scripts;
 unsigned variant;
 
 static struct {
-	const char *host, *only, *program;
+	const char *host, *only, *program, *acl;
 	uint64_t port, jobs, patience, seeds, seed, length, drawn, list;
 } opt = { .host = "127.0.0.1",
 	.program = "mosquitto",
@@ -41,6 +42,8 @@ static struct {
 static const struct setting settings[] = {
 	SETTINGS_OF_BROKER(&opt.host, &opt.port),
 	{ "mosquitto", 0, &opt.program, 0, 0, "to be started beside it (mosquitto)" },
+	{ "acl", 0, &opt.acl, 0, 0,
+	    "the broker's acl_file, in mosquitto's format, for it too: rules/… only" },
 	{ "only", 'o', &opt.only, 0, 0, "scripts whose name has this in it" },
 	{ "drawn", 0, &opt.drawn, 0, 1, "no scripts but random ones" },
 	{ "seeds", 'n', &opt.seeds, 0, 1000000, "random scripts behind the others (0)" },
@@ -105,10 +108,13 @@ plan_script(const struct script *s, int version)
 static void
 plan(void)
 {
-	for (const struct script *s = scripts; s != NULL; s = s->next)
+	for (const struct script *s = scripts; s != NULL; s = s->next) {
+		if ((strncmp(s->name, "rules/", 6) == 0) != (opt.acl != NULL))
+			continue;
 		for (int version = 5; version >= 3; version--)
 			if (s->versions & 1u << version)
 				plan_script(s, version);
+	}
 }
 
 /* In one write, since others print too. */
@@ -225,13 +231,13 @@ main(int argc, char **argv)
 		fail("no memory: %s", strerror(errno));
 	pair.host = opt.host;
 	pair.port[OURS] = (int)opt.port;
-	pair.port[THEIRS] = mosquitto_start(opt.program);
+	pair.port[THEIRS] = mosquitto_start(opt.program, opt.acl);
 	pair.patience_ms = (int)opt.patience * 1000;
 	go();
 	mosquitto_stop();
 	if (interrupted)
 		return TOOL_BAD;
-	if (opt.only == NULL && opt.drawn == 0)
+	if (opt.only == NULL && opt.drawn == 0 && opt.acl == NULL)
 		look_for_what_has_gone();
 	printf("%u passed, %u failed\n", seen->passed, seen->failed);
 	return seen->failed > 0 ? TOOL_BAD : TOOL_OK;

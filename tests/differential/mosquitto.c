@@ -25,7 +25,7 @@ static struct {
 
 /* As ours where the standard leaves it open and the file can say it. */
 static void
-configure(const char *path, int port)
+configure(const char *path, const char *acl, int port)
 {
 	const struct passwd *user = getpwuid(geteuid());
 	FILE *f = fopen(path, "w");
@@ -38,6 +38,8 @@ configure(const char *path, int port)
 	    "max_inflight_messages 100\nmax_queued_messages 1000\n"
 	    "allow_duplicate_messages false\n",
 	    port, user->pw_name, mosquitto.dir);
+	if (acl != NULL)
+		fprintf(f, "acl_file %s\n", acl);
 	if (fclose(f) != 0)
 		fail("%s: %s", path, strerror(errno));
 }
@@ -66,7 +68,7 @@ answers(int port)
 }
 
 int
-mosquitto_start(const char *program)
+mosquitto_start(const char *program, const char *acl)
 {
 	const char *tmp = getenv("TMPDIR");
 	char path[240];
@@ -82,7 +84,7 @@ mosquitto_start(const char *program)
 
 		if (port < 0)
 			fail("no free port: %s", strerror(-port));
-		configure(path, port);
+		configure(path, acl, port);
 		mosquitto.pid = fork();
 		if (mosquitto.pid < 0)
 			fail("no process: %s", strerror(errno));

@@ -6,8 +6,8 @@
 #ifndef DIFFERENTIAL_MOSQUITTO_H
 #define DIFFERENTIAL_MOSQUITTO_H
 
-int mosquitto_start(
-    const char *program); /* the port; serves when it comes back. Ends the program if it can't. */
+/* The port; serves when it comes back. Ends the program if it can't. acl: its acl_file, or NULL. */
+int mosquitto_start(const char *program, const char *acl);
 void mosquitto_stop(void);
 
 #endif

@@ -10,6 +10,7 @@ BUILD=${BUILD:-build}
 PATH=$PATH:/usr/sbin:/usr/local/sbin
 passed=0
 failed=0
+settings=() # of the broker
 . tests/lib/broker.sh
 
 differential() { # options...
@@ -19,7 +20,7 @@ differential() { # options...
 compare() { # workers, options...
 	local workers=$1 p f
 	shift
-	broker_start "$workers" || return
+	broker_start "$workers" "${settings[@]}" || return
 	differential "$@"
 	grep -avE '^[0-9]+ passed, [0-9]+ failed$' "$dir/out"
 	read -r p _ f _ < <(grep -aE '^[0-9]+ passed, [0-9]+ failed$' "$dir/out")
@@ -38,14 +39,28 @@ find_what_is_there() {
 	broker_stop
 }
 
-what=(--seeds "${SEEDS:-100}" --seed "${SEED:-1}")
-[[ -z ${T:-} ]] || what=(--only "$T")
-for workers in 1 2 4; do
-	if ! compare "$workers" "${what[@]}"; then
-		echo "with $workers workers: the broker did not stay whole"
-		failed=$((failed + 1))
-	fi
-done
+with_all() { # what it is about, options...
+	local about=$1 workers
+	shift
+	for workers in 1 2 4; do
+		if ! compare "$workers" "$@"; then
+			echo "with $workers workers$about: the broker did not stay whole"
+			failed=$((failed + 1))
+		fi
+	done
+}
+
+if [[ ${T:-rules/} == *rules/* ]]; then
+	rules=$PWD/tests/differential/rules.acl
+	settings=(--set "acl_file=$rules" --set acl_format=mosquitto)
+	with_all " and rules" --acl "$rules" ${T:+--only "$T"}
+	settings=()
+fi
+if [[ ${T:-} != *rules/* ]]; then
+	what=(--seeds "${SEEDS:-100}" --seed "${SEED:-1}")
+	[[ -z ${T:-} ]] || what=(--only "$T")
+	with_all "" "${what[@]}"
+fi
 if ! find_what_is_there; then
 	echo "a broker without QoS 2 was not found out"
 	failed=$((failed + 1))
