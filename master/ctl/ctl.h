@@ -83,6 +83,10 @@ const char *ctl_option(const char *name); /* its value; "" if it has none; NULL:
 command_fn cmd_auth_list, cmd_auth_show, cmd_auth_add, cmd_auth_passwd, cmd_auth_change,
     cmd_auth_remove, cmd_auth_import, cmd_auth_export;
 
+/* --- acl.c -------------------------------------------------------------------------------- */
+
+command_fn cmd_acl_list, cmd_explain;
+
 /* --- store.c ------------------------------------------------------------------------------ */
 
 command_fn cmd_store_status, cmd_store_backup, cmd_store_restore, cmd_store_verify,

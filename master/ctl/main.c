@@ -96,6 +96,12 @@ static const struct command commands[] = {
 	    cmd_auth_import },
 	{ "auth export", "", "all credentials as CSV, with what is kept of passwords",
 	    cmd_auth_export },
+	{ "acl list", "", "access rules, and how often each has decided", cmd_acl_list },
+	{ "explain", "CLIENT ACTION TOPIC [--user NAME] [--cert NAME] [--group NAME]",
+	    "what the access rules say to publish, subscribe or receive, and which one; of a "
+	    "client "
+	    "that is connected, or of one that would have these names",
+	    cmd_explain },
 	{ "store status", "", "sizes and state of what is on disk", cmd_store_status },
 	{ "store backup", "DIR", "copy the store of the running broker into DIR",
 	    cmd_store_backup },

@@ -12,8 +12,10 @@
 #include "worker/mqtt/connect.h"
 #include "worker/mqtt/subscribe.h"
 
-#define REVIEW_MAX 1000 /* clients and subscriptions looked at again in a turn */
-#define NAME_MAX_CERT 1024
+#define REVIEW_MAX 1000   /* clients and subscriptions looked at again in a turn */
+#define NAME_SIZE 1024    /* of a certificate's common name */
+#define PAGE_BYTES 262144 /* of rules in an answer, or the one that goes beyond */
+#define LOOK_MAX 10000    /* clients looked at for one answer */
 
 /* The rules of a configuration; no set: it has none. */
 struct rules {
@@ -171,23 +173,29 @@ who_is(const struct conn *c)
 	};
 }
 
+static struct span
+cert_of(const struct conn *c, char name[NAME_SIZE])
+{
+	ssize_t n =
+	    c->tls != NULL ? tls_user(c->tls, CERTIFICATE_USER_common_name, name, NAME_SIZE) : 0;
+
+	return span_of(name, n > 0 ? (size_t)n : 0);
+}
+
 /* To the rules in force, if there are any. */
 static bool
 is_bound(struct conn *c)
 {
 	struct acl_who who = who_is(c);
-	char name[NAME_MAX_CERT];
-	ssize_t n;
+	char name[NAME_SIZE];
 
 	if (c->acl != NULL && acl_bound_set(c->acl) == the.now.set)
 		return true;
 	acl_unbind(&c->acl);
 	if (the.now.set == NULL)
 		return true;
-	if (c->tls != NULL && acl_set_uses_cert(the.now.set)) {
-		n = tls_user(c->tls, CERTIFICATE_USER_common_name, name, sizeof(name));
-		who.cert = span_of(name, n > 0 ? (size_t)n : 0);
-	}
+	if (acl_set_uses_cert(the.now.set))
+		who.cert = cert_of(c, name);
 	c->acl = acl_bind(the.now.set, &who);
 	if (c->acl == NULL)
 		count(CNT_acl_no_memory);
@@ -214,17 +222,25 @@ decide(struct conn *c, enum acl_action a, struct span topic, struct acl_verdict 
 
 /* "/etc/tbmq/acl:12", or "default". Borrowed until the next call. */
 static const char *
-by(const struct acl_verdict *v)
+place_of(unsigned image, uint32_t rule)
 {
 	static char text[300];
+	const struct acl_image *im;
 	struct span name;
 
-	if (v->rule == ACL_NONE)
+	if (rule == ACL_NONE)
 		return "default";
-	name = acl_image_name(the.now.set->image[v->image]);
+	im = the.now.set->image[image];
+	name = acl_image_name(im);
 	snprintf(text, sizeof(text), "%.*s:%" PRIu32, (int)name.len, (const char *)name.p,
-	    acl_image_rule(the.now.set->image[v->image], v->rule).line);
+	    acl_image_rule(im, rule).line);
 	return text;
+}
+
+static const char *
+by(const struct acl_verdict *v)
+{
+	return place_of(v->image, v->rule);
 }
 
 static void
@@ -379,4 +395,193 @@ access_turn(void)
 		budget = review_some(c, budget);
 	}
 	return the.reviews;
+}
+
+/* --- administrators ---------------------------------------------------------------------- */
+
+static json_t *
+text_of(struct span s)
+{
+	json_t *j = json_stringn((const char *)s.p, s.len);
+
+	return j != NULL ? j : json_string("");
+}
+
+/* One of two images: "IMAGE:RULE" is the cursor. */
+json_t *
+access_list(const struct request *r)
+{
+	const struct acl_set *set = the.now.set;
+	json_t *items = json_array();
+	char next[32] = "", *end;
+	unsigned long image = strtoul(r->after, &end, 10);
+	unsigned long at = *end == ':' ? strtoul(end + 1, NULL, 10) : 0;
+	size_t bytes = 0;
+
+	for (; set != NULL && image < set->n; image++, at = 0)
+		for (; at < acl_image_rules(set->image[image]); at++) {
+			struct acl_rule rule = acl_image_rule(set->image[image], (uint32_t)at);
+
+			if (json_array_size(items) >= r->limit || bytes >= PAGE_BYTES) {
+				snprintf(next, sizeof(next), "%lu:%lu", image, at);
+				goto out;
+			}
+			json_array_append_new(items,
+			    json_pack("{s:I, s:s, s:o, s:I}", "rule", (json_int_t)at + 1, "where",
+				place_of((unsigned)image, (uint32_t)at), "text", text_of(rule.text),
+				"decided", (json_int_t)the.now.decided[image][at]));
+			bytes += rule.text.len;
+		}
+	if (set != NULL)
+		json_array_append_new(items,
+		    json_pack("{s:n, s:s, s:s, s:I}", "rule", "where", "default", "text",
+			set->allow ? "allow" : "deny", "decided",
+			(json_int_t)the.now.by_default[set->allow]));
+out:
+	return next[0] != '\0' ? json_pack("{s:b, s:o, s:s}", "ok", 1, "items", items, "next", next)
+			       : json_pack("{s:b, s:o}", "ok", 1, "items", items);
+}
+
+static bool
+action_of(const char *word, enum acl_action *out)
+{
+	static const char *const name[ACL_ACTIONS] = { "publish", "subscribe", "receive" };
+
+	for (unsigned a = 0; word != NULL && a < ACL_ACTIONS; a++)
+		if (strcmp(word, name[a]) == 0) {
+			*out = a;
+			return true;
+		}
+	return false;
+}
+
+/* Why it is so, in words. */
+static const char *
+reason_of(enum acl_action a, const struct acl_verdict *v)
+{
+	if (the.now.set == NULL)
+		return "there are no access rules";
+	if (v->checked && v->rule == ACL_NONE && !the.now.set->allow)
+		return "every filter is accepted, each message is checked";
+	if (v->checked && v->because != ACL_NONE)
+		return "allowed as a whole, but each message is checked, for another rule comes "
+		       "before and "
+		       "denies some";
+	if (v->checked)
+		return "allowed by a regular expression, so each message is checked";
+	if (v->rule == ACL_NONE)
+		return a == ACL_SUBSCRIBE ? "no rule covers the filter"
+					  : "no rule matches the topic";
+	return a == ACL_SUBSCRIBE ? "the first rule that covers the filter"
+				  : "the first rule that matches the topic";
+}
+
+static json_t *
+rule_json(unsigned image, uint32_t rule)
+{
+	return rule == ACL_NONE ? json_null()
+				: text_of(acl_image_rule(the.now.set->image[image], rule).text);
+}
+
+static json_t *
+verdict_json(const struct acl_who *who, enum acl_action a, struct span topic,
+    const struct acl_verdict *v, bool is_connected)
+{
+	json_t *j = json_pack("{s:b, s:b, s:o, s:o, s:o, s:b, s:o, s:b, s:s, s:o, s:s}", "ok", 1,
+	    "connected", is_connected, "client_id", text_of(who->client), "user_name",
+	    who->user.len > 0 ? text_of(who->user) : json_null(), "certificate",
+	    who->cert.len > 0 ? text_of(who->cert) : json_null(), "allowed", v->allowed, "topic",
+	    text_of(topic), "checked", v->checked, "by", the.now.set != NULL ? by(v) : "default",
+	    "rule", rule_json(v->image, v->rule), "why", reason_of(a, v));
+
+	if (j != NULL && v->because != ACL_NONE) {
+		json_object_set_new(
+		    j, "before", json_string(place_of(v->because_image, v->because)));
+		json_object_set_new(j, "before_rule", rule_json(v->because_image, v->because));
+	}
+	return j;
+}
+
+static json_t *
+explain(const struct acl_who *who, enum acl_action a, struct span topic, bool is_connected,
+    const char **why)
+{
+	struct acl_verdict v = { .allowed = true, .rule = ACL_NONE, .because = ACL_NONE };
+	struct acl_bound *b;
+
+	if (the.now.set != NULL) {
+		b = acl_bind(the.now.set, who);
+		*why = "no memory";
+		if (b == NULL)
+			return NULL;
+		v = acl_decide(b, who, a, topic);
+		acl_unbind(&b);
+		(void)acl_errors();
+	}
+	return verdict_json(who, a, topic, &v, is_connected);
+}
+
+/* As it is routed, in buf: with the mount point, if the client has one. */
+static struct span
+topic_of(const struct conn *c, struct span topic, char buf[2 * UINT16_MAX])
+{
+	memcpy(buf, c->mount != NULL ? c->mount : "", c->mount_len);
+	memcpy(buf + c->mount_len, topic.p, topic.len);
+	return span_of(buf, c->mount_len + topic.len);
+}
+
+/* The next of the clients has that identifier, or another page has to be asked for. */
+static json_t *
+explain_connected(
+    const char *id, enum acl_action a, struct span topic, const char *after, const char **why)
+{
+	static char full[2 * UINT16_MAX];
+	uint32_t handle = (uint32_t)strtoul(after, NULL, 10);
+	char name[NAME_SIZE], next[32];
+	struct conn *c;
+
+	for (unsigned looked = 0; (c = conn_next(&handle)) != NULL; looked++) {
+		struct acl_who who;
+
+		if (looked >= LOOK_MAX) {
+			snprintf(next, sizeof(next), "%" PRIu32, handle - 1);
+			return json_pack("{s:b, s:s}", "ok", 1, "next", next);
+		}
+		if (c->state != CONN_OPEN || !span_eq(conn_id(c), span_str(id)))
+			continue;
+		who = who_is(c);
+		who.cert = cert_of(c, name);
+		return explain(&who, a, topic_of(c, topic, full), true, why);
+	}
+	*why = "no such client is connected here";
+	return NULL;
+}
+
+json_t *
+access_explain(const struct request *r, const char **why_out)
+{
+	const char *id = request_str(r, "client_id"), *user = request_str(r, "user"),
+		   *cert = request_str(r, "cert"), *group = request_str(r, "group"),
+		   *text = request_str(r, "topic");
+	struct span topic = span_str(text != NULL ? text : ""), name, one;
+	enum acl_action a;
+
+	*why_out = "explain needs client_id, action (publish, subscribe or receive) and topic";
+	if (id == NULL || !action_of(request_str(r, "action"), &a))
+		return NULL;
+	*why_out = "that is no topic, nor of subscribe a filter";
+	if (topic.len > UINT16_MAX ||
+	    !(a == ACL_SUBSCRIBE ? filter_is_valid(topic) : topic_is_valid(topic)))
+		return NULL;
+	if (a == ACL_SUBSCRIBE)
+		filter_share(topic, &name, &topic);
+	if (!json_is_true(json_object_get(r->parameters, "supposed")))
+		return explain_connected(id, a, topic, r->after, why_out);
+	one = span_str(group != NULL ? group : "");
+	return explain(&(struct acl_who){ .client = span_str(id),
+			   .user = span_str(user != NULL ? user : ""),
+			   .cert = span_str(cert != NULL ? cert : ""),
+			   .groups = &one,
+			   .ngroups = group != NULL },
+	    a, topic, false, why_out);
 }

@@ -35,6 +35,10 @@ bool access_subscribe(struct conn *c, struct span filter, bool *checked_out);
 /* The same of all that persist brings for a durable session: what has waited there may have been allowed when it came. */
 bool access_receive(struct conn *c, struct span topic);
 
+/* Answers to administrators: the rules, and how often each has decided here; what would be decided, and why. */
+json_t *access_list(const struct request *r);
+json_t *access_explain(const struct request *r, const char **why_out); /* NULL: why not */
+
 void access_review(struct conn *c); /* all that it has, before it is told that it is connected */
 void access_leave(struct conn *c);  /* it is gone */
 

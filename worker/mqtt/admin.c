@@ -5,6 +5,7 @@
 
 #include "shared/base/clock.h"
 #include "shared/child/request.h"
+#include "worker/mqtt/access.h"
 #include "worker/mqtt/subscribe.h"
 
 #define LOOK_MAX                                                                                   \
@@ -118,8 +119,9 @@ out:
 void
 admin_request(const char *text, size_t len, int fd)
 {
-	const char *why;
+	const char *why = "no memory";
 	struct request r;
+	json_t *answer;
 
 	if (request_parse(text, len, &r, &why) != 0) {
 		request_error(self.loop, fd, "%s", why);
@@ -129,7 +131,15 @@ admin_request(const char *text, size_t len, int fd)
 		request_answer(self.loop, fd, list(&r, false));
 	else if (strcmp(r.verb, "list") == 0 && strcmp(r.resource, "subscription") == 0)
 		request_answer(self.loop, fd, list(&r, true));
-	else
+	else if (strcmp(r.verb, "list") == 0 && strcmp(r.resource, "acl") == 0)
+		request_answer(self.loop, fd, access_list(&r));
+	else if (strcmp(r.verb, "explain") == 0 && strcmp(r.resource, "acl") == 0) {
+		answer = access_explain(&r, &why);
+		if (answer != NULL)
+			request_answer(self.loop, fd, answer);
+		else
+			request_error(self.loop, fd, "%s", why);
+	} else
 		request_error(self.loop, fd, "a worker does not answer %s %s", r.verb, r.resource);
 	request_fini(&r);
 }
