@@ -79,6 +79,7 @@ SCRIPTS("rules/dangerous-names", ALL, 3)
 		publish(all, .topic = topics[i], .text = topics[i], .qos = 1);
 	publish(p, .topic = "dev/bob/up", .text = "x", .qos = 1);
 	publish(p, .topic = "dev/x/y", .text = "x", .qos = 1);
+	publish(p, .topic = "all", .text = "x", .qos = 1);
 }
 
 SCRIPTS("rules/wills", ALL, 2)

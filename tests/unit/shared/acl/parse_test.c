@@ -154,6 +154,19 @@ a_file_becomes_an_image_that_is_mapped(void)
 }
 
 static void
+the_examples_are_right(void)
+{
+	struct acl_error err = { "" };
+	int own = acl_read("etc/acl.example", ACL_TBMQ, &err),
+	    mosquittos = acl_read("etc/acl.mosquitto.example", ACL_MOSQUITTO, &err);
+
+	CU_ASSERT_TRUE(own >= 0 && mosquittos >= 0);
+	CU_ASSERT_STRING_EQUAL(err.text, "");
+	close(own);
+	close(mosquittos);
+}
+
+static void
 no_rules_are_rules_too(void)
 {
 	struct rules r = rules_of("# nothing\n");
@@ -167,4 +180,4 @@ UNIT_MAIN("shared/acl/parse", TEST(wrong_lines_are_told_with_their_number),
     TEST(wrong_lines_of_mosquittos_are_told_too), TEST(a_line_that_never_ends_is_refused),
     TEST(deep_filters_are_refused), TEST(what_is_no_file_is_told),
     TEST(rules_are_kept_as_they_were_written), TEST(a_file_becomes_an_image_that_is_mapped),
-    TEST(no_rules_are_rules_too))
+    TEST(the_examples_are_right), TEST(no_rules_are_rules_too))

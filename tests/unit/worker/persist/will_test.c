@@ -29,6 +29,29 @@ a_goodbye_drops_the_will(void)
 }
 
 static void
+a_will_that_ends_before_its_client_is_not_published(void)
+{
+	struct rec_will_end end;
+	struct client c;
+
+	fake_start();
+	c = with_will(100, 0);
+	end = (struct rec_will_end){ .epoch = c.epoch - 1, .session = c.session };
+	CU_ASSERT_EQUAL(tell_parts(0, REC_WILL_END, &end, sizeof(end), NOTHING, NOTHING), 0);
+	CU_ASSERT_NOT_EQUAL(
+	    tell_parts(0, REC_WILL_END, &end, sizeof(end), span_str("x"), NOTHING), 0);
+	leave(&c, GONE_WILL, 0);
+	CU_ASSERT_EQUAL(wills_seen(), 1); /* that was about another connection */
+	c = with_will(100, 0);
+	end = (struct rec_will_end){ .epoch = c.epoch, .session = c.session };
+	CU_ASSERT_EQUAL(tell_parts(0, REC_WILL_END, &end, sizeof(end), NOTHING, NOTHING), 0);
+	leave(&c, GONE_WILL, 0);
+	pass_ms(200000);
+	CU_ASSERT_EQUAL(wills_seen(), 0);
+	fake_stop();
+}
+
+static void
 an_unclean_end_publishes_it_once(void)
 {
 	struct client c, old;
@@ -311,6 +334,7 @@ who_was_gone_with_the_broker_has_it_published_once(void)
 }
 
 UNIT_MAIN("worker/persist/will", TEST(a_goodbye_drops_the_will),
+    TEST(a_will_that_ends_before_its_client_is_not_published),
     TEST(an_unclean_end_publishes_it_once), TEST(a_delay_is_waited_for),
     TEST(the_end_of_the_session_comes_before_a_longer_delay),
     TEST(who_returns_in_time_has_no_will_published),
