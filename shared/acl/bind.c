@@ -47,8 +47,8 @@ acl_bind(struct acl_set *s, const struct acl_who *who)
 	find_all(s, who);
 	if (the.no_memory)
 		return NULL;
-	hash = hash_mix((uintptr_t)s) ^ hash_mix(acl_level_hash(key.cert)) ^
-	    acl_level_hash(span_of(the.ref, the.n * sizeof(the.ref[0])));
+	hash = hash_mix((uintptr_t)s) ^ hash_mix(acl_text_hash(key.cert)) ^
+	    acl_text_hash(span_of(the.ref, the.n * sizeof(the.ref[0])));
 	b = htab_find(&the.all, hash, bound_eq, &key);
 	if (b != NULL) {
 		b->refs++;

@@ -143,7 +143,7 @@ know(struct acl_build *b, uint32_t kind, bool is_regex, struct span text)
 		.text = text,
 		.number = ACL_NONE,
 		.root = ACL_NONE,
-		.hash = hash_mix(acl_level_hash(text) + kind * 2 + is_regex) };
+		.hash = hash_mix(acl_text_hash(text) + kind * 2 + is_regex) };
 	struct known *k = htab_find(&b->known, key.hash, known_eq, &key);
 
 	if (k != NULL)
@@ -486,7 +486,7 @@ add_filter(struct acl_build *b, uint32_t root, uint32_t rule, struct span filter
 		rec->node[dollar] = err == 0 ? node : ACL_NONE;
 	}
 	while (err == 0 && topic_next_level(filter, &pos, &level)) {
-		uint64_t hash = acl_level_hash(level);
+		uint64_t hash = acl_text_hash(level);
 		uint32_t next;
 
 		if (level.len == 1 && level.p[0] == '#')

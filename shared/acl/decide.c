@@ -90,7 +90,7 @@ ask(struct asked *a, const struct acl_bound *b, const struct acl_who *who, enum 
 			a->has_hash = true;
 			break;
 		}
-		a->level[a->levels++] = (struct level){ level, acl_level_hash(level) };
+		a->level[a->levels++] = (struct level){ level, acl_text_hash(level) };
 	}
 }
 

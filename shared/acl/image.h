@@ -130,13 +130,20 @@ acl_text_of(const struct acl_image *im, struct acl_text t)
 	return span_of((const uint8_t *)acl_part(im, ACL_PART_TEXT) + t.off, t.len);
 }
 
-/* Of a level below a node; the key is no secret: who may choose the texts in the table is the administrator. */
+/* Not keyed, and quick: the texts in the tables are the administrator's, and whoever looks for others finds the end of a chain as soon. */
 static inline uint64_t
-acl_level_hash(struct span text)
+acl_text_hash(struct span s)
 {
-	static const struct hash_key key;
+	uint64_t h = s.len * UINT64_C(0x9e3779b97f4a7c15), word;
 
-	return hash_bytes(&key, text);
+	for (; s.len >= sizeof(word); s = span_of(s.p + sizeof(word), s.len - sizeof(word))) {
+		memcpy(&word, s.p, sizeof(word));
+		h = hash_mix(h ^ word);
+	}
+	word = 0;
+	if (s.len > 0)
+		memcpy(&word, s.p, s.len);
+	return hash_mix(h ^ word);
 }
 
 static inline uint64_t

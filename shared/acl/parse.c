@@ -40,7 +40,7 @@ acl_parse_tbmq(struct acl_reading *r)
 {
 	struct span written;
 	struct cursor c;
-	struct word w;
+	struct word w = { 0 };
 	int err;
 
 	while ((err = acl_next_line(r)) > 0) {

@@ -63,8 +63,9 @@ SCENARIO(1, 2)
 
 	/* Two filters, one of which is not denied anything. */
 	m = mq_connect(.id = "two");
-	check(mq_subscribe(m, "plant/#", 0) == 0 && mq_subscribe(m, "plant/a", 1) == 1);
+	check(mq_subscribe(m, "plant/#", 0) == 0);
 	mq_need_publish(m, "plant/k", "kept");
+	check(mq_subscribe(m, "plant/a", 1) == 1);
 	check(mq_publish(pub, "plant/a", "1", 1, false) == 0);
 	mq_need_publish(m, "plant/a", "1");
 	check(mq_publish(pub, "plant/secret/x", "2", 1, false) < 0x80);
