@@ -136,7 +136,7 @@ int
 cmd_explain(int argc, char **argv)
 {
 	const char *user = ctl_option("--user"), *cert = ctl_option("--cert"),
-		   *group = ctl_option("--group"), *worker = NULL, *name[SLOT_MQTT_MAX];
+		   *groups = ctl_option("--groups"), *worker = NULL, *name[SLOT_MQTT_MAX];
 	json_t *r = ctl_request("explain", "acl"), *status, *client = NULL, *answer;
 	int code;
 
@@ -149,7 +149,7 @@ cmd_explain(int argc, char **argv)
 	ctl_parameter(r, "client_id", argv[0]);
 	ctl_parameter(r, "action", argv[1]);
 	ctl_parameter(r, "topic", argv[2]);
-	if (user == NULL && cert == NULL && group == NULL) {
+	if (user == NULL && cert == NULL && groups == NULL) {
 		client = client_of(argv[0]);
 		worker = json_string_value(json_object_get(client, "worker"));
 		user = json_string_value(json_object_get(client, "user_name"));
@@ -158,7 +158,7 @@ cmd_explain(int argc, char **argv)
 		json_object_set_new(json_object_get(r, "parameters"), "supposed", json_true());
 		ctl_parameter(r, "user", user);
 		ctl_parameter(r, "cert", cert);
-		ctl_parameter(r, "group", group);
+		ctl_parameter(r, "groups", groups);
 		worker = workers_of(status, name) > 0 ? name[0] : NULL;
 	}
 	answer = worker != NULL ? ask_worker(r, worker, &code) : NULL;

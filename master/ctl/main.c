@@ -97,7 +97,7 @@ static const struct command commands[] = {
 	{ "auth export", "", "all credentials as CSV, with what is kept of passwords",
 	    cmd_auth_export },
 	{ "acl list", "", "access rules, and how often each has decided", cmd_acl_list },
-	{ "explain", "CLIENT ACTION TOPIC [--user NAME] [--cert NAME] [--group NAME]",
+	{ "explain", "CLIENT ACTION TOPIC [--user NAME] [--cert NAME] [--groups A,B]",
 	    "what the access rules say to publish, subscribe or receive, and which one; of a "
 	    "client "
 	    "that is connected, or of one that would have these names",

@@ -10,6 +10,7 @@
 #include "shared/conf/rules.h"
 #include "shared/net/tls.h"
 #include "worker/mqtt/connect.h"
+#include "worker/mqtt/identity.h"
 #include "worker/mqtt/subscribe.h"
 
 #define REVIEW_MAX 1000   /* clients and subscriptions looked at again in a turn */
@@ -186,6 +187,7 @@ cert_of(const struct conn *c, char name[NAME_SIZE])
 static bool
 is_bound(struct conn *c)
 {
+	struct span groups[IDENTITY_GROUPS_MAX];
 	struct acl_who who = who_is(c);
 	char name[NAME_SIZE];
 
@@ -196,6 +198,8 @@ is_bound(struct conn *c)
 		return true;
 	if (acl_set_uses_cert(the.now.set))
 		who.cert = cert_of(c, name);
+	who.groups = groups;
+	who.ngroups = identity_groups(c, groups);
 	c->acl = acl_bind(the.now.set, &who);
 	if (c->acl == NULL)
 		count(CNT_acl_no_memory);
@@ -537,6 +541,7 @@ explain_connected(
 {
 	static char full[2 * UINT16_MAX];
 	uint32_t handle = (uint32_t)strtoul(after, NULL, 10);
+	struct span groups[IDENTITY_GROUPS_MAX];
 	char name[NAME_SIZE], next[32];
 	struct conn *c;
 
@@ -551,6 +556,8 @@ explain_connected(
 			continue;
 		who = who_is(c);
 		who.cert = cert_of(c, name);
+		who.groups = groups;
+		who.ngroups = identity_groups(c, groups);
 		return explain(&who, a, topic_of(c, topic, full), true, why);
 	}
 	*why = "no such client is connected here";
@@ -561,9 +568,10 @@ json_t *
 access_explain(const struct request *r, const char **why_out)
 {
 	const char *id = request_str(r, "client_id"), *user = request_str(r, "user"),
-		   *cert = request_str(r, "cert"), *group = request_str(r, "group"),
+		   *cert = request_str(r, "cert"), *names = request_str(r, "groups"),
 		   *text = request_str(r, "topic");
-	struct span topic = span_str(text != NULL ? text : ""), name, one;
+	struct span topic = span_str(text != NULL ? text : ""), name;
+	struct span groups[IDENTITY_GROUPS_MAX];
 	enum acl_action a;
 
 	*why_out = "explain needs client_id, action (publish, subscribe or receive) and topic";
@@ -577,11 +585,11 @@ access_explain(const struct request *r, const char **why_out)
 		filter_share(topic, &name, &topic);
 	if (!json_is_true(json_object_get(r->parameters, "supposed")))
 		return explain_connected(id, a, topic, r->after, why_out);
-	one = span_str(group != NULL ? group : "");
-	return explain(&(struct acl_who){ .client = span_str(id),
-			   .user = span_str(user != NULL ? user : ""),
-			   .cert = span_str(cert != NULL ? cert : ""),
-			   .groups = &one,
-			   .ngroups = group != NULL },
+	return explain(
+	    &(struct acl_who){ .client = span_str(id),
+		.user = span_str(user != NULL ? user : ""),
+		.cert = span_str(cert != NULL ? cert : ""),
+		.groups = groups,
+		.ngroups = identity_split(span_str(names != NULL ? names : ""), groups) },
 	    a, topic, false, why_out);
 }

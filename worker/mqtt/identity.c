@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "shared/base/clock.h"
+#include "worker/mqtt/access.h"
 
 struct identity {
 	struct timer timer; /* it expires */
@@ -40,6 +41,7 @@ identity_set(struct conn *c, struct span groups, struct span attributes, uint64_
 	struct identity *w;
 
 	identity_drop(c);
+	access_leave(c); /* other rules may be about it */
 	if (groups.len + attributes.len == 0 && expires_ms == 0)
 		return true;
 	if (expires_ms > 0 && expires_ms <= clock_wall_ms())
@@ -78,11 +80,18 @@ size_t
 identity_groups(const struct conn *c, struct span out[IDENTITY_GROUPS_MAX])
 {
 	const struct identity *w = c->identity;
+
+	return w != NULL ? identity_split(span_of(w->data, w->groups_len), out) : 0;
+}
+
+size_t
+identity_split(struct span names, struct span out[IDENTITY_GROUPS_MAX])
+{
 	size_t n = 0;
 
-	for (size_t at = 0; w != NULL && at < w->groups_len && n < IDENTITY_GROUPS_MAX;) {
-		const char *p = w->data + at, *comma = memchr(p, ',', w->groups_len - at);
-		size_t len = comma != NULL ? (size_t)(comma - p) : w->groups_len - at;
+	for (size_t at = 0; at < names.len && n < IDENTITY_GROUPS_MAX;) {
+		const uint8_t *p = names.p + at, *comma = memchr(p, ',', names.len - at);
+		size_t len = comma != NULL ? (size_t)(comma - p) : names.len - at;
 
 		if (len > 0)
 			out[n++] = span_of(p, len);

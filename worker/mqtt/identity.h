@@ -17,6 +17,8 @@ struct identity;
 /* Takes the place of what was known before. What expires has done so: false. Or there is no memory. Borrows the spans. */
 bool identity_set(struct conn *c, struct span groups, struct span attributes, uint64_t expires_ms);
 void identity_drop(struct conn *c);
+/* Names with commas between them; borrowed; how many. */
+size_t identity_split(struct span names, struct span out[IDENTITY_GROUPS_MAX]);
 /* Its groups, which are lent until the next identity_set(); how many. */
 size_t identity_groups(const struct conn *c, struct span out[IDENTITY_GROUPS_MAX]);
 /* An attribute's value, likewise; empty: it has none of that name. */

@@ -56,7 +56,7 @@ SCENARIO(1, 2, 4)
 	says("away publish a/x", "connected        false", "user_name        ann", "acl:3");
 	says("new publish a/x --user ann", "allowed          true", "acl:3");
 	says("new publish b --cert box", "allowed          true", "acl:4");
-	says("new publish c --group ops", "allowed          true", "acl:5");
+	says("new publish c --groups x,ops", "allowed          true", "acl:5");
 	says("new publish c", "allowed          false");
 	check(broker_sh("$CTL explain c1 read a") == 1 &&
 	    broker_sh("$CTL explain c1 publish '#'") == 1);

@@ -26,9 +26,8 @@ static const struct row {
 	{ "auth passwd", "anna --cost 10 <$DIR/users", "anna --cost 9 <$DIR/users", 3 },
 	{ "auth change", "anna --disable", "anna", 3 }, { "auth export", "", "x", 3 },
 	{ "auth import", "$DIR/users --replace", "$DIR/none", 3 },
-	{ "auth remove", "anna", "nobody", 3 },
-	{ "quarantine clear", "", "nobody", 3 }, { "acl list", "", "x", 3 },
-	{ "explain", "known publish a --user u", "known read a", 3 },
+	{ "auth remove", "anna", "nobody", 3 }, { "quarantine clear", "", "nobody", 3 },
+	{ "acl list", "", "x", 3 }, { "explain", "known publish a --user u", "known read a", 3 },
 	{ "store status", "", "x", 3 },
 	{ "store backup", "$DIR/copy", "$DIR/copy", 3 }, /* it is not empty then */
 	{ "store verify", "", "x", 3 }, { "store compact", "", "x", 3 },
