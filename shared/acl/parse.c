@@ -85,7 +85,7 @@ next_word(struct cursor *c, bool commas, struct word *out)
 		w.is_regex = true;
 		c->at++;
 	}
-	from = to = c->at;
+	from = c->at;
 	if (*c->at == '"') {
 		for (from = to = ++c->at; *c->at != '"'; c->at++) {
 			/* In a regular expression a backslash is for that, but for the quote itself. */
