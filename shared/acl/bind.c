@@ -197,9 +197,9 @@ find_in(const struct acl_image *im, unsigned image, const struct acl_who *who)
 {
 	const struct acl_pattern_rec *p = acl_part(im, ACL_PART_PATTERNS);
 
-	find_named(im, image, ACL_PART_SUBJECTS, ACL_ALL, span_of(NULL, 0));
+	find_named(im, image, ACL_PART_SUBJECTS, ACL_ALL, span_str(""));
 	if (who->user.len == 0)
-		find_named(im, image, ACL_PART_SUBJECTS, ACL_ANONYMOUS, span_of(NULL, 0));
+		find_named(im, image, ACL_PART_SUBJECTS, ACL_ANONYMOUS, span_str(""));
 	for (uint32_t kind = ACL_USER; kind <= ACL_CERT; kind++) {
 		struct span name = name_of(who, kind);
 

@@ -168,7 +168,9 @@ take(struct walk *w, uint32_t end, enum acl_action action)
 {
 	const struct acl_end *e = acl_part(w->im, ACL_PART_ENDS);
 
-	for (unsigned allow = 0; end != ACL_NONE && allow <= !w->deny_only; allow++)
+	unsigned effects = w->deny_only ? 1 : 2;
+
+	for (unsigned allow = 0; end != ACL_NONE && allow < effects; allow++)
 		if (e[end].rule[allow][action] < w->best[allow])
 			w->best[allow] = e[end].rule[allow][action];
 }

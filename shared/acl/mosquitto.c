@@ -117,13 +117,15 @@ parse_topic(struct acl_reading *r, struct file *f, char *rest, bool is_pattern, 
 		.line = r->line,
 		.allow = true,
 		.actions = READ | WRITE,
-		.who = is_pattern ? (struct acl_name){ .kind = ACL_ALL } : f->user };
+		.who.kind = ACL_ALL };
 	char *word = cut(&rest), *topic = *rest != '\0' ? rest : word;
 	unsigned class = is_pattern ? PATTERN_ALLOWS : USER_ALLOWS, i = 0;
 	size_t len = strlen(topic);
 	struct line *l;
 	int err;
 
+	if (!is_pattern)
+		n.who = f->user;
 	if (topic != word) {
 		while (i < sizeof(access) / sizeof(access[0]) && strcmp(word, access[i].word) != 0)
 			i++;

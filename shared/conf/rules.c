@@ -7,7 +7,7 @@
 int
 rules_read(const struct conf *c, int *fd_out, struct conf_error *err)
 {
-	struct acl_error why;
+	struct acl_error why = { "" };
 	int fd = -1;
 
 	if (c->acl_file.s[0] != '\0') {
