@@ -4,6 +4,7 @@
 #include "shared/acl/bind.h"
 #include "shared/base/htab.h"
 #include "shared/base/must.h"
+#include "shared/mqtt/topic.h"
 
 static struct {
 	struct htab all;
@@ -192,12 +193,21 @@ find_named(const struct acl_image *im, unsigned image, enum acl_part_kind part, 
 		found(image, s[low].root, false);
 }
 
+/* Of mosquitto's patterns none is about such a client, be there a placeholder or not. */
+static bool
+has_wildcard(const struct acl_who *who)
+{
+	return (who->client.len > 0 && filter_has_wildcard(who->client)) ||
+	    (who->user.len > 0 && filter_has_wildcard(who->user));
+}
+
 static void
 find_in(const struct acl_image *im, unsigned image, const struct acl_who *who)
 {
 	const struct acl_pattern_rec *p = acl_part(im, ACL_PART_PATTERNS);
 
-	find_named(im, image, ACL_PART_SUBJECTS, ACL_ALL, span_str(""));
+	if (!(im->head->flags & ACL_ANY_FILTER) || !has_wildcard(who))
+		find_named(im, image, ACL_PART_SUBJECTS, ACL_ALL, span_str(""));
 	if (who->user.len == 0)
 		find_named(im, image, ACL_PART_SUBJECTS, ACL_ANONYMOUS, span_str(""));
 	for (uint32_t kind = ACL_USER; kind <= ACL_CERT; kind++) {
