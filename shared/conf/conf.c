@@ -27,6 +27,8 @@ set_defaults(void *base, const struct conf_key *keys, size_t n)
 			struct conf_string *s = (void *)((uint8_t *)base + k->offset);
 
 			snprintf(s->s, sizeof(s->s), "%s", k->text);
+		} else if (k->type == CONF_RATE || k->type == CONF_BYTE_RATE) {
+			(void)conf_set(base, k, k->text, 0, why);
 		} else {
 			const char *choice = k->type >= CONF_LOG_TARGET
 			    ? conf_choice(k->type, (unsigned)k->def)
@@ -487,6 +489,9 @@ keys_are_valid(const void *base, const struct conf_key *keys, size_t n)
 			if (memchr(s->s, '\0', sizeof(s->s)) == NULL || strlen(s->s) < k->min ||
 			    strlen(s->s) > k->max)
 				return false;
+		} else if (k->type == CONF_RATE || k->type == CONF_BYTE_RATE) {
+			if (!rate_is_valid(conf_get_rate(base, k), k->max))
+				return false;
 		} else if (k->type >= CONF_LOG_TARGET) {
 			if (conf_choice(k->type, (unsigned)conf_get(base, k)) == NULL)
 				return false;
@@ -538,6 +543,20 @@ const char *
 conf_durability_name(enum conf_durability d)
 {
 	return conf_choice(CONF_DURABILITY, d);
+}
+
+enum conf_rate_action
+conf_rate_action_of(const struct conf_listener *l, enum conf_rate_action broker)
+{
+	static const enum conf_rate_action of[] = {
+		[LISTENER_RATE_ACTION_wait] = RATE_ACTION_wait,
+		[LISTENER_RATE_ACTION_refuse] = RATE_ACTION_refuse,
+		[LISTENER_RATE_ACTION_drop_qos0] = RATE_ACTION_drop_qos0,
+		[LISTENER_RATE_ACTION_disconnect] = RATE_ACTION_disconnect,
+	};
+
+	return l->client_rate_action == LISTENER_RATE_ACTION_default ? broker
+								     : of[l->client_rate_action];
 }
 
 const char *

@@ -14,6 +14,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "shared/base/rate.h"
+
 #define CONF_ABI 1
 #define CONF_LISTENERS 32
 
@@ -63,6 +65,19 @@ enum conf_damage { DAMAGE_salvage, DAMAGE_stop };
 enum conf_provider { PROVIDER_basic, CONF_PROVIDERS }; /* of `authentication` */
 enum conf_acl_format { ACL_FORMAT_tbmq, ACL_FORMAT_mosquitto };
 enum conf_acl_default { ACL_DEFAULT_deny, ACL_DEFAULT_allow };
+enum conf_rate_action {
+	RATE_ACTION_wait,
+	RATE_ACTION_refuse,
+	RATE_ACTION_drop_qos0,
+	RATE_ACTION_disconnect
+};
+enum conf_listener_rate_action {
+	LISTENER_RATE_ACTION_default,
+	LISTENER_RATE_ACTION_wait,
+	LISTENER_RATE_ACTION_refuse,
+	LISTENER_RATE_ACTION_drop_qos0,
+	LISTENER_RATE_ACTION_disconnect
+};
 
 #define CONF_T_BOOL bool
 #define CONF_T_UINT uint32_t
@@ -81,6 +96,10 @@ enum conf_acl_default { ACL_DEFAULT_deny, ACL_DEFAULT_allow };
 #define CONF_T_DAMAGE uint8_t
 #define CONF_T_ACL_FORMAT uint8_t
 #define CONF_T_ACL_DEFAULT uint8_t
+#define CONF_T_RATE struct rate
+#define CONF_T_BYTE_RATE struct rate
+#define CONF_T_RATE_ACTION uint8_t
+#define CONF_T_LISTENER_RATE_ACTION uint8_t
 struct conf_string {
 	char s[CONF_STRING_MAX];
 };
@@ -141,6 +160,9 @@ int conf_load(int fd,
 enum conf_durability conf_durability_of(const struct conf_listener *l, enum conf_durability broker);
 const char *conf_durability_name(enum conf_durability d);
 const char *conf_transport_name(const struct conf_listener *l);
+/* Likewise what is done with what comes too fast. */
+enum conf_rate_action
+conf_rate_action_of(const struct conf_listener *l, enum conf_rate_action broker);
 bool conf_has_tls(const struct conf_listener *l);
 bool conf_has_ws(const struct conf_listener *l);
 /* The providers of `authentication` in their order; how many. SIZE_MAX: it names what is none, or one twice. */

@@ -28,6 +28,10 @@
 #define NUM_DAMAGE(d) (d), ""
 #define NUM_ACL_FORMAT(d) (d), ""
 #define NUM_ACL_DEFAULT(d) (d), ""
+#define NUM_RATE(d) 0, (d)
+#define NUM_BYTE_RATE(d) 0, (d)
+#define NUM_RATE_ACTION(d) (d), ""
+#define NUM_LISTENER_RATE_ACTION(d) (d), ""
 
 const struct conf_key conf_keys[] = {
 #define K(n, type, d, lo, hi, w, h)                                                                \
@@ -134,6 +138,18 @@ conf_get(const void *base, const struct conf_key *k)
 	}
 }
 
+const struct rate *
+conf_get_rate(const void *base, const struct conf_key *k)
+{
+	return (const void *)((const uint8_t *)base + k->offset);
+}
+
+static enum rate_unit
+unit_of(const struct conf_key *k)
+{
+	return k->type == CONF_BYTE_RATE ? RATE_BYTES : RATE_THINGS;
+}
+
 static void
 put(void *base, const struct conf_key *k, uint64_t v)
 {
@@ -171,6 +187,22 @@ set_string(void *base, const struct conf_key *k, const char *text, char why[256]
 		}
 	memset(s, 0, sizeof(*s));
 	memcpy(s->s, text, len);
+	return 0;
+}
+
+/* Where there is nothing else that it could be, "default" is no rate. */
+static int
+set_rate(void *base, const struct conf_key *k, const char *text, char why[256])
+{
+	struct rate r;
+
+	if (rate_parse(text, unit_of(k), k->max, &r, why) != 0)
+		return -EINVAL;
+	if (r.inherits && strcmp(k->text, text) != 0) {
+		snprintf(why, 256, "\"default\" is for listeners only");
+		return -EINVAL;
+	}
+	memcpy((uint8_t *)base + k->offset, &r, sizeof(r));
 	return 0;
 }
 
@@ -249,9 +281,10 @@ conf_set(void *base, const struct conf_key *k, const char *text, uint64_t num, c
 {
 	int err = 0;
 
-	if (k->type == CONF_STRING) {
+	if (k->type >= CONF_STRING && k->type <= CONF_BYTE_RATE) {
 		if (text != NULL)
-			return set_string(base, k, text, why);
+			return k->type == CONF_STRING ? set_string(base, k, text, why)
+						      : set_rate(base, k, text, why);
 		snprintf(why, 256, "must be a string");
 		return -EINVAL;
 	}
@@ -299,8 +332,15 @@ quote(const char *s, char *buf, size_t room)
 void
 conf_value_text(const void *base, const struct conf_key *k, char *buf, size_t room)
 {
-	uint64_t v = k->type == CONF_STRING ? 0 : conf_get(base, k);
+	bool is_rate = k->type == CONF_RATE || k->type == CONF_BYTE_RATE;
+	uint64_t v = k->type == CONF_STRING || is_rate ? 0 : conf_get(base, k);
+	char rate[RATE_TEXT_MAX];
 
+	if (is_rate) {
+		rate_text(conf_get_rate(base, k), unit_of(k), rate);
+		snprintf(buf, room, "\"%s\"", rate);
+		return;
+	}
 	if (k->type == CONF_STRING)
 		quote(
 		    ((const struct conf_string *)(const void *)((const uint8_t *)base + k->offset))

@@ -14,6 +14,8 @@ enum conf_type {
 	CONF_SIZE,
 	CONF_SECONDS,
 	CONF_STRING,
+	CONF_RATE,
+	CONF_BYTE_RATE,
 	CONF_LOG_TARGET, /* from here on: choices */
 	CONF_LOG_LEVEL,
 	CONF_DROP,
@@ -27,6 +29,8 @@ enum conf_type {
 	CONF_DAMAGE,
 	CONF_ACL_FORMAT,
 	CONF_ACL_DEFAULT,
+	CONF_RATE_ACTION,
+	CONF_LISTENER_RATE_ACTION,
 	CONF_TYPES
 };
 
@@ -35,7 +39,7 @@ struct conf_key {
 	enum conf_type type;
 	size_t offset; /* in struct conf or struct conf_listener */
 	uint64_t def;
-	const char *text; /* default of a string */
+	const char *text; /* default of a string or a rate */
 	uint64_t min, max;
 	enum conf_when when;
 	const char *help;
@@ -51,7 +55,8 @@ conf_suggest(const struct conf_key *keys, size_t n, const char *name); /* neares
 const char *conf_choice(enum conf_type type, unsigned i);
 
 /* Values by offset; base is the struct the key is of. */
-uint64_t conf_get(const void *base, const struct conf_key *k); /* not strings */
+uint64_t conf_get(const void *base, const struct conf_key *k); /* not strings, nor rates */
+const struct rate *conf_get_rate(const void *base, const struct conf_key *k);
 /* Checks bounds and sets. text: for strings and choices, and numbers with units; NULL: num is the value. */
 int conf_set(void *base, const struct conf_key *k, const char *text, uint64_t num, char why[256]);
 /* As in the file. */

@@ -30,7 +30,25 @@
 #include "shared/ipc/ring.h"
 #include "shared/ipc/who.h"
 
-#define SEGMENT_ABI 9
+#define SEGMENT_ABI 10
+#define SEGMENT_SHARES 16384 /* of each kind; a power of two */
+
+/* What a worker has taken of a limit that holds for the whole broker; see worker/mqtt/share.h. */
+enum share_kind { SHARES_USER, SHARES_KINDS };
+enum limit_kind {
+	LIMIT_PUBLISH,
+	LIMIT_BYTES,
+	LIMIT_SUBSCRIBE,
+	LIMIT_DELIVERY,
+	LIMIT_DELIVERY_BYTES,
+	LIMITS
+};
+struct seg_share {
+	_Atomic uint64_t hash; /* of whose limit it is; 0: nobody's */
+	_Atomic uint32_t uses; /* connections of it; 0: the place can be had */
+	uint32_t spare;
+	_Atomic uint64_t taken[LIMITS]; /* since the place is its */
+};
 
 enum life_state { LIFE_STARTING, LIFE_READY, LIFE_DRAINING, LIFE_STOPPING };
 
@@ -69,6 +87,8 @@ struct segment {
 	_Atomic uint32_t on_listener
 	    [CONF_LISTENERS]; /* worker: connections, by their listener's place in the configuration */
 	struct interest_head interest;
+	struct seg_share broker; /* of the limits of all clients together */
+	struct seg_share share[SHARES_KINDS][SEGMENT_SHARES];
 	struct seg_link link[SLOTS];
 };
 static_assert(COUNTERS <= 512, "room for counters");

@@ -20,6 +20,7 @@
 #include "worker/mqtt/gone.h"
 #include "worker/mqtt/identity.h"
 #include "worker/mqtt/login.h"
+#include "worker/mqtt/limit.h"
 #include "worker/mqtt/stream.h"
 #include "worker/mqtt/subscribe.h"
 
@@ -47,8 +48,6 @@ static void conn_read_large(struct conn *c);
 static void conn_process(struct conn *c, struct span in);
 static void conn_packet(struct conn *c, const struct packet *pk, struct span body);
 static void conn_keep(struct conn *c, struct span rest, size_t need);
-static bool conn_rate_take(struct conn *c, size_t bytes, bool publish);
-static void on_rate(struct timer *t);
 static void conn_flush(struct conn *c);
 static void conn_close(struct conn *c);
 static void conn_strip(struct conn *c);
@@ -477,8 +476,7 @@ conn_gone(struct conn *c, enum counter why, enum mqtt_reason reason, bool will)
 	identity_drop(c);
 	free(c->in);
 	c->in = NULL;
-	if (c->rate != NULL)
-		timer_del(&c->rate->timer);
+	limit_close(c);
 	/* A dirty one keeps its place in that list: the flush finds it there and moves it on. */
 	if (!c->dirty) {
 		c->dirty_next = the.ended;
@@ -522,9 +520,8 @@ conn_strip(struct conn *c)
 	alias_free(&c->alias_in);
 	alias_free(&c->alias_out);
 	free(c->in);
-	free(c->rate);
+	limit_free(c);
 	c->in = NULL;
-	c->rate = NULL;
 }
 
 static void
@@ -717,7 +714,7 @@ conn_process(struct conn *c, struct span in)
 		}
 		if (need > in.len)
 			break;
-		if (!conn_rate_take(c, need, pk.type == PKT_PUBLISH)) {
+		if (c->limits != NULL && !limit_in(c, &pk, need)) {
 			need = 0; /* it is whole */
 			break;
 		}
@@ -766,57 +763,6 @@ conn_keep(struct conn *c, struct span rest, size_t need)
 	in->need = need > CONN_SCRATCH ? (uint32_t)need : 0;
 	memcpy(in->data, rest.p, rest.len);
 	c->in = in;
-}
-
-/* Token buckets of one second. False: the packet has to wait. */
-static bool
-conn_rate_take(struct conn *c, size_t bytes, bool publish)
-{
-	double per_s = self.conf.message_rate, bytes_per_s = (double)self.conf.byte_rate;
-	struct conn_rate *r = c->rate;
-	bool few_messages, few_bytes;
-	double passed;
-
-	if ((per_s == 0 && bytes_per_s == 0) || c->state != CONN_OPEN)
-		return true;
-	if (r == NULL) {
-		r = c->rate = calloc(1, sizeof(*r));
-		if (r == NULL)
-			return true;
-		*r = (struct conn_rate){
-			.conn = c, .at_ms = clock_ms(), .messages = per_s, .bytes = bytes_per_s
-		};
-		timer_init(&r->timer, on_rate);
-	}
-	passed = (double)(clock_ms() - r->at_ms) / 1000;
-	r->at_ms = clock_ms();
-	r->messages = r->messages + passed * per_s < per_s ? r->messages + passed * per_s : per_s;
-	r->bytes = r->bytes + passed * bytes_per_s < bytes_per_s ? r->bytes + passed * bytes_per_s
-								 : bytes_per_s;
-	/* A packet larger than a second's worth passes on a full bucket and leaves a debt. */
-	few_messages = per_s > 0 && publish && r->messages < 1;
-	few_bytes = bytes_per_s > 0 && r->bytes <= 0;
-	if (few_messages || few_bytes) {
-		if (!r->waits) {
-			count(few_messages ? CNT_slowed__message_rate : CNT_slowed__byte_rate);
-			log_every(10, LOG_WARNING, "conn: slowed id=%s peer=%s by=%s", conn_name(c),
-			    c->peer, few_messages ? "message_rate" : "byte_rate");
-		}
-		r->waits = true;
-		conn_pause(c, PAUSE_RATE);
-		timer_set(loop_timers(self.loop), &r->timer, clock_ms() + 10);
-		return false;
-	}
-	r->waits = false;
-	r->messages -= publish;
-	r->bytes -= (double)bytes;
-	return true;
-}
-
-static void
-on_rate(struct timer *t)
-{
-	conn_resume(container_of(t, struct conn_rate, timer)->conn, PAUSE_RATE);
 }
 
 /* --- output and end ---------------------------------------------------------------------- */

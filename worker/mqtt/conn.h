@@ -31,7 +31,7 @@ enum conn_state { CONN_NEW, CONN_ASKED, CONN_OPEN, CONN_ENDED, CONN_GHOST, CONN_
 enum {
 	PAUSE_ASKED = 1,  /* until persist answers */
 	PAUSE_PEER = 2,   /* a ring it publishes to is full */
-	PAUSE_RATE = 4,   /* message_rate, byte_rate */
+	PAUSE_RATE = 4,   /* a rate of it, its user or the broker: limit.h */
 	PAUSE_OUTPUT = 8, /* it does not read our answers */
 	PAUSE_STORE =
 	    16, /* too many of its messages wait for persist, or one for room on the disk */
@@ -48,14 +48,6 @@ struct conn_alias { /* either direction */
 		char *p;
 		uint16_t len;
 	} topic[]; /* [alias - 1] */
-};
-
-struct conn_rate {
-	struct timer timer;
-	struct conn *conn;
-	uint64_t at_ms;
-	double messages, bytes;
-	bool waits; /* a packet, and it is counted */
 };
 
 struct waiting; /* deliver.c: a QoS 1/2 message that waits for the window */
@@ -111,13 +103,13 @@ struct conn {
 	struct inflights tx, rx; /* packet identifiers: ours under way; QoS 2 of the client's */
 	struct waiting *wait_first, *wait_last;
 	struct conn_alias *alias_in, *alias_out;
-	struct conn_rate *rate;
-	struct ssl_st *tls;   /* secure.h; NULL: in the clear */
-	struct ws *ws;        /* NULL: no WebSocket */
-	char *peer;           /* its address as text */
-	struct msg *will;     /* persist publishes it; here for a persist that starts anew */
-	uint32_t will_delay;  /* seconds */
-	uint32_t store_bytes; /* of its publishes that persist has not answered */
+	struct limits *limits; /* limit.h; NULL: there are none */
+	struct ssl_st *tls;    /* secure.h; NULL: in the clear */
+	struct ws *ws;         /* NULL: no WebSocket */
+	char *peer;            /* its address as text */
+	struct msg *will;      /* persist publishes it; here for a persist that starts anew */
+	uint32_t will_delay;   /* seconds */
+	uint32_t store_bytes;  /* of its publishes that persist has not answered */
 };
 
 /* Why connections end: the counter tells. */

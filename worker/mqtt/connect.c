@@ -11,6 +11,7 @@
 #include "worker/mqtt/gone.h"
 #include "worker/mqtt/identity.h"
 #include "worker/mqtt/login.h"
+#include "worker/mqtt/limit.h"
 #include "worker/mqtt/quarantine.h"
 #include "worker/mqtt/subscribe.h"
 
@@ -400,6 +401,7 @@ void
 connect_granted(const struct rec_grant *g)
 {
 	struct conn *c = asked_by(g->token);
+	const char *why;
 
 	if (c == NULL || c->state == CONN_GHOST) {
 		if (g->reason == MQTT_SUCCESS)
@@ -411,6 +413,12 @@ connect_granted(const struct rec_grant *g)
 	c->answered = true;
 	if (g->reason != MQTT_SUCCESS) {
 		refuse(c, COUNTERS, g->reason, mqtt_reason_text(g->reason));
+		return;
+	}
+	/* Only now: whom this one takes over has left its place. */
+	if (!limit_open(c, &why)) {
+		gone_unwanted(g->session, g->epoch);
+		refuse(c, CNT_connects__refused_user_connections, MQTT_QUOTA_EXCEEDED, why);
 		return;
 	}
 	c->epoch = g->epoch;

@@ -8,6 +8,7 @@
 #include "shared/base/must.h"
 #include "shared/mem/arena.h"
 #include "worker/mqtt/access.h"
+#include "worker/mqtt/limit.h"
 #include "worker/mqtt/publish.h"
 #include "worker/mqtt/subscribe.h"
 
@@ -78,6 +79,10 @@ static void send_in_flight(const struct target *t);
 static bool send_publish(const struct target *t, uint16_t id);
 static void wait_add(const struct target *t, struct delivered *d);
 static void wait_pop(struct conn *c);
+static bool hold(const struct target *t, const struct rec_deliver *rec, const struct msg_view *v);
+static void send_held(struct conn *c);
+static bool
+send_stored(const struct target *t, uint64_t seq, uint16_t packet_id, const struct msg_view *v);
 static bool out_is_full(const struct conn *c);
 static bool window_is_full(const struct conn *c);
 static size_t size_of(const struct msg_view *v);
@@ -154,7 +159,8 @@ deliver_member(
 		}
 		if (pick == NULL)
 			pick = s;
-		if (!window_is_full(s->conn) && s->conn->nwaiting == 0 && !out_is_full(s->conn)) {
+		if (!window_is_full(s->conn) && s->conn->nwaiting == 0 && !out_is_full(s->conn) &&
+		    limit_lets_out(s->conn)) {
 			pick = s;
 			break;
 		}
@@ -201,25 +207,86 @@ deliver_stored(
 		.nids = rec->nsubids < IDS_MAX ? rec->nsubids : IDS_MAX,
 		.ids = ids,
 	};
+
+	memcpy(ids, subids.p, t.nids * sizeof(ids[0]));
+	if (c->limits != NULL && (limit_held(c) != NULL || !limit_lets_out(c)) && hold(&t, rec, v))
+		return true;
+	return send_stored(&t, rec->seq, rec->packet_id, v);
+}
+
+/* Too fast: it waits, as what persist sends then. False: no memory, it goes at once. */
+static bool
+hold(const struct target *t, const struct rec_deliver *rec, const struct msg_view *v)
+{
+	struct held *h = malloc(sizeof(*h) + t->nids * sizeof(h->ids[0]));
+	struct msg *m = h != NULL ? msg_new(v) : NULL;
+
+	if (m == NULL) {
+		free(h);
+		return false;
+	}
+	*h = (struct held){
+		.msg = m,
+		.seq = rec->seq,
+		.id = rec->packet_id,
+		.qos = t->qos,
+		.retain = t->retain,
+		.dup = t->dup,
+		.nids = t->nids,
+	};
+	memcpy(h->ids, t->ids, t->nids * sizeof(h->ids[0]));
+	limit_hold(t->conn, h);
+	limit_pump_later(t->conn);
+	return true;
+}
+
+static void
+send_held(struct conn *c)
+{
+	struct held *h;
+
+	while ((h = limit_held(c)) != NULL && c->state == CONN_OPEN && !out_is_full(c) &&
+	    limit_lets_out(c)) {
+		struct msg_view v = msg_view(h->msg);
+		struct target t = {
+			.conn = c,
+			.qos = h->qos,
+			.retain = h->retain,
+			.dup = h->dup,
+			.nids = h->nids,
+			.ids = h->ids,
+		};
+
+		limit_held_take(c);
+		if (!send_stored(&t, h->seq, h->id, &v) && c->state == CONN_OPEN)
+			publish_unsent(c, h->seq, h->id);
+		msg_unref(&h->msg);
+		free(h);
+	}
+}
+
+static bool
+send_stored(const struct target *t, uint64_t seq, uint16_t packet_id, const struct msg_view *v)
+{
+	struct conn *c = t->conn;
 	struct inflight *e;
 	bool sent;
 
-	memcpy(ids, subids.p, t.nids * sizeof(ids[0]));
 	if (!access_receive(c, v->topic) || !pub_begin(v, false))
 		return false;
-	if (t.qos > 0) {
-		e = inflight_find(&c->tx, rec->packet_id);
+	if (t->qos > 0) {
+		e = inflight_find(&c->tx, packet_id);
 		if (e == NULL)
-			e = inflight_add(&c->tx, rec->packet_id);
+			e = inflight_add(&c->tx, packet_id);
 		if (e == NULL) {
 			pub_end();
 			return false;
 		}
-		e->seq = rec->seq;
-		e->state = t.qos == 1 ? INFLIGHT_PUBACK : INFLIGHT_PUBREC;
+		e->seq = seq;
+		e->state = t->qos == 1 ? INFLIGHT_PUBACK : INFLIGHT_PUBREC;
 	}
-	sent = send_publish(&t, rec->packet_id);
-	if (!sent && t.qos > 0 && (e = inflight_find(&c->tx, rec->packet_id)) != NULL)
+	sent = send_publish(t, packet_id);
+	if (!sent && t->qos > 0 && (e = inflight_find(&c->tx, packet_id)) != NULL)
 		inflight_del(&c->tx, e);
 	pub_end();
 	return sent;
@@ -245,8 +312,9 @@ deliver_acked(struct conn *c)
 void
 deliver_pump(struct conn *c)
 {
+	send_held(c);
 	while (c->wait_first != NULL && c->state == CONN_OPEN && !window_is_full(c) &&
-	    !out_is_full(c)) {
+	    !out_is_full(c) && limit_lets_out(c)) {
 		struct waiting *w = c->wait_first;
 		struct msg *m = msg_ref(w->msg); /* the connection may end while it is sent */
 		struct msg_view v = msg_view(m);
@@ -271,6 +339,8 @@ deliver_pump(struct conn *c)
 			return;
 		wait_pop(c);
 	}
+	if (c->wait_first != NULL || limit_held(c) != NULL)
+		limit_pump_later(c);
 	if (!list_is_empty(&c->gets))
 		subscribe_more(c);
 }
@@ -469,11 +539,16 @@ offer(const struct target *t, struct delivered *d)
 			    conn_name(c), c->peer);
 			return;
 		}
+		if (!t->asked && !limit_lets_out(c)) {
+			count(CNT_dropped__rate);
+			return;
+		}
 		send_publish(t, 0);
 		return;
 	}
-	if (c->wait_first != NULL || window_is_full(c) || out_is_full(c)) {
+	if (c->wait_first != NULL || window_is_full(c) || out_is_full(c) || !limit_lets_out(c)) {
 		wait_add(t, d);
+		limit_pump_later(c);
 		return;
 	}
 	d->clients++;
@@ -729,5 +804,7 @@ send_publish(const struct target *t, uint16_t id)
 	}
 	count(CNT_publish_sent);
 	count_add(CNT_publish_bytes_sent, pub.v->payload.len);
+	if (c->limits != NULL)
+		limit_sent(c, len);
 	return true;
 }

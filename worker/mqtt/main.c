@@ -7,6 +7,7 @@
 #include "worker/mqtt/ask.h"
 #include "worker/mqtt/farewell.h"
 #include "worker/mqtt/gone.h"
+#include "worker/mqtt/limit.h"
 #include "worker/mqtt/peer.h"
 #include "worker/mqtt/publish.h"
 #include "worker/mqtt/secure.h"
@@ -59,6 +60,7 @@ conf_commit(const struct conf *was)
 	conn_conf(was, &self.conf);
 	accept_conf(&self.conf);
 	terms_conf();
+	limit_conf(was);
 }
 
 static int
@@ -107,6 +109,7 @@ main(int argc, char **argv)
 
 	accept_fini();
 	conn_fini();
+	limit_fini();
 	secure_fini();
 	access_fini();
 	terms_fini();

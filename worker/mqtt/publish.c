@@ -8,6 +8,7 @@
 #include "shared/base/must.h"
 #include "worker/mqtt/access.h"
 #include "worker/mqtt/ask.h"
+#include "worker/mqtt/limit.h"
 #include "worker/mqtt/subscribe.h"
 
 #define PICKS_MAX 256 /* groups of one message that go to other processes */
@@ -167,6 +168,15 @@ on_publish(struct conn *c, struct span body, uint8_t flags)
 		if (p.qos > 0)
 			send_ack(
 			    c, p.qos == 2 ? PKT_PUBREC : PKT_PUBACK, p.id, MQTT_NOT_AUTHORIZED);
+		return;
+	}
+	if (limit_refuses(c)) {
+		count(CNT_publish_refused__rate);
+		log_refused(c, p.topic, p.id, MQTT_QUOTA_EXCEEDED);
+		/* MQTT 3 has no word for it: it looks acknowledged, or the client would stand still. */
+		if (p.qos > 0)
+			send_ack(c, p.qos == 2 ? PKT_PUBREC : PKT_PUBACK, p.id,
+			    c->version == MQTT_5 ? MQTT_QUOTA_EXCEEDED : MQTT_SUCCESS);
 		return;
 	}
 	v = (struct msg_view){
@@ -648,7 +658,13 @@ publish_deliver(const struct rec_deliver *r, struct span subids, const struct ms
 		c->last_seq = r->seq;
 	if (c == NULL || deliver_stored(c, r, subids, v) || c->state != CONN_OPEN)
 		return;
-	tell_persist(c, &(struct inflight){ .seq = r->seq, .id = r->packet_id }, 0, 0);
+	publish_unsent(c, r->seq, r->packet_id);
+}
+
+void
+publish_unsent(struct conn *c, uint64_t seq, uint16_t id)
+{
+	tell_persist(c, &(struct inflight){ .seq = seq, .id = id }, 0, 0);
 }
 
 void

@@ -16,6 +16,8 @@ void publish_from_peer(const struct rec_msg *m, const struct msg_view *v, struct
 /* Deliveries of durable sessions, from persist. */
 void publish_deliver(const struct rec_deliver *r, struct span subids, const struct msg_view *v);
 void publish_deliver_pubrel(const struct rec_deliver *r);
+/* One of them that the client can't have: as if it had been acknowledged. */
+void publish_unsent(struct conn *c, uint64_t seq, uint16_t id);
 void publish_stored(const struct rec_stored *r);
 void publish_released(const struct rec_stored *r);
 /* A message that a member of a group could not finish: to another member, at the end of this turn. Takes a reference of its own. */

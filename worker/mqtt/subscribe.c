@@ -9,6 +9,7 @@
 #include "worker/mqtt/access.h"
 #include "worker/mqtt/ask.h"
 #include "worker/mqtt/deliver.h"
+#include "worker/mqtt/limit.h"
 
 #define PAGE 100            /* retained messages fetched at once */
 #define PAGE_BYTES 65536u   /* of them, or the one that goes beyond */
@@ -86,7 +87,7 @@ static struct retain_get *get_new(struct conn *c, struct span filter, const stru
 static struct retain_get *get_waiting(const struct conn *c, struct span filter);
 static struct sub *get_sub(const struct retain_get *g, struct span filter);
 static void get_start(struct retain_get *g);
-static bool has_page_room(const struct conn *c);
+static bool has_page_room(struct conn *c);
 static void get_page(struct retain_get *g);
 static void get_free(struct retain_get *g);
 
@@ -526,6 +527,11 @@ filter_add(struct conn *c, struct suback *b, uint32_t nth, const struct filter *
 	bool parts = reason == MQTT_OK && filter_parts(c, f->filter, &filter, &group), checked;
 	struct sub *s = NULL;
 
+	if (parts && limit_refuses(c)) {
+		parts = false;
+		reason = MQTT_QUOTA_EXCEEDED;
+		what = CNT_subscribes__refused_rate;
+	}
 	if (parts && !access_subscribe(c, filter, &checked)) {
 		count(CNT_subscribes__refused_acl);
 		bf->reason = MQTT_NOT_AUTHORIZED;
@@ -551,6 +557,7 @@ filter_add(struct conn *c, struct suback *b, uint32_t nth, const struct filter *
 		filter_refused(c, bf, f->filter, (uint8_t)reason);
 		return;
 	}
+	limit_subscribed(c);
 	s->qos =
 	    f->qos <= c->terms->max_qos ? f->qos : (uint8_t)c->terms->max_qos; /* [MQTT-3.2.2-10] */
 	s->checked = checked;
@@ -799,8 +806,12 @@ page_bytes(void)
 
 /* What a page brings is not dropped for a slow reader: it is asked for when there is room. */
 static bool
-has_page_room(const struct conn *c)
+has_page_room(struct conn *c)
 {
+	if (!limit_lets_out(c)) {
+		limit_pump_later(c);
+		return false;
+	}
 	return c->pages < PAGES_MAX && c->nwaiting == 0 &&
 	    c->out.bytes + (c->pages + 1) * (uint64_t)page_bytes() <= self.conf.output_max_bytes;
 }

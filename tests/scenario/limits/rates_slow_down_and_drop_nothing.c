@@ -57,12 +57,12 @@ connects(void)
 SCENARIO(1)
 {
 	broker_start();
-	broker_reload("#message_rate = ", "message_rate = 200;");
+	broker_reload("#client_publish_rate = ", "client_publish_rate = \"200:1\";");
 	messages();
-	broker_reload("message_rate = ", "message_rate = 0;");
-	broker_reload("#byte_rate = ", "byte_rate = 100000;");
+	broker_reload("client_publish_rate = ", "client_publish_rate = \"none\";");
+	broker_reload("#client_byte_rate = ", "client_byte_rate = \"100000:1\";");
 	bytes();
-	broker_reload("byte_rate = ", "byte_rate = 0;");
+	broker_reload("client_byte_rate = ", "client_byte_rate = \"none\";");
 	broker_reload("#connect_rate = ", "connect_rate = 20;");
 	connects();
 }

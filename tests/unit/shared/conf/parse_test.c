@@ -301,6 +301,7 @@ static void
 change_all(void *base, const struct conf_key *keys, size_t n, unsigned way)
 {
 	static const char *const strings[] = { "/x", "/a \"b\" \\ c/d", "/\xc3\xa4" };
+	static const char *const rates[] = { "7:3", "none", "10:1,300:60,1:2,2048:86400" };
 	char why[256];
 
 	for (size_t i = 0; i < n; i++) {
@@ -312,6 +313,8 @@ change_all(void *base, const struct conf_key *keys, size_t n, unsigned way)
 
 		if (k->type == CONF_STRING)
 			text = strings[way];
+		else if (k->type == CONF_RATE || k->type == CONF_BYTE_RATE)
+			text = rates[way];
 		else if (k->type >= CONF_LOG_TARGET)
 			text = conf_choice(k->type, conf_choice(k->type, way) != NULL ? way : 0);
 		if (strcmp(k->name, "ring_size") == 0)

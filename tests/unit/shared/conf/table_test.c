@@ -195,6 +195,14 @@ each_key_is_there_once_with_a_default_within_its_bounds(void)
 		CU_ASSERT_TRUE(k->help[0] != '\0');
 		if (k->type == CONF_STRING) {
 			CU_ASSERT_TRUE(strlen(k->text) <= k->max && k->max < CONF_STRING_MAX);
+		} else if (k->type == CONF_RATE || k->type == CONF_BYTE_RATE) {
+			CU_ASSERT_STRING_EQUAL(k->text, "none");
+			CU_ASSERT_EQUAL(conf_get_rate(&conf, k)->n, 0);
+			CU_ASSERT_TRUE(takes(k->name, "1:1"));
+			CU_ASSERT_FALSE(takes(k->name, "default")); /* what would that be? */
+			CU_ASSERT_EQUAL(conf_set(&conf, k, NULL, 10, why), -EINVAL);
+			CU_ASSERT_STRING_EQUAL(why, "must be a string");
+			CU_ASSERT_EQUAL(takes(k->name, "1 KiB:1"), k->type == CONF_BYTE_RATE);
 		} else {
 			CU_ASSERT_EQUAL(conf_get(&conf, k), k->def);
 			if (k->type >= CONF_LOG_TARGET) {
