@@ -14,6 +14,7 @@
 #define REQUEST_MS 10000 /* to send the request */
 #define RETRY_MS 500
 #define CONFIRM_MAX_S 86400
+#define BLOCK_MAX_S 3153600000.0 /* a hundred years */
 
 struct asker {
 	struct watch watch;
@@ -271,6 +272,30 @@ quarantine_clear(const struct request *r)
 	if (id != NULL && n == 0)
 		return failed("no client of this identifier or address is in quarantine");
 	return json_pack("{s:b, s:i}", "ok", 1, "cleared", (int)n);
+}
+
+static json_t *
+list_blocks(const struct request *r)
+{
+	return block_page(r->after, r->limit);
+}
+
+static json_t *
+add_block(const struct request *r)
+{
+	const char *reason = request_str(r, "reason");
+	double for_s = 0;
+
+	if (request_num(r, "for_s", &for_s) && !(for_s >= 1 && for_s <= BLOCK_MAX_S))
+		return failed("for_s must be 1 to 3153600000");
+	return block_add(request_str(r, "kind"), request_str(r, "value"),
+	    reason != NULL ? reason : "", (uint64_t)for_s);
+}
+
+static json_t *
+remove_block(const struct request *r)
+{
+	return block_remove(request_str(r, "kind"), request_str(r, "value"));
 }
 
 /* --- configuration ----------------------------------------------------------------------- */
@@ -532,6 +557,9 @@ static const struct {
 	{ "restart", "worker", worker_restart },
 	{ "list", "quarantine", quarantine_list },
 	{ "clear", "quarantine", quarantine_clear },
+	{ "list", "block", list_blocks },
+	{ "add", "block", add_block },
+	{ "remove", "block", remove_block },
 	{ "diff", "config", config_diff },
 	{ "show", "config", config_show },
 	{ "confirm", "config", config_confirm },

@@ -175,6 +175,7 @@ on_tick(struct timer *t)
 {
 	slots_tick();
 	quarantine_tick();
+	block_tick();
 	notify_watchdog();
 	timer_set(loop_timers(master.loop), t, clock_ms() + TICK_MS);
 }
@@ -336,6 +337,8 @@ run(bool stay)
 	if (bad == 0)
 		bad = logfile_apply();
 	if (bad == 0)
+		bad = block_open();
+	if (bad == 0)
 		bad = control_open();
 	if (bad != 0) {
 		snprintf(me.error, sizeof(me.error), "cannot start: %s", strerror(-bad));
@@ -358,6 +361,7 @@ run(bool stay)
 	tell_end();
 	control_close();
 	listen_close_all();
+	block_close();
 	unlink(master.dirs.pid);
 	close(master.snapshot);
 	close(me.signals.fd);

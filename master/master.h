@@ -13,6 +13,7 @@
  *     acl.c  access rules for the workers
  *     quarantine.c  records that persist dies of, clients that workers die of
  *     suspects.h    which clients those are
+ *     block.c    clients, users and addresses that an administrator has blocked
  */
 #ifndef MASTER_MASTER_H
 #define MASTER_MASTER_H
@@ -163,6 +164,15 @@ void quarantine_tick(void);                   /* ends what is over, or has been 
 json_t *quarantine_items(void);               /* an array of both kinds, maybe empty */
 /* Clients of this identifier or address, NULL: all; how many there were. */
 unsigned quarantine_let_in(const char *id);
+
+/* block.c */
+int block_open(void); /* reads what is on disk; says what is wrong */
+void block_close(void);
+void block_tell(struct slot *s); /* a worker that is born */
+void block_tick(void);
+json_t *block_page(const char *after, unsigned limit); /* answers of requests */
+json_t *block_add(const char *kind, const char *value, const char *reason, uint64_t for_s);
+json_t *block_remove(const char *kind, const char *value);
 
 /* tls.c */
 int tls_prepare(const struct conf *next, struct conf_error *err); /* reads the files it names */

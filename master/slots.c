@@ -344,6 +344,7 @@ on_segment(struct chan *ch, const void *body, size_t len, const int *fd)
 	if (s->n < SLOT_MQTT_MAX)
 		slot_listeners(s, s, false);
 	quarantine_tell_clients(s);
+	block_tell(s);
 	s->state = SLOT_LINKING;
 	slot_send(s, IPC_GO, &(struct msg_none){ 0 }, sizeof(struct msg_none), NULL, 0);
 	if (master.workers == 0) {

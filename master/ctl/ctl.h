@@ -82,6 +82,9 @@ const char *ctl_option(const char *name); /* its value; "" if it has none; NULL:
 
 command_fn cmd_auth_list, cmd_auth_show, cmd_auth_add, cmd_auth_passwd, cmd_auth_change,
     cmd_auth_remove, cmd_auth_import, cmd_auth_export;
+/* --- block.c ------------------------------------------------------------------------------ */
+
+command_fn cmd_block_add, cmd_block_list, cmd_block_remove;
 
 /* --- acl.c -------------------------------------------------------------------------------- */
 

@@ -102,6 +102,16 @@ static const struct command commands[] = {
 	    "client "
 	    "that is connected, or of one that would have these names",
 	    cmd_explain },
+	{ "block add",
+	    "[--client ID] [--user NAME] [--address PREFIX] [--client-regex RE] [--user-regex RE] "
+	    "[--for TIME] [--reason TEXT]",
+	    "refuse a client, a user, an address or a prefix of addresses, and end their "
+	    "connections; for a time, as 10m, or for good",
+	    cmd_block_add },
+	{ "block list", "", "who is blocked", cmd_block_list },
+	{ "block remove",
+	    "[--client ID] [--user NAME] [--address PREFIX] [--client-regex RE] [--user-regex RE]",
+	    "no longer", cmd_block_remove },
 	{ "store status", "", "sizes and state of what is on disk", cmd_store_status },
 	{ "store backup", "DIR", "copy the store of the running broker into DIR",
 	    cmd_store_backup },

@@ -51,6 +51,8 @@ static int on_tls_tickets(struct chan *ch, const void *body, size_t len, const i
 static int on_acl_rules(struct chan *ch, const void *body, size_t len, const int *fd);
 static int on_stop(struct chan *ch, const void *body, size_t len, const int *fd);
 static int on_quarantine(struct chan *ch, const void *body, size_t len, const int *fd);
+static int on_blocks(struct chan *ch, const void *body, size_t len, const int *fd);
+static int on_block(struct chan *ch, const void *body, size_t len, const int *fd);
 
 static ipc_fn *const on_msg[IPC_TYPES] = {
 	[IPC_START] = on_start,
@@ -71,6 +73,8 @@ static ipc_fn *const on_msg[IPC_TYPES] = {
 	[IPC_TLS_TICKETS] = on_tls_tickets,
 	[IPC_ACL_RULES] = on_acl_rules,
 	[IPC_QUARANTINE] = on_quarantine,
+	[IPC_BLOCKS] = on_blocks,
+	[IPC_BLOCK] = on_block,
 };
 
 /* --- the loop ---------------------------------------------------------------------------- */
@@ -497,6 +501,29 @@ on_quarantine(struct chan *ch, const void *body, size_t len, const int *fd)
 	(void)fd;
 	if (me.kind->quarantine != NULL)
 		me.kind->quarantine(body);
+	return 0;
+}
+
+static int
+on_blocks(struct chan *ch, const void *body, size_t len, const int *fd)
+{
+	(void)ch;
+	(void)body;
+	(void)len;
+	if (me.started && me.kind->blocks != NULL)
+		me.kind->blocks(fd[0]);
+	else
+		close(fd[0]);
+	return 0;
+}
+
+static int
+on_block(struct chan *ch, const void *body, size_t len, const int *fd)
+{
+	(void)ch;
+	(void)fd;
+	if (me.started && me.kind->block != NULL)
+		me.kind->block(body, len);
 	return 0;
 }
 

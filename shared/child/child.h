@@ -41,6 +41,8 @@ struct child {
 	void (*tls_tickets)(const struct tls_ticket_key key[TLS_TICKET_KEYS]);
 	void (*quarantine)(
 	    const struct msg_quarantine *q); /* workers: whom to refuse from now on */
+	void (*blocks)(int fd); /* workers: whom an administrator has blocked; fd is taken */
+	void (*block)(const char *line, size_t len); /* one more or less */
 	void (*drain)(const struct msg_drain *d);
 	void (*stop)(void); /* finish; call child_exit(0) when done */
 	void (*request)(const char *text, size_t len, int fd); /* an administrator's; fd is taken */

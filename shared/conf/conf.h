@@ -153,6 +153,9 @@ void conf_each(const struct conf *c, conf_each_fn *fn, void *arg);
 /* The whole documented file with c's values: the sample file is that of the defaults. */
 int conf_write(const struct conf *c, FILE *to);
 
+/* "10m", as a key of that kind has it: 1 second to a hundred years. 0, or -EINVAL with the reason. */
+int conf_seconds(const char *text, uint32_t *out, char why[256]);
+
 int conf_snapshot(const struct conf *c); /* sealed memfd, or -errno; the caller's */
 int conf_load(int fd,
     struct conf *out); /* checks seals, size, abi and bounds; -EPROTO, -errno; fd stays open */

@@ -314,6 +314,16 @@ conf_set(void *base, const struct conf_key *k, const char *text, uint64_t num, c
 	return 0;
 }
 
+int
+conf_seconds(const char *text, uint32_t *out, char why[256])
+{
+	static const struct conf_key k = {
+		.name = "", .type = CONF_SECONDS, .min = 1, .max = 3153600000
+	};
+
+	return conf_set(out, &k, text, 0, why);
+}
+
 static void
 quote(const char *s, char *buf, size_t room)
 {

@@ -10,6 +10,7 @@
 #include "shared/base/htab.h"
 #include "shared/base/log.h"
 #include "shared/net/sock.h"
+#include "worker/mqtt/block.h"
 #include "worker/mqtt/conn.h"
 #include "worker/mqtt/quarantine.h"
 
@@ -185,6 +186,11 @@ accept_half_open_del(const char *peer)
 bool
 accept_half_open_moves(const char *from, const char *to)
 {
+	if (block_has_address(to)) {
+		count(CNT_refused__blocked);
+		log_every(10, LOG_WARNING, "accept: refused peer=%s: blocked", to);
+		return false;
+	}
 	if (quarantine_has(span_of(NULL, 0), to)) {
 		count(CNT_refused__quarantined);
 		log_every(10, LOG_WARNING, "accept: refused peer=%s: in quarantine", to);
@@ -261,6 +267,12 @@ accept_one(struct listener *l)
 		return errno == ECONNABORTED || errno == EINTR;
 	}
 	sock_addr_text(&from, peer);
+	if (block_has_address(peer)) {
+		count(CNT_refused__blocked);
+		log_every(10, LOG_WARNING, "accept: refused peer=%s: blocked", peer);
+		close(fd);
+		return true;
+	}
 	if (quarantine_has(span_of(NULL, 0), peer)) {
 		count(CNT_refused__quarantined);
 		log_every(10, LOG_WARNING, "accept: refused peer=%s: in quarantine", peer);

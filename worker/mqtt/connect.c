@@ -7,6 +7,7 @@
 #include "shared/base/clock.h"
 #include "shared/base/log.h"
 #include "worker/mqtt/access.h"
+#include "worker/mqtt/block.h"
 #include "worker/mqtt/deliver.h"
 #include "worker/mqtt/gone.h"
 #include "worker/mqtt/identity.h"
@@ -84,6 +85,10 @@ on_connect(struct conn *c, struct span body, uint8_t flags)
 		reason = connect_names(c, &p, &why);
 	if (reason != MQTT_OK) {
 		refuse(c, refusal(reason), reason, why);
+		return;
+	}
+	if (block_has(c)) {
+		refuse(c, CNT_connects__refused_blocked, MQTT_BANNED, "blocked");
 		return;
 	}
 	if (quarantine_has(conn_id(c), c->peer)) {

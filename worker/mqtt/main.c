@@ -5,6 +5,7 @@
 #include "worker/mqtt/access.h"
 #include "worker/mqtt/admin.h"
 #include "worker/mqtt/ask.h"
+#include "worker/mqtt/block.h"
 #include "worker/mqtt/farewell.h"
 #include "worker/mqtt/gone.h"
 #include "worker/mqtt/limit.h"
@@ -97,6 +98,8 @@ static const struct child worker = {
 	.conf_commit = conf_commit,
 	.conf_withdraw = withdraw_conf,
 	.quarantine = quarantine_set,
+	.blocks = block_all,
+	.block = block_change,
 	.drain = farewell_drain,
 	.stop = farewell_stop,
 	.request = admin_request,
@@ -110,6 +113,7 @@ main(int argc, char **argv)
 	accept_fini();
 	conn_fini();
 	limit_fini();
+	block_fini();
 	secure_fini();
 	access_fini();
 	terms_fini();

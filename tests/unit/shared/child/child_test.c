@@ -97,6 +97,19 @@ do_quarantine(const struct msg_quarantine *q)
 }
 
 static void
+do_blocks(int fd)
+{
+	close(fd);
+	tell('b');
+}
+
+static void
+do_block(const char *line, size_t len)
+{
+	tell(len == 3 && memcmp(line, "+{}", 3) == 0 ? 'k' : 'x');
+}
+
+static void
 do_drain(const struct msg_drain *d)
 {
 	(void)d;
@@ -152,6 +165,8 @@ static const struct child kind = {
 	.listener = do_listener,
 	.listener_gone = do_listener_gone,
 	.quarantine = do_quarantine,
+	.blocks = do_blocks,
+	.block = do_block,
 	.drain = do_drain,
 	.stop = do_stop,
 	.request = do_request,
@@ -529,6 +544,10 @@ what_is_for_workers_reaches_them(void)
 	CU_ASSERT_EQUAL(callback(), 'l');
 	send_msg(IPC_QUARANTINE, &q, sizeof(q), -1);
 	CU_ASSERT_EQUAL(callback(), 'q');
+	send_msg(IPC_BLOCKS, &(struct msg_none){ 0 }, sizeof(struct msg_none), STDIN_FILENO);
+	CU_ASSERT_EQUAL(callback(), 'b');
+	send_msg(IPC_BLOCK, "+{}", 3, -1);
+	CU_ASSERT_EQUAL(callback(), 'k');
 	send_msg(IPC_DRAIN, &d, sizeof(d), -1);
 	CU_ASSERT_EQUAL(callback(), 'd');
 	send_none(IPC_STOP);
