@@ -89,6 +89,9 @@ command_fn cmd_block_add, cmd_block_list, cmd_block_remove;
 /* --- acl.c -------------------------------------------------------------------------------- */
 
 command_fn cmd_acl_list, cmd_explain;
+/* --- refused.c ---------------------------------------------------------------------------- */
+
+command_fn cmd_refused_list, cmd_refused_clear;
 
 /* --- store.c ------------------------------------------------------------------------------ */
 

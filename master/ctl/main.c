@@ -112,6 +112,11 @@ static const struct command commands[] = {
 	{ "block remove",
 	    "[--client ID] [--user NAME] [--address PREFIX] [--client-regex RE] [--user-regex RE]",
 	    "no longer", cmd_block_remove },
+	{ "refused list", "[--client ID]",
+	    "the last attempt that was refused of each client, and of each address without one: by "
+	    "credentials, access rules, blocks, the quarantine",
+	    cmd_refused_list },
+	{ "refused clear", "", "forget them", cmd_refused_clear },
 	{ "store status", "", "sizes and state of what is on disk", cmd_store_status },
 	{ "store backup", "DIR", "copy the store of the running broker into DIR",
 	    cmd_store_backup },

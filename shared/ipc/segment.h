@@ -34,19 +34,20 @@
 #define SEGMENT_SHARES 16384 /* of each kind; a power of two */
 
 /* What a worker has taken of a limit that holds for the whole broker; see worker/mqtt/share.h. */
-enum share_kind { SHARES_USER, SHARES_KINDS };
+enum share_kind { SHARES_USER, SHARES_ADDRESS, SHARES_KINDS };
 enum limit_kind {
 	LIMIT_PUBLISH,
 	LIMIT_BYTES,
 	LIMIT_SUBSCRIBE,
 	LIMIT_DELIVERY,
 	LIMIT_DELIVERY_BYTES,
-	LIMITS
+	LIMITS,
+	LIMIT_CONNECT = 0 /* of an address: the only one it has */
 };
 struct seg_share {
-	_Atomic uint64_t hash; /* of whose limit it is; 0: nobody's */
-	_Atomic uint32_t uses; /* connections of it; 0: the place can be had */
-	uint32_t spare;
+	_Atomic uint64_t hash;          /* of whose limit it is; 0: nobody's */
+	_Atomic uint32_t uses;          /* connections of it; 0: the place can be had */
+	_Atomic uint32_t at_s;          /* when something was taken last; monotonic clock */
 	_Atomic uint64_t taken[LIMITS]; /* since the place is its */
 };
 

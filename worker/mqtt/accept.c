@@ -12,7 +12,9 @@
 #include "shared/net/sock.h"
 #include "worker/mqtt/block.h"
 #include "worker/mqtt/conn.h"
+#include "worker/mqtt/origin.h"
 #include "worker/mqtt/quarantine.h"
+#include "worker/mqtt/refused.h"
 
 #define ACCEPTS 64   /* connections of one listener in one turn */
 #define PAUSE_MS 100 /* until accepting is tried again when nothing ends */
@@ -43,6 +45,7 @@ static struct {
 static void on_accept(struct watch *w, uint32_t events);
 static void on_pause_end(struct timer *t);
 static bool accept_one(struct listener *l);
+static bool is_balanced(const struct listener *l);
 static void accept_pause(void);
 static void listener_close(struct listener *l);
 static bool is_full(uint32_t limit, unsigned listener);
@@ -114,11 +117,12 @@ accept_listener_gone(uint32_t id)
 }
 
 void
-accept_conf(const struct conf *now)
+accept_conf(const struct conf *was, const struct conf *now)
 {
 	struct listener *l, *tmp;
 
 	accept_ready();
+	origin_conf(was, now);
 	LIST_FOREACH(l, tmp, &the.all, struct listener, link)
 		l->index = conn_listener_index(now, l->name);
 }
@@ -188,11 +192,18 @@ accept_half_open_moves(const char *from, const char *to)
 {
 	if (block_has_address(to)) {
 		count(CNT_refused__blocked);
+		refused_note_address(to, "", MQTT_BANNED, "blocked");
 		log_every(10, LOG_WARNING, "accept: refused peer=%s: blocked", to);
+		return false;
+	}
+	if (!origin_lets_in(to)) {
+		count(CNT_refused__address_rate);
+		log_every(10, LOG_WARNING, "accept: refused peer=%s: connect_rate_address", to);
 		return false;
 	}
 	if (quarantine_has(span_of(NULL, 0), to)) {
 		count(CNT_refused__quarantined);
+		refused_note_address(to, "", MQTT_BANNED, "in quarantine");
 		log_every(10, LOG_WARNING, "accept: refused peer=%s: in quarantine", to);
 		return false;
 	}
@@ -222,6 +233,7 @@ accept_fini(void)
 		free(a);
 	}
 	htab_fini(&the.addresses);
+	origin_fini();
 }
 
 static void
@@ -269,12 +281,21 @@ accept_one(struct listener *l)
 	sock_addr_text(&from, peer);
 	if (block_has_address(peer)) {
 		count(CNT_refused__blocked);
+		refused_note_address(peer, l->name, MQTT_BANNED, "blocked");
 		log_every(10, LOG_WARNING, "accept: refused peer=%s: blocked", peer);
+		close(fd);
+		return true;
+	}
+	/* Behind a balancer who the client is comes later: accept_half_open_moves(). */
+	if (!is_balanced(l) && !origin_lets_in(peer)) {
+		count(CNT_refused__address_rate);
+		log_every(10, LOG_WARNING, "accept: refused peer=%s: connect_rate_address", peer);
 		close(fd);
 		return true;
 	}
 	if (quarantine_has(span_of(NULL, 0), peer)) {
 		count(CNT_refused__quarantined);
+		refused_note_address(peer, l->name, MQTT_BANNED, "in quarantine");
 		log_every(10, LOG_WARNING, "accept: refused peer=%s: in quarantine", peer);
 		close(fd);
 		return true;
@@ -302,6 +323,12 @@ accept_one(struct listener *l)
 	}
 	log_info("conn: accepted peer=%s listener=%s", peer, l->name);
 	return true;
+}
+
+static bool
+is_balanced(const struct listener *l)
+{
+	return l->index != CONN_NO_LISTENER && self.conf.listener[l->index].proxy_protocol;
 }
 
 static void

@@ -19,7 +19,7 @@ int
 accept_listener(const struct msg_listener *l, int fd); /* takes fd; accepts after accept_start() */
 void accept_listener_gone(uint32_t id);                /* first accepts what waits in its backlog */
 /* After a reload: who waits at a socket must not come in under another listener's terms until the master has told its new place. */
-void accept_conf(const struct conf *now);
+void accept_conf(const struct conf *was, const struct conf *now);
 void accept_start(void);
 void accept_stop(void); /* for good: draining */
 void accept_resume(void);

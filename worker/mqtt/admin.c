@@ -6,6 +6,7 @@
 #include "shared/base/clock.h"
 #include "shared/child/request.h"
 #include "worker/mqtt/access.h"
+#include "worker/mqtt/refused.h"
 #include "worker/mqtt/subscribe.h"
 
 #define LOOK_MAX                                                                                   \
@@ -131,6 +132,11 @@ admin_request(const char *text, size_t len, int fd)
 		request_answer(self.loop, fd, list(&r, false));
 	else if (strcmp(r.verb, "list") == 0 && strcmp(r.resource, "subscription") == 0)
 		request_answer(self.loop, fd, list(&r, true));
+	else if (strcmp(r.verb, "list") == 0 && strcmp(r.resource, "refused") == 0)
+		request_answer(
+		    self.loop, fd, refused_page(request_str(&r, "client_id"), r.after, r.limit));
+	else if (strcmp(r.verb, "clear") == 0 && strcmp(r.resource, "refused") == 0)
+		request_answer(self.loop, fd, refused_clear());
 	else if (strcmp(r.verb, "list") == 0 && strcmp(r.resource, "acl") == 0)
 		request_answer(self.loop, fd, access_list(&r));
 	else if (strcmp(r.verb, "explain") == 0 && strcmp(r.resource, "acl") == 0) {

@@ -9,6 +9,7 @@
 #include "shared/base/clock.h"
 #include "shared/base/log.h"
 #include "shared/net/blocks.h"
+#include "worker/mqtt/refused.h"
 
 #define SEALS (F_SEAL_WRITE | F_SEAL_SHRINK)
 
@@ -88,9 +89,11 @@ block_change(const char *text, size_t len)
 		struct blocked_who who = who_is(c);
 
 		/* 0x8a is for CONNACK only. */
-		if (c->state < CONN_ENDED && block_is_about(added, &who))
-			conn_end(c, CNT_ends__blocked, MQTT_ADMINISTRATIVE_ACTION,
-			    "blocked by an administrator");
+		if (c->state >= CONN_ENDED || !block_is_about(added, &who))
+			continue;
+		refused_note(c, MQTT_BANNED, "blocked");
+		conn_end(c, CNT_ends__blocked, MQTT_ADMINISTRATIVE_ACTION,
+		    "blocked by an administrator");
 	}
 }
 

@@ -14,6 +14,7 @@
 #include "worker/mqtt/login.h"
 #include "worker/mqtt/limit.h"
 #include "worker/mqtt/quarantine.h"
+#include "worker/mqtt/refused.h"
 #include "worker/mqtt/subscribe.h"
 
 #define CONNACK_ROOM 512
@@ -688,6 +689,8 @@ refuse(struct conn *c, enum counter what, enum mqtt_reason reason, const char *w
 		count(what);
 	log_info("conn: refused peer=%s id=%s reason=0x%02x why=\"%s\"", c->peer, conn_name(c),
 	    reason, why);
+	if (refused_is_one(reason))
+		refused_note(c, reason, why);
 	if (c->version != 0)
 		connack(c, false, reason, why);
 	conn_gone(c, CNT_ends__refused, reason, false);

@@ -13,6 +13,7 @@
 #include "worker/mqtt/publish.h"
 #include "worker/mqtt/secure.h"
 #include "worker/mqtt/quarantine.h"
+#include "worker/mqtt/refused.h"
 #include "worker/mqtt/subscribe.h"
 
 static int
@@ -59,9 +60,10 @@ conf_commit(const struct conf *was)
 	secure_commit();
 	access_commit();
 	conn_conf(was, &self.conf);
-	accept_conf(&self.conf);
+	accept_conf(was, &self.conf);
 	terms_conf();
 	limit_conf(was);
+	refused_conf();
 }
 
 static int
@@ -114,6 +116,7 @@ main(int argc, char **argv)
 	conn_fini();
 	limit_fini();
 	block_fini();
+	refused_fini();
 	secure_fini();
 	access_fini();
 	terms_fini();

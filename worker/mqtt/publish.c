@@ -9,6 +9,7 @@
 #include "worker/mqtt/access.h"
 #include "worker/mqtt/ask.h"
 #include "worker/mqtt/limit.h"
+#include "worker/mqtt/refused.h"
 #include "worker/mqtt/subscribe.h"
 
 #define PICKS_MAX 256 /* groups of one message that go to other processes */
@@ -1049,6 +1050,8 @@ publish_fini(void)
 static void
 log_refused(const struct conn *c, struct span topic, uint16_t id, uint8_t reason)
 {
+	if (refused_is_one(reason))
+		refused_note(c, reason, "PUBLISH");
 	log_info("publish: refused id=%s topic=\"%s\" packet_id=%u reason=0x%02x", conn_name(c),
 	    log_esc(topic), id, reason);
 }

@@ -3,15 +3,14 @@
 #include "shared/base/clock.h"
 #include "shared/child/child.h"
 
-#define PROBES 8
-
 struct others {
 	uint64_t taken;
 	uint32_t uses, workers; /* workers: with at least one use */
+	uint32_t at_s;          /* the last of them */
 };
 
-static size_t
-place(uint64_t hash, unsigned probe)
+size_t
+share_place(uint64_t hash, unsigned probe)
 {
 	return (size_t)(hash + probe) & (SEGMENT_SHARES - 1);
 }
@@ -24,14 +23,26 @@ add(_Atomic uint64_t *to, uint64_t n)
 	    to, atomic_load_explicit(to, memory_order_relaxed) + n, memory_order_relaxed);
 }
 
+/* Who reads meanwhile finds nobody's, or what is ours. */
+static void
+row_begin(struct seg_share *row, uint64_t hash)
+{
+	atomic_store_explicit(&row->hash, 0, memory_order_release);
+	atomic_thread_fence(memory_order_release);
+	for (unsigned k = 0; k < LIMITS; k++)
+		atomic_store_explicit(&row->taken[k], 0, memory_order_relaxed);
+	atomic_store_explicit(&row->at_s, 0, memory_order_relaxed);
+	atomic_store_explicit(&row->hash, hash, memory_order_release);
+}
+
 struct share
 share_open(enum share_kind kind, uint64_t hash)
 {
 	struct seg_share *table = mesh_segment(self.mesh)->share[kind], *row = NULL;
 	struct share s = { .hash = hash != 0 ? hash : 1, .kind = kind };
 
-	for (unsigned i = 0; i < PROBES; i++) {
-		struct seg_share *r = &table[place(s.hash, i)];
+	for (unsigned i = 0; i < SHARE_PROBES; i++) {
+		struct seg_share *r = &table[share_place(s.hash, i)];
 
 		if (atomic_load_explicit(&r->hash, memory_order_relaxed) == s.hash) {
 			s.row = r;
@@ -43,13 +54,25 @@ share_open(enum share_kind kind, uint64_t hash)
 	s.row = row;
 	if (row == NULL)
 		return s;
-	/* Who reads meanwhile finds nobody's, or what is ours. */
-	atomic_store_explicit(&row->hash, 0, memory_order_release);
-	atomic_thread_fence(memory_order_release);
-	for (unsigned k = 0; k < LIMITS; k++)
-		atomic_store_explicit(&row->taken[k], 0, memory_order_relaxed);
-	atomic_store_explicit(&row->hash, s.hash, memory_order_release);
+	row_begin(row, s.hash);
 	return s;
+}
+
+struct share
+share_take(enum share_kind kind, uint64_t hash, size_t place)
+{
+	struct seg_share *row = &mesh_segment(self.mesh)->share[kind][place];
+
+	row_begin(row, hash);
+	atomic_store(&row->uses, 1);
+	return (struct share){ .hash = hash, .row = row, .kind = kind };
+}
+
+void
+share_leave(const struct share *s)
+{
+	atomic_store_explicit(&s->row->hash, 0, memory_order_release);
+	atomic_store(&s->row->uses, 0);
 }
 
 struct share
@@ -70,8 +93,8 @@ find(const struct segment *seg, const struct share *s)
 {
 	if (s->hash == 0)
 		return &seg->broker;
-	for (unsigned i = 0; i < PROBES; i++) {
-		const struct seg_share *r = &seg->share[s->kind][place(s->hash, i)];
+	for (unsigned i = 0; i < SHARE_PROBES; i++) {
+		const struct seg_share *r = &seg->share[s->kind][share_place(s->hash, i)];
 
 		if (atomic_load_explicit(&r->hash, memory_order_acquire) == s->hash)
 			return r;
@@ -87,10 +110,12 @@ look(const struct share *s, enum limit_kind kind)
 	for (unsigned w = 0; w < SLOT_MQTT_MAX; w++) {
 		const struct segment *seg = w != self.slot ? mesh_peer(self.mesh, w) : NULL;
 		const struct seg_share *r = seg != NULL ? find(seg, s) : NULL;
-		uint32_t uses;
+		uint32_t uses, at_s;
 
 		if (r == NULL)
 			continue;
+		at_s = atomic_load_explicit(&r->at_s, memory_order_relaxed);
+		o.at_s = at_s > o.at_s ? at_s : o.at_s;
 		uses = atomic_load(&r->uses);
 		o.taken += atomic_load_explicit(&r->taken[kind], memory_order_relaxed);
 		o.uses += uses;
@@ -109,6 +134,18 @@ void
 quota_begin(struct quota *q, const struct share *s, enum limit_kind kind)
 {
 	*q = (struct quota){ .bucket.at_ms = clock_ms(), .seen = look(s, kind).taken };
+}
+
+void
+quota_join(struct quota *q, const struct rate *r, const struct share *s, enum limit_kind kind)
+{
+	struct others o = look(s, kind);
+	uint64_t at = o.at_s * UINT64_C(1000), room;
+
+	*q = (struct quota){ .bucket.at_ms = at < clock_ms() ? at : clock_ms(), .seen = o.taken };
+	room = bucket_room(&q->bucket, r, q->bucket.at_ms);
+	bucket_take(&q->bucket, r, o.taken < room ? o.taken : room);
+	atomic_store_explicit(&s->row->taken[kind], 0, memory_order_relaxed);
 }
 
 uint64_t
@@ -137,6 +174,8 @@ quota_take(struct quota *q, const struct rate *r, const struct share *s, enum li
 {
 	bucket_take(&q->bucket, r, amount);
 	q->left -= amount < q->left ? amount : q->left;
-	if (s->row != NULL)
-		add(&s->row->taken[kind], amount);
+	if (s->row == NULL)
+		return;
+	add(&s->row->taken[kind], amount);
+	atomic_store_explicit(&s->row->at_s, (uint32_t)(clock_ms() / 1000), memory_order_relaxed);
 }

@@ -19,6 +19,7 @@
 #include "shared/ipc/segment.h"
 
 #define SHARE_LOOK_MS 10
+#define SHARE_PROBES 8 /* neighbours that a hash can have its place among */
 
 struct quota {
 	struct bucket bucket;
@@ -35,10 +36,19 @@ struct share {                 /* whose limit it is */
 
 /* A place in our table; with uses 0 another may get it. */
 struct share share_open(enum share_kind kind, uint64_t hash);
+/* The caller keeps places of its own beside the table's, and says which is given up for this one; it has one use. */
+size_t share_place(uint64_t hash, unsigned probe);
+struct share share_take(enum share_kind kind, uint64_t hash, size_t place);
+void share_leave(const struct share *s); /* the place is nobody's */
 struct share share_of_broker(void);
 void share_use(const struct share *s, int n); /* one more or less */
 uint32_t share_uses(const struct share *s);   /* by all other workers */
 
+/*
+ * For what comes seldom and is soon forgotten: begins with what others have taken, as if that had been when they last took something, and
+ * with it our own count. Whoever calls it each time that its bucket is full makes that a count of what has not come back yet.
+ */
+void quota_join(struct quota *q, const struct rate *r, const struct share *s, enum limit_kind kind);
 /* Full; what others had taken before is none of our time. */
 void quota_begin(struct quota *q, const struct share *s, enum limit_kind kind);
 uint64_t

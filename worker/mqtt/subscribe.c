@@ -10,6 +10,7 @@
 #include "worker/mqtt/ask.h"
 #include "worker/mqtt/deliver.h"
 #include "worker/mqtt/limit.h"
+#include "worker/mqtt/refused.h"
 
 #define PAGE 100            /* retained messages fetched at once */
 #define PAGE_BYTES 65536u   /* of them, or the one that goes beyond */
@@ -581,6 +582,8 @@ static void
 filter_refused(const struct conn *c, struct suback_filter *bf, struct span text, uint8_t reason)
 {
 	bf->reason = reason;
+	if (refused_is_one(reason))
+		refused_note(c, reason, "SUBSCRIBE");
 	log_info("subscribe: refused id=%s filter=\"%s\" reason=0x%02x", conn_name(c),
 	    log_esc(text), reason);
 }

@@ -29,6 +29,7 @@ static const struct row {
 	{ "auth remove", "anna", "nobody", 3 }, { "quarantine clear", "", "nobody", 3 },
 	{ "acl list", "", "x", 3 }, { "explain", "known publish a --user u", "known read a", 3 },
 	{ "block add", "--client blocked --for 10m --reason r", "--address x", 3 },
+	{ "refused list", "--client x", "x", 3 }, { "refused clear", "", "x", 3 },
 	{ "block list", "", "x", 3 }, { "block remove", "--client blocked", "--client free", 3 },
 	{ "store status", "", "x", 3 },
 	{ "store backup", "$DIR/copy", "$DIR/copy", 3 }, /* it is not empty then */
