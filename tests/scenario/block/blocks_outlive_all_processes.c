@@ -45,7 +45,7 @@ SCENARIO(1, 4)
 	check(ctl("block", "remove", "--client", "forgiven") == 0);
 	all_are_out();
 	for (int w = 0; w < workers(); w++) {
-		char name[16];
+		char name[32];
 
 		snprintf(name, sizeof(name), "mqtt/%d", w);
 		broker_kill(name, SIGKILL);

@@ -130,7 +130,7 @@ what_waits_outlives_the_connection(struct mq *m)
 SCENARIO(1, 4)
 {
 	struct mq *m[3];
-	char topic[8];
+	char topic[16];
 
 	clock_move(0);
 	broker_start("hang_timeout=3600", "client_delivery_rate=5:3600");
