@@ -222,7 +222,7 @@ find_in(const struct acl_image *im, unsigned image, const struct acl_who *who)
 		find_named(im, image, ACL_PART_SUBJECTS, ACL_GROUP, who->groups[i]);
 	for (uint32_t i = 0; i < acl_count(im, ACL_PART_PATTERNS); i++) {
 		struct span name = name_of(who, p[i].kind);
-		int n = name.len > 0 ? acl_regex_match(im->regex[p[i].regex], name) : 0;
+		int n = name.len > 0 ? regex_find(im->regex[p[i].regex], name) : 0;
 
 		if (n < 0)
 			acl_gave_up();

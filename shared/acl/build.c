@@ -162,9 +162,8 @@ regex_of(struct acl_reading *r, struct span pattern, uint32_t *out)
 	struct acl_build *b = r->build;
 	struct known *k = know(b, KNOWN_REGEX, true, pattern);
 	struct acl_text *t;
-	pcre2_code *re;
-	size_t place = 0;
-	int err;
+	struct regex *re;
+	char why[256];
 
 	if (k == NULL)
 		return -ENOMEM;
@@ -174,16 +173,11 @@ regex_of(struct acl_reading *r, struct span pattern, uint32_t *out)
 	}
 	if (b->part[ACL_PART_REGEXES].n == ACL_REGEXES_MAX)
 		return acl_say(r, "more than %u regular expressions", ACL_REGEXES_MAX);
-	re = acl_regex_compile(pattern, &err, &place);
-	if (re == NULL) {
-		char why[128];
-
-		pcre2_get_error_message(err, (PCRE2_UCHAR *)why, sizeof(why));
-		return acl_say(r, "\"%.*s\", at %zu: %s",
-		    (int)(pattern.len < 100 ? pattern.len : 100), (const char *)pattern.p, place,
-		    why);
-	}
-	pcre2_code_free(re);
+	re = regex_new(pattern, why);
+	if (re == NULL)
+		return acl_say(r, "\"%.*s\" is %s", (int)(pattern.len < 100 ? pattern.len : 100),
+		    (const char *)pattern.p, why);
+	regex_free(re);
 	t = add(b, ACL_PART_REGEXES);
 	if (t == NULL || add_text(b, pattern, t) != 0)
 		return -ENOMEM;

@@ -262,7 +262,7 @@ overlap(struct walk *w, uint32_t at, unsigned i)
 static bool
 is_tried(const struct walk *w, const struct acl_rule_rec *r)
 {
-	int n = acl_regex_match(w->im->regex[r->regex], w->a->topic);
+	int n = regex_find(w->im->regex[r->regex], w->a->topic);
 
 	if (n < 0)
 		acl_gave_up();

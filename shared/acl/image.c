@@ -63,7 +63,7 @@ acl_image_free(struct acl_image *im)
 	if (im == NULL)
 		return;
 	for (uint32_t i = 0; im->regex != NULL && i < acl_count(im, ACL_PART_REGEXES); i++)
-		pcre2_code_free(im->regex[i]);
+		regex_free(im->regex[i]);
 	free(im->regex);
 	if (im->mapped > 0)
 		munmap((void *)(uintptr_t)im->p, im->mapped);
@@ -257,8 +257,7 @@ compile(struct acl_image *im)
 {
 	const struct acl_text *t = acl_part(im, ACL_PART_REGEXES);
 	uint32_t n = acl_count(im, ACL_PART_REGEXES);
-	size_t place;
-	int err;
+	char why[256];
 
 	if (n == 0)
 		return 0;
@@ -266,9 +265,9 @@ compile(struct acl_image *im)
 	if (im->regex == NULL)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < n; i++) {
-		im->regex[i] = acl_regex_compile(acl_text_of(im, t[i]), &err, &place);
+		im->regex[i] = regex_new(acl_text_of(im, t[i]), why);
 		if (im->regex[i] == NULL)
-			return err == PCRE2_ERROR_HEAP_FAILED ? -ENOMEM : -EPROTO;
+			return -EPROTO;
 	}
 	return 0;
 }

@@ -7,11 +7,9 @@
 #ifndef ACL_IMAGE_H
 #define ACL_IMAGE_H
 
-#define PCRE2_CODE_UNIT_WIDTH 8
-#include <pcre2.h>
-
 #include "shared/acl/acl.h"
 #include "shared/base/hash.h"
+#include "shared/base/regex.h"
 
 #define ACL_MAGIC UINT64_C(0x31306c6361716d74)
 #define ACL_ABI 1u
@@ -100,16 +98,11 @@ struct acl_pattern_rec {
 	    is_member; /* the root is a group's, and about those whom the group's rules are for */
 };
 
-/* How often and how deep a regular expression may look for one match. */
-#define ACL_MATCH_LIMIT 50000u
-#define ACL_DEPTH_LIMIT 1000u
-#define ACL_HEAP_KIB 256u
-
 struct acl_image {
 	const uint8_t *p;
 	const struct acl_head *head;
 	size_t mapped; /* bytes to be unmapped; 0: they are the caller's */
-	pcre2_code **regex;
+	struct regex **regex;
 };
 
 static inline const void *
@@ -151,10 +144,5 @@ acl_edge_hash(uint32_t parent, uint64_t level)
 {
 	return hash_mix(level + parent * UINT64_C(0x9e3779b97f4a7c15));
 }
-
-/* Patterns come from an administrator, subjects from clients: '.' is every character, '$' the end alone. */
-pcre2_code *acl_regex_compile(struct span pattern, int *err_out, size_t *at_out);
-/* 1, 0; -1: it gave up. */
-int acl_regex_match(const pcre2_code *re, struct span subject);
 
 #endif

@@ -6,9 +6,11 @@
 #include <stdio.h>
 
 /* A search that needs more is by an expression that could be made to need any amount. */
-#define STEPS_MAX 20000
-#define DEPTH_MAX 500
+#define STEPS_MAX 50000
+#define DEPTH_MAX 1000
 #define HEAP_KIB_MAX 256
+
+static const uint8_t nothing[1];
 
 static struct {
 	pcre2_match_context *bounds;
@@ -31,15 +33,16 @@ get_ready(void)
 }
 
 struct regex *
-regex_new(const char *pattern, char why[256])
+regex_new(struct span pattern, char why[256])
 {
 	uint8_t text[160] = "";
 	PCRE2_SIZE at;
 	pcre2_code *code;
 	int err;
 
-	code = pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED,
-	    PCRE2_UTF | PCRE2_NEVER_BACKSLASH_C, &err, &at, NULL);
+	code = pcre2_compile(pattern.len > 0 ? pattern.p : nothing, pattern.len,
+	    PCRE2_UTF | PCRE2_DOTALL | PCRE2_DOLLAR_ENDONLY | PCRE2_NEVER_BACKSLASH_C, &err, &at,
+	    NULL);
 	if (code == NULL) {
 		pcre2_get_error_message(err, text, sizeof(text));
 		snprintf(why, 256, "no regular expression, at character %zu: %s", at + 1,
@@ -57,7 +60,6 @@ regex_free(struct regex *re)
 int
 regex_find(const struct regex *re, struct span text)
 {
-	static const uint8_t nothing[1];
 	int n;
 
 	if (!get_ready())

@@ -112,7 +112,7 @@ block_new(enum block_kind kind, const char *value, const char *reason, uint64_t 
 		cidr_text(&cidr, text);
 		value = text;
 	}
-	if (has_regex(kind) && (re = regex_new(value, why)) == NULL)
+	if (has_regex(kind) && (re = regex_new(span_str(value), why)) == NULL)
 		return NULL;
 	x = calloc(1, sizeof(*x) + strlen(value) + 1);
 	if (x == NULL || (x->reason = strdup(reason)) == NULL) {

@@ -11,6 +11,7 @@
 #include "shared/net/tls.h"
 #include "worker/mqtt/connect.h"
 #include "worker/mqtt/identity.h"
+#include "worker/mqtt/refused.h"
 #include "worker/mqtt/subscribe.h"
 
 #define REVIEW_MAX 1000   /* clients and subscriptions looked at again in a turn */
@@ -262,6 +263,7 @@ access_publish(struct conn *c, struct span topic)
 		return true;
 	count(CNT_publish_refused__acl);
 	log_denied(c, "publish", topic, &v);
+	refused_note(c, MQTT_NOT_AUTHORIZED, "PUBLISH");
 	return false;
 }
 
@@ -285,6 +287,7 @@ access_subscribe(struct conn *c, struct span filter, bool *checked_out)
 		return true;
 	}
 	log_denied(c, "subscribe", filter, &v);
+	refused_note(c, MQTT_NOT_AUTHORIZED, "SUBSCRIBE");
 	return false;
 }
 

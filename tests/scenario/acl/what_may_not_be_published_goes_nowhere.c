@@ -35,6 +35,8 @@ SCENARIO(1, 2)
 	    broker_log_has("access: denied id=p publish=\"no/x\" by=") && broker_log_has("acl:2"));
 	check(broker_log_has("publish=\"dev/other/up\" by=default"));
 
+	check(strstr(ctl_text("refused", "list", "--client", "p"), "code=135") != NULL);
+
 	/* An alias is the topic that it stands for. */
 	pub = mq_connect(.id = "p", .user = "ann");
 	mq_send_publish(pub, "no/x", "5", 1, 1, false, "230001");

@@ -44,7 +44,9 @@ wrong_lines_are_told_with_their_number(void)
 		{ "allow all publish %x\n", "\"%\" must be in" },
 		{ "allow all publish a%\n", "\"%\" must be in" },
 		{ "allow all publish %{claim}\n", "\"%\" must be in" },
-		{ "allow all publish ~a(\n", "rules:1: \"a(\", at 2: missing closing parenthesis" },
+		{ "allow all publish ~a(\n",
+		    "rules:1: \"a(\" is no regular expression, at character 3: missing closing "
+		    "parenthesis" },
 		{ "allow all publish ~^dev/%c\n", "placeholders can't be" },
 		{ "allow user ~[ all #\n", "rules:1: \"[\"" },
 		{ "allow group ~g all #\n", "can't be a regular expression" },

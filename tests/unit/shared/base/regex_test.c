@@ -7,10 +7,10 @@ what_is_none_is_refused_with_the_place(void)
 {
 	char why[256] = "";
 
-	CU_ASSERT_PTR_NULL(regex_new("a(b", why));
+	CU_ASSERT_PTR_NULL(regex_new(span_str("a(b"), why));
 	CU_ASSERT_PTR_NOT_NULL(strstr(why, "at character 4: missing closing parenthesis"));
-	CU_ASSERT_PTR_NULL(regex_new("\\C", why)); /* half a character */
-	CU_ASSERT_PTR_NULL(regex_new("\xff", why));
+	CU_ASSERT_PTR_NULL(regex_new(span_str("\\C"), why)); /* half a character */
+	CU_ASSERT_PTR_NULL(regex_new(span_str("\xff"), why));
 	regex_free(NULL);
 }
 
@@ -18,7 +18,7 @@ static int
 find(const char *pattern, const char *text)
 {
 	char why[256];
-	struct regex *re = regex_new(pattern, why);
+	struct regex *re = regex_new(span_str(pattern), why);
 	int found;
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(re);
