@@ -46,6 +46,7 @@ static int recover(const struct kv_options *o);
 static int env_open(const struct kv_options *o);
 static int open_error(int err);
 static bool has_whole_pages(DB *db, off_t size);
+static int look_open(const char *dir, DB_ENV **env_out, DB **db_out);
 static int set_table_aside(const char *dir, enum kv_table t);
 static int rename_log_aside(const char *dir, const char *name);
 static void aside_name(const char *name, char out[NAME_MAX]);
@@ -404,15 +405,41 @@ bool
 bdb_is_consistent(const char *dir, enum kv_table t)
 {
 	char path[PATH_ROOM];
+	bool is_good;
+	DB_ENV *env;
 	DB *db;
 
 	snprintf(path, sizeof(path), "%s/%s", dir, bdb_table_file[t]);
 	if (access(path, F_OK) != 0)
 		return true;
-	if (db_create(&db, NULL, 0) != 0)
+	if (look_open(dir, &env, &db) != 0)
 		return false;
-	db->set_errcall(db, on_error);
-	return db->verify(db, path, NULL, NULL, 0) == 0; /* also closes */
+	is_good = db->verify(db, path, NULL, NULL, 0) == 0; /* also closes */
+	env->close(env, 0);
+	return is_good;
+}
+
+/* To verify a table. What that keeps in files of its own meanwhile is beside the tables, not where everybody has his. */
+static int
+look_open(const char *dir, DB_ENV **env_out, DB **db_out)
+{
+	DB_ENV *env;
+	int err = bdb_env_new(&env);
+
+	if (err != 0)
+		return err;
+	err = env->set_tmp_dir(env, dir);
+	if (err == 0)
+		err = env->set_cachesize(env, 0, CHECK_CACHE, 1);
+	if (err == 0)
+		err = env->open(env, dir, DB_CREATE | DB_INIT_MPOOL | DB_PRIVATE, 0);
+	if (err == 0)
+		err = db_create(db_out, env, 0);
+	if (err != 0)
+		env->close(env, 0);
+	else
+		*env_out = env;
+	return err;
 }
 
 static int
@@ -556,13 +583,13 @@ salvage_dump(const char *path, FILE *to)
 static int
 salvage_child(const char *path, FILE *to)
 {
+	DB_ENV *env;
 	DB *db;
-	int err = db_create(&db, NULL, 0);
+	int err = look_open(bdb.dir, &env, &db);
 
 	if (err != 0)
 		return err > 0 ? err : EIO;
 	setlinebuf(to);
-	db->set_errcall(db, on_error);
 	/* That it is damaged is known. */
 	db->verify(db, path, NULL, to, DB_SALVAGE);
 	return ferror(to) || fflush(to) != 0 ? ENOSPC : 0;
