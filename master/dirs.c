@@ -9,9 +9,12 @@
 
 #include "master/master.h"
 #include "shared/base/clock.h"
+#include "shared/base/dir.h"
 #include "shared/base/log.h"
 
 #define LOCK_WAIT_MS 10000 /* children of a master that was killed are gone within a second */
+
+static int sync_above(const char *path);
 
 static int
 make_dir(const char *path, mode_t mode)
@@ -78,7 +81,25 @@ dirs_make_data(const char *path)
 		log_err("dirs: cannot make %s: %s; set data_dir to where the broker may write",
 		    path, strerror(-err));
 	}
-	return err;
+	return err != 0 ? err : sync_above(path);
+}
+
+/* A store whose own name isn't on the disk goes with the power, all of it, whoever made the directory. */
+static int
+sync_above(const char *path)
+{
+	int err = dir_sync_parent(path);
+
+	if (err == -ENOTDIR) /* who opens the store says so */
+		return 0;
+	if (err == -EACCES)
+		log_warning(
+		    "dirs: may not read the directory above %s: if it is new, a power cut may "
+		    "undo that",
+		    path);
+	else if (err != 0)
+		log_err("dirs: cannot sync the directory above %s: %s", path, strerror(-err));
+	return err == -EACCES ? 0 : err;
 }
 
 int

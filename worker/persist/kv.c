@@ -15,7 +15,6 @@
 #include <unistd.h>
 
 #include "shared/base/clock.h"
-#include "shared/base/dir.h"
 #include "shared/base/log.h"
 #include "shared/base/must.h"
 #include "worker/persist/kv_int.h"
@@ -95,7 +94,6 @@ static int open_store(struct kv_found *found_out);
 static int open_files(struct journal_found *j_out, uint32_t *damaged_out, bool *lacks_derived_out);
 static int salvage_journal(const struct journal_found *j, bool *has_log_out);
 static int keep_number(void);
-static int sync_above(void);
 static int rebase(void);
 static int has_read(int err);
 static int make_batch(void);
@@ -598,8 +596,6 @@ open_store(struct kv_found *found_out)
 		err = journal_note(&kv.state, JOURNAL_OPENED);
 	if (err == 0)
 		err = bdb_log_sync();
-	if (err == 0)
-		err = sync_above();
 	if (err == -EUCLEAN)
 		log_err("store: %s is damaged. Restore a backup, or set on_damage = \"salvage\" to "
 			"open what can be read",
@@ -703,20 +699,6 @@ keep_number(void)
 	if (pwrite(kv.lock, &kv.state.store, sizeof(kv.state.store), 0) < 0 ||
 	    fdatasync(kv.lock) != 0)
 		return -errno;
-	return 0;
-}
-
-/* A store whose own name isn't on the disk goes with the power, all of it, whoever made the directory. */
-static int
-sync_above(void)
-{
-	int err = dir_sync_parent(kv.o.dir);
-
-	if (err != -EACCES)
-		return err;
-	log_warning("store: may not read the directory above %s: if it is new, a power cut may "
-		    "undo that",
-	    kv.o.dir);
 	return 0;
 }
 
@@ -944,8 +926,9 @@ kv_thread(pthread_t *out, void *(*fn)(void *), void *arg)
 	sigset_t all, old;
 	int err;
 
-	/* Signals are the loop's. */
+	/* Signals are the loop's, but for that by which a forbidden system call is told. */
 	sigfillset(&all);
+	sigdelset(&all, SIGSYS);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	err = pthread_create(out, NULL, fn, arg);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
