@@ -49,22 +49,32 @@ logfile_check(const struct conf *c, struct conf_error *err)
 	return fd < 0 ? fd : 0;
 }
 
-static void
-hand_on(struct slot *s)
+/* To syslog each has a socket of its own, so that none fills that of another. */
+void
+logfile_to(struct slot *s)
 {
 	const struct msg_none none = { 0 };
+	int fd;
 
 	if (file >= 0)
 		slot_send(s, IPC_LOG_FILE, &none, sizeof(none), &file, 1);
+	if (master.conf.log_target != LOG_TARGET_syslog || s->pid <= 0)
+		return;
+	fd = log_syslog_socket();
+	if (fd < 0) {
+		log_err("logfile: no socket for process=%s: %s", proc_title(s->n), strerror(-fd));
+		return;
+	}
+	slot_send(s, IPC_LOG_SYSLOG, &none, sizeof(none), &fd, 1);
+	close(fd);
 }
 
 void
-logfile_to(struct slot *s)
+logfile_levels_to(struct slot *s)
 {
 	struct msg_log_level m = { 0 };
 	const char *module;
 
-	hand_on(s);
 	/* Also those that were set since the configuration was read. */
 	for (unsigned i = 0; log_level_get(i, &module, &m.level); i++) {
 		snprintf(m.module, sizeof(m.module), "%s", module);
@@ -91,11 +101,13 @@ logfile_open(void)
 		log_to(LOG_TO_FD, fd);
 	} else {
 		file_close();
-		log_to(master.conf.log_target == LOG_TARGET_syslog ? LOG_TO_SYSLOG : LOG_TO_STDERR,
-		    -1);
+		fd = master.conf.log_target == LOG_TARGET_syslog ? log_syslog_socket() : -1;
+		if (fd < 0 && master.conf.log_target == LOG_TARGET_syslog)
+			return fd;
+		log_to(fd >= 0 ? LOG_TO_SYSLOG : LOG_TO_STDERR, fd);
 	}
 	for (unsigned i = 0; i < SLOTS; i++)
-		hand_on(&master.slot[i]);
+		logfile_to(&master.slot[i]);
 	return 0;
 }
 

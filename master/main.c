@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -18,6 +17,8 @@
 #include "shared/net/tls.h"
 #include "shared/base/clock.h"
 #include "shared/base/log.h"
+
+#include "shared/base/secrets.h"
 #include "shared/conf/rules.h"
 
 #define TICK_MS 500
@@ -256,7 +257,8 @@ limits(void)
 		lim.rlim_cur = lim.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &lim);
 	}
-	prctl(PR_SET_DUMPABLE, 1);
+	/* It has the keys of TLS in its hands. */
+	secrets_keep(master.conf.sandbox);
 }
 
 /* What the file says, and what follows from it at once. False: it can't be, which has been said. */
@@ -349,6 +351,9 @@ run(bool stay)
 	if (!stay)
 		to_null();
 	log_notice("main: starting version=%s configuration=%s", TBMQ_VERSION, master.dirs.conf);
+	if (!master.conf.sandbox)
+		log_warning("main: sandbox is off: processes that go astray are not held back, and "
+			    "memory with keys may end up in cores");
 	if (went_back)
 		log_warning("main: configuration was not confirmed before the broker ended, went "
 			    "back to the previous one");

@@ -208,8 +208,9 @@ json_t *status_counters(const char *process);
 int logfile_apply(void); /* as the configuration says: levels and target; tells live children */
 const char *logfile_path(const struct conf *c);
 int logfile_check(const struct conf *c, struct conf_error *err); /* could it be opened? */
-int logfile_open(void);          /* the target anew: the file may have been renamed */
-void logfile_to(struct slot *s); /* one that is born: descriptor and levels */
+int logfile_open(void);                 /* the target anew: the file may have been renamed */
+void logfile_to(struct slot *s);        /* one that is born: by what to write its log */
+void logfile_levels_to(struct slot *s); /* after its configuration: those set since */
 
 /* notify.c */
 void notify_ready(void); /* also at the end of a reload, whatever came of it */

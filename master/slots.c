@@ -274,6 +274,8 @@ slot_birth(struct slot *s)
 	int fd[2], err;
 
 	snprintf(m.data_dir, sizeof(m.data_dir), "%s", master.dirs.data);
+	snprintf(m.backup_dir, sizeof(m.backup_dir), "%s",
+	    master.conf.backup_dir.s[0] != '\0' ? master.conf.backup_dir.s : master.dirs.dir);
 	if (s->n == SLOT_PERSIST)
 		quarantine_tell_records(&m);
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fd) != 0) {
@@ -304,11 +306,12 @@ slot_birth(struct slot *s)
 	}
 	s->state = SLOT_BORN;
 	timer_set(loop_timers(master.loop), &s->timer, clock_ms() + BIRTH_MS);
+	logfile_to(s);
 	tls_give(s, false);
 	acl_give(s, false);
 	tls_give_tickets(s);
 	slot_send(s, IPC_START, &m, sizeof(m), &master.snapshot, 1);
-	logfile_to(s);
+	logfile_levels_to(s);
 }
 
 /* It can be mapped: it and everybody who is there hear of each other. */

@@ -135,13 +135,14 @@ status_json(void)
 		json_decref(quarantine);
 		quarantine = NULL;
 	}
-	return json_pack("{s:b, s:{s:i, s:s, s:f, s:i, s:i, s:I, s:s, s:s, s:b}, s:o, s:o, s:o*}",
-	    "ok", 1, "broker", "pid", (int)getpid(), "version", TBMQ_VERSION, "uptime_s",
+	return json_pack(
+	    "{s:b, s:{s:i, s:s, s:f, s:i, s:i, s:I, s:s, s:s, s:b, s:b}, s:o, s:o, s:o*}", "ok", 1,
+	    "broker", "pid", (int)getpid(), "version", TBMQ_VERSION, "uptime_s",
 	    (double)(clock_wall_ms() - master.start_ms) / 1000, "port", port, "workers",
 	    (int)master.workers, "configuration", (json_int_t)master.conf.number,
 	    "configuration_file", master.dirs.conf, "run_directory", master.dirs.run, "ready",
-	    (int)master.ready, "listeners", listeners, "processes", processes, "quarantine",
-	    quarantine);
+	    (int)master.ready, "sandbox", (int)master.conf.sandbox, "listeners", listeners,
+	    "processes", processes, "quarantine", quarantine);
 }
 
 json_t *

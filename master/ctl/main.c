@@ -380,6 +380,8 @@ print_status(const json_t *answer)
 		if (words != NULL && words[0] != '\0')
 			printf("            last end: %s\n", words);
 	}
+	if (json_is_false(json_object_get(json_object_get(answer, "broker"), "sandbox")))
+		printf("sandbox: off\n");
 	json_array_foreach(json_object_get(answer, "listeners"), i, p)
 		printf("listener %s: %s %s port %d\n",
 		    json_string_value(json_object_get(p, "name")),

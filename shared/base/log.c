@@ -66,7 +66,7 @@ static size_t put_head(char *line, size_t room, enum log_target target, int leve
 static bool send_line(enum log_target target, const char *line, size_t len);
 static bool write_line(int fd, const char *line, size_t len);
 static bool send_syslog(const char *line, size_t len);
-static int open_syslog(void);
+static void take(int fd, int *to);
 static bool is_journal_stream(int fd);
 static size_t utf8_len(const uint8_t *p, size_t left);
 static size_t whole_len(const char *text, size_t len);
@@ -84,17 +84,20 @@ log_to(enum log_target to, int fd)
 {
 	int err = errno;
 
-	if (to == LOG_TO_SYSLOG && out.syslog_fd < 0)
-		out.syslog_fd = open_syslog(); /* now: a child has no file system later */
-	if (to == LOG_TO_FD && out.fd >= 0 && fd != out.fd) {
-		/* In place, since another thread may be writing to the number just now. */
-		if (dup3(fd, out.fd, O_CLOEXEC) >= 0)
-			close(fd);
-	} else if (to == LOG_TO_FD) {
-		out.fd = fd;
-	}
+	if (to == LOG_TO_SYSLOG)
+		take(fd, &out.syslog_fd);
+	else if (to == LOG_TO_FD)
+		take(fd, &out.fd);
 	__atomic_store_n(&out.target, to, __ATOMIC_RELEASE);
 	errno = err;
+}
+
+int
+log_syslog_socket(void)
+{
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	return fd < 0 ? -errno : fd;
 }
 
 int
@@ -372,35 +375,24 @@ write_line(int fd, const char *line, size_t len)
 	return n == (ssize_t)len;
 }
 
+/* By name each time, so that a service which was restarted is found again. */
 static bool
 send_syslog(const char *line, size_t len)
 {
-	if (out.syslog_fd < 0)
-		return false;
-	if (send(out.syslog_fd, line, len, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
-		return true;
-	if (errno == EAGAIN)
-		return false;
-	/* The service was restarted: its socket is a new one under the old name. */
-	int fd = open_syslog();
-	if (fd < 0)
-		return false;
-	if (dup3(fd, out.syslog_fd, O_CLOEXEC) >= 0)
-		close(fd);
-	return send(out.syslog_fd, line, len, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
+	const struct sockaddr_un to = { .sun_family = AF_UNIX, .sun_path = "/dev/log" };
+
+	return sendto(out.syslog_fd, line, len, MSG_DONTWAIT | MSG_NOSIGNAL,
+		   (const struct sockaddr *)&to, sizeof(to)) >= 0;
 }
 
-static int
-open_syslog(void)
+/* In place, since another thread may be writing to the number just now. */
+static void
+take(int fd, int *to)
 {
-	const struct sockaddr_un to = { .sun_family = AF_UNIX, .sun_path = "/dev/log" };
-	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-
-	if (fd >= 0 && connect(fd, (const struct sockaddr *)&to, sizeof(to)) != 0) {
+	if (*to < 0)
+		*to = fd;
+	else if (fd != *to && dup3(fd, *to, O_CLOEXEC) >= 0)
 		close(fd);
-		fd = -1;
-	}
-	return fd;
 }
 
 /* systemd names the stream it has connected in the environment; a redirection makes it another. */

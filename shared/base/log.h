@@ -28,8 +28,10 @@
 enum log_target { LOG_TO_STDERR, LOG_TO_FD, LOG_TO_SYSLOG };
 
 void log_init(const char *ident); /* process title, as "mqtt/3"; borrowed for ever */
-/* fd: for LOG_TO_FD, taken; what was open before is closed. The number of the first is used on. */
+/* fd: for LOG_TO_FD and, from log_syslog_socket(), LOG_TO_SYSLOG: taken; what was open before is closed. The number of the first is used on. */
 void log_to(enum log_target to, int fd);
+int
+log_syslog_socket(void); /* or -errno. Also for another process, which then needs no file system */
 
 /*
  * module NULL: the default of all that have no level of their own. LOG_LEVEL_UNSET: the module follows

@@ -14,18 +14,24 @@ must_sink(char *text)
 }
 
 void
-must_failed(const char *file, int line, const char *cond)
+must_words(char text[MUST_TEXT_MAX])
 {
-	char text[MUST_TEXT_MAX];
-	size_t len;
+	size_t len = strlen(text);
 
-	snprintf(text, sizeof(text), "%s:%d: must(%s)", file, line, cond);
-	len = strlen(text);
 	if (sink != NULL)
 		memcpy(sink, text, len + 1);
 	/* The end is a newline even where the text was cut. */
 	text[len] = '\n';
 	if (write(STDERR_FILENO, text, len + 1) < 0)
-		abort(); /* nobody left to tell */
+		return; /* nobody left to tell */
+}
+
+void
+must_failed(const char *file, int line, const char *cond)
+{
+	char text[MUST_TEXT_MAX];
+
+	snprintf(text, sizeof(text), "%s:%d: must(%s)", file, line, cond);
+	must_words(text);
 	abort();
 }

@@ -14,6 +14,8 @@
 
 /* Where the text of a failing must() is written first; borrowed for ever, MUST_TEXT_MAX bytes. */
 void must_sink(char *text);
+/* Leaves last words as a failing must() does, for who dies otherwise; also in a signal handler. Changes text. */
+void must_words(char text[MUST_TEXT_MAX]);
 
 _Noreturn void must_failed(const char *file, int line, const char *cond);
 

@@ -14,6 +14,8 @@
 
 #include "shared/base/clock.h"
 #include "shared/base/log.h"
+#include "shared/base/secrets.h"
+#include "shared/child/sandbox.h"
 #include "shared/mem/heap.h"
 
 #define HEAP_MS 1000 /* how old the counter may be */
@@ -33,6 +35,7 @@ static struct {
 } me;
 
 static int start(void);
+static int start_confined(void);
 static int on_start(struct chan *ch, const void *body, size_t len, const int *fd);
 static int on_peer_up(struct chan *ch, const void *body, size_t len, const int *fd);
 static int on_peer_down(struct chan *ch, const void *body, size_t len, const int *fd);
@@ -44,6 +47,7 @@ static int on_conf_commit(struct chan *ch, const void *body, size_t len, const i
 static int on_conf_withdraw(struct chan *ch, const void *body, size_t len, const int *fd);
 static int on_log_level(struct chan *ch, const void *body, size_t len, const int *fd);
 static int on_log_file(struct chan *ch, const void *body, size_t len, const int *fd);
+static int on_log_syslog(struct chan *ch, const void *body, size_t len, const int *fd);
 static int on_request(struct chan *ch, const void *body, size_t len, const int *fd);
 static int on_drain(struct chan *ch, const void *body, size_t len, const int *fd);
 static int on_tls_files(struct chan *ch, const void *body, size_t len, const int *fd);
@@ -75,6 +79,7 @@ static ipc_fn *const on_msg[IPC_TYPES] = {
 	[IPC_QUARANTINE] = on_quarantine,
 	[IPC_BLOCKS] = on_blocks,
 	[IPC_BLOCK] = on_block,
+	[IPC_LOG_SYSLOG] = on_log_syslog,
 };
 
 /* --- the loop ---------------------------------------------------------------------------- */
@@ -195,14 +200,13 @@ child_send(enum ipc_type type, const void *body, size_t len)
 
 /* --- log --------------------------------------------------------------------------------- */
 
-/* As the configuration says. A file is opened by the master, which sends a descriptor. */
+/* As the configuration says. A file or a socket is opened by the master, which sends a descriptor. */
 static void
 log_apply(void)
 {
 	log_levels_set(conf_log_level_of(self.conf.log_level), self.conf.log_modules.s);
-	if (self.conf.log_target != LOG_TARGET_file)
-		log_to(
-		    self.conf.log_target == LOG_TARGET_syslog ? LOG_TO_SYSLOG : LOG_TO_STDERR, -1);
+	if (self.conf.log_target == LOG_TARGET_stderr)
+		log_to(LOG_TO_STDERR, -1);
 }
 
 /* --- messages ---------------------------------------------------------------------------- */
@@ -220,6 +224,7 @@ on_start(struct chan *ch, const void *body, size_t len, const int *fd)
 	}
 	self.birth = *m;
 	self.birth.data_dir[sizeof(self.birth.data_dir) - 1] = '\0';
+	self.birth.backup_dir[sizeof(self.birth.backup_dir) - 1] = '\0';
 	self.slot = m->slot;
 	self.gen = m->gen;
 	self.key = m->key;
@@ -265,10 +270,27 @@ start(void)
 	int err;
 
 	log_err_sink(f->must, sizeof(f->must));
-	err = me.kind->start();
+	err = start_confined();
 	log_err_sink(NULL, 0);
 	if (err == 0)
 		f->must[0] = '\0';
+	return err;
+}
+
+/* What start() opens and makes is more than what is needed later; its threads are bound to the same files. */
+static int
+start_confined(void)
+{
+	const char *const dir[] = { self.birth.data_dir, self.birth.backup_dir };
+	int err = 0;
+
+	secrets_keep(self.conf.sandbox);
+	if (self.conf.sandbox && me.kind->has_files)
+		err = sandbox_files(dir, sizeof(dir) / sizeof(dir[0]));
+	if (err == 0)
+		err = me.kind->start();
+	if (err == 0 && self.conf.sandbox)
+		err = sandbox_calls(me.kind->kind);
 	return err;
 }
 
@@ -470,6 +492,16 @@ on_log_file(struct chan *ch, const void *body, size_t len, const int *fd)
 }
 
 static int
+on_log_syslog(struct chan *ch, const void *body, size_t len, const int *fd)
+{
+	(void)ch;
+	(void)body;
+	(void)len;
+	log_to(LOG_TO_SYSLOG, fd[0]);
+	return 0;
+}
+
+static int
 on_request(struct chan *ch, const void *body, size_t len, const int *fd)
 {
 	(void)ch;
@@ -583,9 +615,7 @@ privileges(void)
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-#ifndef __SANITIZE_ADDRESS__ /* LeakSanitizer needs to trace us */
-	prctl(PR_SET_DUMPABLE, 0);
-#endif
+	secrets_keep(true); /* until the configuration says otherwise */
 	if (getrlimit(RLIMIT_NOFILE, &lim) == 0) {
 		lim.rlim_cur = lim.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &lim);

@@ -5,7 +5,7 @@
  * (HUP, USR1 ignored, TERM and INT as STOP), the loop, the control channel, the mesh, the snapshot, READY, reload, log levels, draining and exit codes.
  * A child's main.c is one struct child.
  *
- * Order: start() [has conf, mesh, loop; peers may already be linked], listener() for each socket, go() once all peers have mapped us — then READY is sent. Turn by
+ * Order: start() [has conf, mesh, loop; peers may already be linked], then the sandbox (sandbox.h) closes behind it, listener() for each socket, go() once all peers have mapped us — then READY is sent. Turn by
  * turn: mesh_drain() → records; on_turn(); mesh_flush(); after_flush() [now acknowledgements may leave: what they stand for is visible].
  *
  * Exit codes: 0 asked to end; 1 could not start (said in the log); 2 the master has gone; a signal: a defect.
@@ -21,6 +21,7 @@
 
 struct child {
 	enum proc_kind kind;
+	bool has_files;       /* opens some, beneath the directories of its birth */
 	struct mesh_ops mesh; /* on_liar is child_main's own */
 
 	int (*start)(void); /* 0 or -errno: exit 1 */

@@ -21,7 +21,7 @@
 #include "shared/ipc/who.h"
 #include "shared/net/loop.h"
 
-#define IPC_ABI 6
+#define IPC_ABI 7
 #define IPC_TEXT_MAX 32768 /* bytes of a msg_text */
 #define IPC_FDS 2
 #define QUARANTINE_MAX 8      /* records that persist is told of */
@@ -45,7 +45,8 @@ struct msg_start {
 	uint64_t broker_start_ms; /* wall clock */
 	uint64_t broker_id;       /* random, of this instance: in assigned client identifiers */
 	uint32_t workers, spare;
-	char data_dir[4096]; /* persist's */
+	char data_dir[4096];   /* persist's */
+	char backup_dir[4096]; /* where else it may write */
 	struct rec_id
 	    quarantine[QUARANTINE_MAX]; /* persist's: it has died of each again and again */
 };

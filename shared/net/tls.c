@@ -76,6 +76,12 @@ static ssize_t name_of(const X509 *x, enum conf_certificate_user what, char *out
 static ssize_t take_text(const ASN1_STRING *s, char *out, size_t size);
 
 void
+tls_init(void)
+{
+	OPENSSL_init_crypto(OPENSSL_INIT_LOAD_CONFIG, NULL);
+}
+
+void
 tls_set_ticket_keys(const struct tls_ticket_key key[TLS_TICKET_KEYS])
 {
 	memcpy(the.key, key, sizeof(the.key));

@@ -25,6 +25,9 @@ struct tls_ticket_key {
 	uint8_t name[16], cipher[32], mac[32];
 };
 
+/* Reads OpenSSL's configuration, which it would do at a first use, while files can be opened. */
+void tls_init(void);
+
 /* Keys for all servers of this process, from now on. Before the first, sessions aren't resumed. */
 void tls_set_ticket_keys(const struct tls_ticket_key key[TLS_TICKET_KEYS]);
 

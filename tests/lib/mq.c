@@ -408,7 +408,7 @@ mq_on_worker(int worker, struct mq_opts o)
 {
 	char want[40], id[64];
 
-	snprintf(want, sizeof(want), "mqtt/%d", worker);
+	snprintf(want, sizeof(want), "\"mqtt/%d\"", worker);
 	snprintf(id, sizeof(id), "\"%s\"", o.id);
 	for (int i = 0; i < 300; i++) {
 		struct mq *m = mq_connect_with(o);

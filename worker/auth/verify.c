@@ -5,6 +5,7 @@
 #include <openssl/evp.h>
 #include <openssl/rand.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
@@ -157,11 +158,12 @@ want(unsigned n)
 static unsigned
 threads(void)
 {
-	long cores = sysconf(_SC_NPROCESSORS_ONLN);
 	unsigned n = self.conf.auth_threads;
+	cpu_set_t cores; /* what sysconf() says of them is in a file */
 
 	if (n == 0)
-		n = cores < 1 ? 1 : (unsigned)cores;
+		n = sched_getaffinity(0, sizeof(cores), &cores) == 0 ? (unsigned)CPU_COUNT(&cores)
+								     : 1;
 	return n < THREADS_MAX ? n : THREADS_MAX;
 }
 

@@ -37,8 +37,10 @@ int
 secure_start(void)
 {
 	char why[256];
-	int err = build(&self.conf, why, &the.now);
+	int err;
 
+	tls_init(); /* WebSocket uses OpenSSL too, and a reload may bring TLS */
+	err = build(&self.conf, why, &the.now);
 	if (err != 0)
 		log_err("tls: %s", why);
 	return err;

@@ -253,7 +253,9 @@ make_dir(void)
 		return 0;
 	if (errno != EEXIST || (d = opendir(the.dir)) == NULL)
 		return fail(-errno,
-		    "can't make the directory %.120s: %s. The broker's user has to be allowed to",
+		    "can't make the directory %.120s: %s. The broker's user has to be allowed to, "
+		    "and it has to be beneath "
+		    "backup_dir",
 		    the.dir, strerror(errno));
 	while ((e = readdir(d)) != NULL)
 		n += strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0;
@@ -368,7 +370,7 @@ write_manifest(void)
 	if (err == 0 && (rename(temporary, path) != 0 || fsync(dirfd(d)) != 0))
 		err = -errno;
 	closedir(d);
-	return err == 0 ? dir_sync_parent(the.dir) : err;
+	return err == 0 && the.made_dir ? dir_sync_parent(the.dir) : err;
 }
 
 static int

@@ -83,6 +83,7 @@ main(int argc, char **argv)
 {
 	static const struct child child = {
 		.kind = PROC_PERSIST,
+		.has_files = true,
 		.mesh = { .on_record = peer_record,
 		    .on_up = peer_up,
 		    .on_down = peer_down,
