@@ -39,6 +39,7 @@ struct making { /* a server */
 	SSL_CTX *ctx;
 	struct identities *ids;
 	struct span password;
+	unsigned authorities;
 	EVP_MD_CTX *trust; /* a digest of whom it trusts */
 	char *why;
 };
@@ -382,21 +383,21 @@ take_authorities(struct making *m, const struct tls_file *f)
 {
 	X509_STORE *store = SSL_CTX_get_cert_store(m->ctx);
 	BIO *b = BIO_new_mem_buf(f->data.p, (int)f->data.len);
-	unsigned n = 0;
+	unsigned before = m->authorities;
 	X509 *x;
 
 	if (b == NULL)
 		return -ENOMEM;
 	while ((x = PEM_read_bio_X509(b, NULL, NULL, NULL)) != NULL) {
-		if (X509_STORE_add_cert(store, x) == 1 && ++n <= AUTHORITIES_TOLD)
+		if (X509_STORE_add_cert(store, x) == 1 && ++m->authorities <= AUTHORITIES_TOLD)
 			SSL_CTX_add_client_CA(m->ctx, x);
 		X509_free(x);
 	}
 	BIO_free(b);
 	EVP_DigestUpdate(m->trust, f->data.p, f->data.len);
-	if (n == 0)
+	if (m->authorities == before)
 		return wrong(m, "has no certificate in PEM", f->path);
-	if (n > AUTHORITIES_TOLD)
+	if (m->authorities > AUTHORITIES_TOLD)
 		SSL_CTX_set_client_CA_list(m->ctx, sk_X509_NAME_new_null());
 	ERR_clear_error();
 	return 0;

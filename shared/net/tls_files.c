@@ -27,7 +27,9 @@ struct reading {
 
 static int read_listener(struct reading *r);
 static int read_certificates(struct reading *r);
-static int read_directory(struct reading *r);
+static int read_pairs(struct reading *r);
+static int
+read_trust(struct reading *r, enum tls_file_kind kind, const char *key, const char *where);
 static uint8_t *slurp(const char *path, size_t *len_out);
 static int read_file(struct reading *r, enum tls_file_kind kind, const char *key, const char *path);
 static int failed(struct reading *r, const char *key, const char *path, int err);
@@ -136,11 +138,11 @@ read_listener(struct reading *r)
 		err = read_file(r, TLS_FILE_PASSWORD, "key_password_file", l->key_password_file.s);
 	if (err == 0)
 		err = read_certificates(r);
-	if (err == 0 && l->client_authorities.s[0] != '\0')
-		err = read_file(
+	if (err == 0)
+		err = read_trust(
 		    r, TLS_FILE_AUTHORITIES, "client_authorities", l->client_authorities.s);
-	if (err == 0 && l->client_revocations.s[0] != '\0')
-		err = read_file(
+	if (err == 0)
+		err = read_trust(
 		    r, TLS_FILE_REVOCATIONS, "client_revocations", l->client_revocations.s);
 	return err;
 }
@@ -155,31 +157,78 @@ read_certificates(struct reading *r)
 	if (stat(path, &st) != 0)
 		return failed(r, "certificate", path, errno);
 	if (S_ISDIR(st.st_mode))
-		return read_directory(r);
+		return read_pairs(r);
 	err = read_file(r, TLS_FILE_CERTIFICATE, "certificate", path);
 	if (err == 0)
 		err = read_file(r, TLS_FILE_KEY, "certificate_key", key[0] != '\0' ? key : path);
 	return err;
 }
 
-static int
-is_certificate(const struct dirent *e)
+static bool
+ends_in(const struct dirent *e, const char *const *endings)
 {
 	const char *dot = strrchr(e->d_name, '.');
 
-	return e->d_name[0] != '.' && dot != NULL && strcmp(dot, ".crt") == 0;
+	for (; e->d_name[0] != '.' && dot != NULL && *endings != NULL; endings++)
+		if (strcmp(dot, *endings) == 0)
+			return true;
+	return false;
 }
 
 static int
-read_directory(struct reading *r)
+is_certificate(const struct dirent *e)
+{
+	return ends_in(e, (const char *const[]){ ".crt", NULL });
+}
+
+/* Not what c_rehash calls them: that would be each once more. */
+static int
+is_authority(const struct dirent *e)
+{
+	return ends_in(e, (const char *const[]){ ".crt", ".pem", NULL });
+}
+
+static int
+is_revocation(const struct dirent *e)
+{
+	return ends_in(e, (const char *const[]){ ".crl", ".pem", NULL });
+}
+
+/* The names of those, in order; their number, at least 1, or -errno. */
+static int
+list(struct reading *r, const char *key, const char *dir, int (*is_one)(const struct dirent *),
+    const char *endings, struct dirent ***out)
+{
+	int n = scandir(dir, out, is_one, alphasort);
+
+	if (n < 0)
+		return failed(r, key, dir, errno);
+	if (n > 0)
+		return n;
+	free(*out);
+	snprintf(r->err->text, sizeof(r->err->text),
+	    "listeners.%.31s.%s: no file in %.255s ends in %s", r->l->name.s, key, dir, endings);
+	return -ENOENT;
+}
+
+static void
+list_free(struct dirent **name, int n)
+{
+	for (int i = 0; i < n; i++)
+		free(name[i]);
+	free(name);
+}
+
+static int
+read_pairs(struct reading *r)
 {
 	const char *dir = r->l->certificate.s;
 	struct dirent **name;
-	int n = scandir(dir, &name, is_certificate, alphasort), err = 0;
+	int n = list(r, "certificate", dir, is_certificate, ".crt", &name), err = 0;
 	char path[PATH_MAX];
 
 	if (n < 0)
-		return failed(r, "certificate", dir, errno);
+		return n;
 	for (int i = 0; i < n && err == 0; i++) {
 		int len = snprintf(path, sizeof(path), "%s/%s", dir, name[i]->d_name);
 
@@ -188,15 +237,33 @@ read_directory(struct reading *r)
 		if (err == 0)
 			err = read_file(r, TLS_FILE_KEY, "certificate", path);
 	}
-	for (int i = 0; i < n; i++)
-		free(name[i]);
-	free(name);
-	if (n == 0) {
-		snprintf(r->err->text, sizeof(r->err->text),
-		    "listeners.%.31s.certificate: no file in %.255s ends in .crt", r->l->name.s,
-		    dir);
-		return -ENOENT;
+	list_free(name, n);
+	return err;
+}
+
+/* One file, or those of a directory; none if it isn't set. */
+static int
+read_trust(struct reading *r, enum tls_file_kind kind, const char *key, const char *where)
+{
+	bool lists = kind == TLS_FILE_REVOCATIONS;
+	struct dirent **name;
+	char path[PATH_MAX];
+	struct stat st;
+	int n, err = 0;
+
+	if (where[0] == '\0')
+		return 0;
+	if (stat(where, &st) != 0 || !S_ISDIR(st.st_mode))
+		return read_file(r, kind, key, where);
+	n = list(r, key, where, lists ? is_revocation : is_authority,
+	    lists ? ".crl or .pem" : ".crt or .pem", &name);
+	if (n < 0)
+		return n;
+	for (int i = 0; i < n && err == 0; i++) {
+		snprintf(path, sizeof(path), "%s/%s", where, name[i]->d_name);
+		err = read_file(r, kind, key, path);
 	}
+	list_free(name, n);
 	return err;
 }
 

@@ -222,6 +222,45 @@ what_does_not_fit_is_refused(void)
 	close(fd);
 }
 
+static void
+a_directory_has_whom_to_trust(void)
+{
+	struct conf_listener *l = &conf.listener[1];
+	struct tls_files f;
+	struct tls_file one;
+	size_t at = 0;
+	int fd;
+
+	begin();
+	CU_ASSERT_EQUAL(mkdir(path_of("trust"), 0700), 0);
+	set(&l->client_authorities, "trust");
+	set(&l->client_revocations, "trust");
+	put("it.crt", "certificate and key");
+	put("trust/.hidden.crt", "x");
+	put("trust/0123abcd.0", "x");
+	put("trust/pem", "x");
+	CU_ASSERT_EQUAL(tls_files_read(&conf, &err), -ENOENT);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "secure.client_authorities: no file in "));
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, " ends in .crt or .pem"));
+	put("trust/b.crt", "second");
+	put("trust/a.crt", "first");
+	CU_ASSERT_EQUAL(tls_files_read(&conf, &err), -ENOENT);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "secure.client_revocations: no file in "));
+	put("trust/c.crl", "list");
+	fd = tls_files_read(&conf, &err);
+	CU_ASSERT_TRUE_FATAL(fd >= 0);
+	CU_ASSERT_EQUAL(tls_files_map(fd, &f), 0);
+	CU_ASSERT_TRUE(is_file(&f, &at, TLS_FILE_CERTIFICATE, "it.crt", "certificate and key"));
+	CU_ASSERT_TRUE(is_file(&f, &at, TLS_FILE_KEY, "it.crt", "certificate and key"));
+	CU_ASSERT_TRUE(is_file(&f, &at, TLS_FILE_AUTHORITIES, "trust/a.crt", "first"));
+	CU_ASSERT_TRUE(is_file(&f, &at, TLS_FILE_AUTHORITIES, "trust/b.crt", "second"));
+	CU_ASSERT_TRUE(is_file(&f, &at, TLS_FILE_REVOCATIONS, "trust/c.crl", "list"));
+	CU_ASSERT_EQUAL(tls_files_next(&f, &at, &one), 0);
+	tls_files_unmap(&f);
+	close(fd);
+	end();
+}
+
 UNIT_MAIN("shared/net/tls_files", TEST(all_of_a_listener_come_in_the_order_they_are_needed),
-    TEST(a_directory_has_pairs_in_order), TEST(what_can_not_be_read_is_named),
-    TEST(what_does_not_fit_is_refused))
+    TEST(a_directory_has_pairs_in_order), TEST(a_directory_has_whom_to_trust),
+    TEST(what_can_not_be_read_is_named), TEST(what_does_not_fit_is_refused))
