@@ -31,6 +31,7 @@
 #define ACL_RULES_MAX (1u << 20)
 #define ACL_REGEXES_MAX 10000u
 #define ACL_LEVELS 256           /* of a rule's filter */
+#define ACL_ATTRIBUTE_MAX 64     /* bytes of its name in a placeholder */
 #define ACL_LINE_MAX 65536       /* bytes */
 #define ACL_FILE_MAX (256 << 20) /* bytes */
 #define ACL_IMAGES 2             /* in a set */
@@ -49,6 +50,9 @@ struct acl_who {
 	struct span client, user, cert; /* cert: the common name of the certificate it has shown */
 	const struct span *groups;      /* beside those that the rules themselves put it in */
 	size_t ngroups;
+	/* What else is known of it, for placeholders: lends a value, or an empty span. May be NULL: nothing. */
+	struct span (*attribute)(const void *arg, struct span name);
+	const void *arg;
 };
 
 struct acl_verdict {
@@ -109,8 +113,8 @@ void acl_unbind(struct acl_bound **b); /* and *b = NULL; NULL is fine */
 const struct acl_set *acl_bound_set(const struct acl_bound *b);
 
 /*
- * topic: valid; of ACL_SUBSCRIBE a valid filter without $share/NAME/. who: the one that was bound; its certificate and groups need not be
- * there any more.
+ * topic: valid; of ACL_SUBSCRIBE a valid filter without $share/NAME/. who: the one that was bound, with its attributes; certificate and groups
+ * need not be there any more.
  */
 struct acl_verdict acl_decide(const struct acl_bound *b, const struct acl_who *who,
     enum acl_action action, struct span topic);

@@ -395,7 +395,7 @@ kind_of(struct span level)
 	if (level.len == 1 && level.p[0] == '+')
 		return ACL_NODE_PLUS;
 	for (size_t i = 0; i < level.len; i++)
-		if (level.p[i] >= ACL_P_CERT)
+		if (level.p[i] >= ACL_P_ATTRIBUTE)
 			return ACL_NODE_PLACE;
 	return ACL_NODE_WORD;
 }

@@ -126,16 +126,41 @@ edge_find(const struct walk *w, uint32_t parent, const struct level *l)
  * begin with '$'.
  */
 static struct span
-value_of(const struct walk *w, uint8_t placeholder, bool begins_topic)
+value_of(const struct walk *w, struct span placeholder, bool begins_topic)
 {
-	struct span v = placeholder == ACL_P_CLIENT ? w->a->who->client
-	    : placeholder == ACL_P_USER             ? w->a->who->user
-						    : w->a->bound->cert;
+	const struct acl_who *who = w->a->who;
+	struct span v = span_of(NULL, 0);
+
+	switch (placeholder.p[0]) {
+	case ACL_P_CLIENT:
+		v = who->client;
+		break;
+	case ACL_P_USER:
+		v = who->user;
+		break;
+	case ACL_P_CERT:
+		v = w->a->bound->cert;
+		break;
+	default:
+		if (who->attribute != NULL && placeholder.len > 2)
+			v = who->attribute(
+			    who->arg, span_of(placeholder.p + 1, placeholder.len - 2));
+	}
 
 	for (size_t i = 0; i < v.len; i++)
 		if (v.p[i] == '/' || v.p[i] == '+' || v.p[i] == '#' || v.p[i] == '\0')
 			return span_of(NULL, 0);
 	return begins_topic && v.len > 0 && v.p[0] == '$' ? span_of(NULL, 0) : v;
+}
+
+/* Of the one that it begins with. */
+static size_t
+placeholder_len(struct span s)
+{
+	const uint8_t *end =
+	    s.p[0] == ACL_P_ATTRIBUTE ? memchr(s.p + 1, ACL_P_ATTRIBUTE, s.len - 1) : NULL;
+
+	return end != NULL ? (size_t)(end - s.p) + 1 : 1;
 }
 
 /* Is the level what the text with placeholders is for this client? level NULL: could it be any? */
@@ -149,10 +174,13 @@ place_is(const struct walk *w, const struct acl_node *n, const struct level *lev
 	for (size_t i = 0; i < text.len; i++) {
 		struct span part = span_of(text.p + i, 1);
 
-		if (text.p[i] >= ACL_P_CERT) {
-			part = value_of(w, text.p[i], first && i == 0);
+		if (text.p[i] >= ACL_P_ATTRIBUTE) {
+			size_t len = placeholder_len(span_of(text.p + i, text.len - i));
+
+			part = value_of(w, span_of(text.p + i, len), first && i == 0);
 			if (part.len == 0)
 				return false;
+			i += len - 1;
 		}
 		if (level == NULL)
 			continue;

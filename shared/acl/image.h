@@ -17,8 +17,8 @@
 #define ACL_ANY_FILTER 1u /* flags: every subscription is accepted, messages decide */
 #define ACL_USES_CERT 2u  /* some rule is about certificates, or has %{cn} */
 
-/* Bytes that UTF-8 doesn't have stand for placeholders in the texts of levels. */
-enum { ACL_P_CERT = 0xfd, ACL_P_USER = 0xfe, ACL_P_CLIENT = 0xff };
+/* Bytes that UTF-8 doesn't have stand for placeholders in the texts of levels. An attribute's name stands between two of its. */
+enum { ACL_P_ATTRIBUTE = 0xfc, ACL_P_CERT, ACL_P_USER, ACL_P_CLIENT };
 
 #define ACL_MASK(action) (1u << (action))
 

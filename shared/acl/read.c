@@ -1,4 +1,5 @@
 /* Files and lines: what is the same for both formats. */
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -119,6 +120,20 @@ acl_next_line(struct acl_reading *r)
 	return 1;
 }
 
+/* Bytes of the name in "%{NAME}" at its beginning; 0: it is none. */
+static size_t
+attribute_at(struct span s)
+{
+	size_t n = 0;
+
+	if (s.len < 4 || s.p[0] != '%' || s.p[1] != '{')
+		return 0;
+	while (n < ACL_ATTRIBUTE_MAX && n + 2 < s.len &&
+	    (isalnum(s.p[n + 2]) || (s.p[n + 2] != '\0' && strchr("_-.", s.p[n + 2]) != NULL)))
+		n++;
+	return n + 2 < s.len && s.p[n + 2] == '}' ? n : 0;
+}
+
 int
 acl_placeholders(struct acl_reading *r, char *topic, size_t *len, bool strict)
 {
@@ -141,13 +156,21 @@ acl_placeholders(struct acl_reading *r, char *topic, size_t *len, bool strict)
 			if (l <= *len - at && memcmp(topic + at, known[k].text, l) == 0)
 				break;
 		}
-		if (topic[at] != '%' || (k == n && !strict)) {
+		if (k == n && strict && (l = attribute_at(span_of(topic + at, *len - at))) > 0) {
+			topic[to++] = (char)ACL_P_ATTRIBUTE;
+			memmove(topic + to, topic + at + 2, l);
+			to += l;
+			topic[to++] = (char)ACL_P_ATTRIBUTE;
+			at += l + 3;
+		} else if (topic[at] != '%' || (k == n && !strict)) {
 			topic[to++] = topic[at++];
 		} else if (k < n) {
 			topic[to++] = (char)known[k].byte;
 			at += l;
 		} else {
-			return acl_say(r, "\"%%\" must be in %%c, %%u, %%{cn}, or %%%% for itself");
+			return acl_say(r,
+			    "\"%%\" must be in %%c, %%u, %%{cn}, %%{ATTRIBUTE}, or %%%% for "
+			    "itself");
 		}
 	}
 	*len = to;

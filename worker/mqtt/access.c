@@ -172,6 +172,8 @@ who_is(const struct conn *c)
 	return (struct acl_who){
 		.client = conn_id(c),
 		.user = span_of(c->user, c->user != NULL ? c->user_len : 0),
+		.attribute = identity_attribute,
+		.arg = c->identity,
 	};
 }
 

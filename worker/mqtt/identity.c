@@ -101,9 +101,9 @@ identity_split(struct span names, struct span out[IDENTITY_GROUPS_MAX])
 }
 
 struct span
-identity_attribute(const struct conn *c, struct span name)
+identity_attribute(const void *identity, struct span name)
 {
-	const struct identity *w = c->identity;
+	const struct identity *w = identity;
 	const char *p = w != NULL ? w->data + w->groups_len : NULL;
 	const char *end = w != NULL ? p + w->attributes_len : NULL;
 

@@ -22,6 +22,6 @@ size_t identity_split(struct span names, struct span out[IDENTITY_GROUPS_MAX]);
 /* Its groups, which are lent until the next identity_set(); how many. */
 size_t identity_groups(const struct conn *c, struct span out[IDENTITY_GROUPS_MAX]);
 /* An attribute's value, likewise; empty: it has none of that name. */
-struct span identity_attribute(const struct conn *c, struct span name);
+struct span identity_attribute(const void *identity, struct span name);
 
 #endif

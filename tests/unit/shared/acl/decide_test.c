@@ -76,6 +76,38 @@ placeholders_stand_within_levels(void)
 	rules_free(&r);
 }
 
+static struct span
+attribute(const void *arg, struct span name)
+{
+	(void)arg;
+	return span_eq(name, span_str("site")) ? span_str("rome")
+	    : span_eq(name, span_str("wild"))  ? span_str("a/b")
+					       : span_of(NULL, 0);
+}
+
+static void
+attributes_stand_for_themselves_where_they_are_known(void)
+{
+	struct rules r = rules_of("allow all publish at/%{site}-%c/%{site}/#\n"
+				  "allow all publish %{none}/x\nallow all publish %{wild}\n"
+				  "allow all subscribe in/%{site}/#\n");
+	struct acl_who who = who_of("id", NULL, NULL);
+
+	CU_ASSERT_FALSE(decide(&r, who, ACL_PUBLISH, "at/rome-id/rome").allowed);
+	CU_ASSERT_FALSE(decide(&r, who, ACL_PUBLISH, "at/-id/").allowed);
+	who.attribute = attribute;
+	CU_ASSERT_TRUE(decide(&r, who, ACL_PUBLISH, "at/rome-id/rome").allowed);
+	CU_ASSERT_TRUE(decide(&r, who, ACL_PUBLISH, "at/rome-id/rome/x").allowed);
+	CU_ASSERT_FALSE(decide(&r, who, ACL_PUBLISH, "at/rome-i/rome").allowed);
+	CU_ASSERT_FALSE(decide(&r, who, ACL_PUBLISH, "at/rom-id/rome").allowed);
+	CU_ASSERT_FALSE(decide(&r, who, ACL_PUBLISH, "/x").allowed);
+	CU_ASSERT_FALSE(decide(&r, who, ACL_PUBLISH, "none/x").allowed);
+	CU_ASSERT_FALSE(decide(&r, who, ACL_PUBLISH, "a/b").allowed);
+	CU_ASSERT_TRUE(decide(&r, who, ACL_SUBSCRIBE, "in/rome/+").allowed);
+	CU_ASSERT_FALSE(decide(&r, who, ACL_SUBSCRIBE, "in/+/x").allowed);
+	rules_free(&r);
+}
+
 /* --- regular expressions ----------------------------------------------------------------- */
 
 static void
@@ -554,6 +586,7 @@ mosquitto_accepts_every_subscription_and_checks_messages(void)
 UNIT_MAIN("shared/acl/decide", TEST(a_value_that_is_a_wildcard_or_two_levels_matches_nothing),
     TEST(a_value_does_not_get_at_topics_of_the_broker),
     TEST(who_has_no_name_is_nobody_of_that_name), TEST(placeholders_stand_within_levels),
+    TEST(attributes_stand_for_themselves_where_they_are_known),
     TEST(a_regex_that_gives_up_never_allows_and_always_denies),
     TEST(a_line_break_hides_nothing_from_a_regex), TEST(regexes_and_filters_have_one_order),
     TEST(subscriptions_by_regex_are_checked), TEST(groups_come_from_the_rules_and_from_outside),

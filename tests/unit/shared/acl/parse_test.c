@@ -43,7 +43,10 @@ wrong_lines_are_told_with_their_number(void)
 		{ "allow all publish a b\n", "\"b\" is too much" },
 		{ "allow all publish %x\n", "\"%\" must be in" },
 		{ "allow all publish a%\n", "\"%\" must be in" },
-		{ "allow all publish %{claim}\n", "\"%\" must be in" },
+		{ "allow all publish a/%{}\n", "rules:1: \"%\" must be in" },
+		{ "allow all publish a/%{b c}\n", "rules:1: \"%\" must be in" },
+		{ "allow all publish a/%{b/c}\n", "rules:1: \"%\" must be in" },
+		{ "allow all publish a/%{b\n", "rules:1: \"%\" must be in" },
 		{ "allow all publish ~a(\n",
 		    "rules:1: \"a(\" is no regular expression, at character 3: missing closing "
 		    "parenthesis" },
