@@ -378,38 +378,49 @@ import_mosquitto(struct import *im, char *text)
 }
 
 static char *
-read_file(const char *path)
+read_all(FILE *f, const char *path)
 {
-	FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
 	size_t len = 0, cap = 65536, n;
 	char *text = malloc(cap), *more;
 
-	if (f == NULL)
-		ctl_complain(FAILED, "cannot open %s: %s", path, strerror(errno));
-	while (f != NULL && text != NULL && (n = fread(text + len, 1, cap - len - 1, f)) > 0) {
+	while (text != NULL && (n = fread(text + len, 1, cap - len - 1, f)) > 0) {
 		len += n;
 		if (len + 1 < cap)
 			continue;
-		more = cap < FILE_MAX_BYTES ? realloc(text, cap *= 2) : NULL;
-		if (more == NULL) {
-			ctl_complain(FAILED, "%s is too long", path);
+		cap *= 2;
+		more = cap <= FILE_MAX_BYTES ? realloc(text, cap) : NULL;
+		if (more == NULL)
 			free(text);
-		}
 		text = more;
 	}
-	if (f != NULL && text != NULL && (ferror(f) || memchr(text, '\0', len) != NULL)) {
+	if (text == NULL) {
+		ctl_complain(FAILED, "%s is too long", path);
+		return NULL;
+	}
+	if (ferror(f) || memchr(text, '\0', len) != NULL) {
 		ctl_complain(FAILED, "%s is no text", path);
 		free(text);
-		text = NULL;
+		return NULL;
 	}
-	if (f != NULL && f != stdin)
-		fclose(f);
+	text[len] = '\0';
+	return text;
+}
+
+static char *
+read_file(const char *path)
+{
+	FILE *f;
+	char *text;
+
+	if (strcmp(path, "-") == 0)
+		return read_all(stdin, path);
+	f = fopen(path, "re");
 	if (f == NULL) {
-		free(text);
-		text = NULL;
+		ctl_complain(FAILED, "cannot open %s: %s", path, strerror(errno));
+		return NULL;
 	}
-	if (text != NULL)
-		text[len] = '\0';
+	text = read_all(f, path);
+	fclose(f);
 	return text;
 }
 

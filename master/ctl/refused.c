@@ -83,26 +83,34 @@ by_time(const void *a, const void *b)
 	return strcmp(text_of(*(json_t *const *)a, "at"), text_of(*(json_t *const *)b, "at"));
 }
 
+static int
+print_by_time(json_t *all)
+{
+	json_t **row = calloc(json_object_size(all) + 1, sizeof(json_t *)), *item;
+	const char *key;
+	size_t n = 0;
+
+	if (row == NULL)
+		return ctl_complain(FAILED, "no memory");
+	json_object_foreach(all, key, item)
+		row[n++] = item;
+	qsort(row, n, sizeof(json_t *), by_time);
+	for (size_t i = 0; i < n; i++)
+		ctl_print_row(row[i]);
+	free(row);
+	return DONE;
+}
+
 int
 cmd_refused_list(int argc, char **argv)
 {
-	json_t *all = json_object(), **row = NULL, *item;
-	size_t n = 0;
-	const char *key;
+	json_t *all = json_object();
 	int code = each_worker(take_list, all);
 
 	(void)argc;
 	(void)argv;
-	if (code == DONE && (row = calloc(json_object_size(all) + 1, sizeof(json_t *))) == NULL)
-		code = ctl_complain(FAILED, "no memory");
-	if (code == DONE) {
-		json_object_foreach(all, key, item)
-			row[n++] = item;
-		qsort(row, n, sizeof(json_t *), by_time);
-		for (size_t i = 0; i < n; i++)
-			ctl_print_row(row[i]);
-	}
-	free(row);
+	if (code == DONE)
+		code = print_by_time(all);
 	json_decref(all);
 	return code;
 }
