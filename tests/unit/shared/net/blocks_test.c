@@ -45,26 +45,25 @@ apply(const char *line)
 	return blocks_apply(&set, line, strlen(line), &added, why);
 }
 
+#define REST "\"since\":1,\"until\":0,\"reason\":\"\"}"
+
 static void
 lines_that_can_not_be_change_nothing(void)
 {
 	static const char *const bad[] = {
 		"", "+", "-", "x", "+{}", "-{}", "+[]", "{}",
-		"*{\"kind\":\"client\",\"value\":\"a\",\"since\":1,\"until\":0,\"reason\":\"\"}",
-		"+{\"kind\":\"nobody\",\"value\":\"a\",\"since\":1,\"until\":0,\"reason\":\"\"}",
-		"+{\"kind\":\"client\",\"value\":\"\",\"since\":1,\"until\":0,\"reason\":\"\"}",
-		"+{\"kind\":\"client\",\"value\":7,\"since\":1,\"until\":0,\"reason\":\"\"}",
+		"*{\"kind\":\"client\",\"value\":\"a\"," REST,
+		"+{\"kind\":\"nobody\",\"value\":\"a\"," REST,
+		"+{\"kind\":\"client\",\"value\":\"\"," REST,
+		"+{\"kind\":\"client\",\"value\":7," REST,
 		"+{\"kind\":\"client\",\"value\":\"a\",\"since\":-1,\"until\":0,\"reason\":\"\"}",
 		"+{\"kind\":\"client\",\"value\":\"a\",\"since\":1,\"until\":\"x\",\"reason\":"
 		"\"\"}",
 		"+{\"kind\":\"client\",\"value\":\"a\",\"since\":1,\"until\":0}",
-		"+{\"kind\":\"client\",\"value\":\"a\\u0000\",\"since\":1,\"until\":0,\"reason\":"
-		"\"\"}",
-		"+{\"kind\":\"client\",\"value\":\"a\",\"value\":\"b\",\"since\":1,\"until\":0,"
-		"\"reason\":\"\"}",
-		"+{\"kind\":\"address\",\"value\":\"a\",\"since\":1,\"until\":0,\"reason\":\"\"}",
-		"+{\"kind\":\"user_regex\",\"value\":\"(\",\"since\":1,\"until\":0,\"reason\":"
-		"\"\"}",
+		"+{\"kind\":\"client\",\"value\":\"a\\u0000\"," REST,
+		"+{\"kind\":\"client\",\"value\":\"a\",\"value\":\"b\"," REST,
+		"+{\"kind\":\"address\",\"value\":\"a\"," REST,
+		"+{\"kind\":\"user_regex\",\"value\":\"(\"," REST,
 		"+{\"kind\":\"client\",\"value\":\"a\",\"since\":1,\"until\":0,\"reason\":\"\"} x"
 	};
 
