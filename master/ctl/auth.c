@@ -12,6 +12,7 @@
 #include "master/ctl/csv.h"
 #include "master/ctl/ctl.h"
 #include "shared/base/password.h"
+#include "shared/base/scram.h"
 
 #define LINE_MAX_BYTES 4096
 #define FILE_MAX_BYTES (256u << 20)
@@ -93,11 +94,40 @@ ask(FILE *terminal, const char *what, char *out)
 	return done;
 }
 
+static void
+set(json_t *j, const char *name, const char *value)
+{
+	if (value != NULL)
+		json_object_set_new(j, name, json_string(value));
+}
+
 static int
-hash(const char *password, char out[PASSWORD_TEXT_MAX])
+keep_for_scram(json_t *j, const char *password)
+{
+	const char *given = ctl_option("--iterations");
+	long iterations = SCRAM_ITERATIONS;
+	char out[SCRAM_TEXT_MAX];
+
+	if (given != NULL &&
+	    !ctl_number(given, SCRAM_ITERATIONS_MIN, SCRAM_ITERATIONS_MAX, &iterations))
+		return ctl_complain(USAGE, "--iterations takes %d to %d", SCRAM_ITERATIONS_MIN,
+		    SCRAM_ITERATIONS_MAX);
+	if (scram_make(span_str(password), (unsigned)iterations, out) != 0)
+		return ctl_complain(FAILED, "OpenSSL cannot make keys for SCRAM of it");
+	set(j, "scram_keys", out);
+	return DONE;
+}
+
+/* Of a credential j: what is to be kept of the password. */
+static int
+keep(json_t *j, const char *password)
 {
 	const char *given = ctl_option("--cost");
 	long cost = PASSWORD_COST;
+	char out[PASSWORD_TEXT_MAX];
+
+	if (ctl_option("--scram") != NULL)
+		return keep_for_scram(j, password);
 
 	if (given != NULL && !ctl_number(given, PASSWORD_COST_MIN, PASSWORD_COST_MAX, &cost))
 		return ctl_complain(USAGE,
@@ -105,11 +135,12 @@ hash(const char *password, char out[PASSWORD_TEXT_MAX])
 		    PASSWORD_COST_MIN, PASSWORD_COST_MAX);
 	if (password_hash(span_str(password), (unsigned)cost, out) != 0)
 		return ctl_complain(FAILED, "OpenSSL cannot make scrypt of it");
+	set(j, "password_hash", out);
 	return DONE;
 }
 
 static int
-new_password(char out[PASSWORD_TEXT_MAX])
+new_password(json_t *j)
 {
 	char first[LINE_MAX_BYTES] = "", again[LINE_MAX_BYTES] = "";
 	int code = DONE;
@@ -125,7 +156,7 @@ new_password(char out[PASSWORD_TEXT_MAX])
 	if (code == DONE && first[0] == '\0')
 		code = ctl_complain(FAILED, "an empty password is none; see --no-password");
 	if (code == DONE)
-		code = hash(first, out);
+		code = keep(j, first);
 	explicit_bzero(first, sizeof(first));
 	explicit_bzero(again, sizeof(again));
 	return code;
@@ -133,44 +164,35 @@ new_password(char out[PASSWORD_TEXT_MAX])
 
 /* --- commands ----------------------------------------------------------------------------- */
 
-static void
-set(json_t *j, const char *name, const char *value)
-{
-	if (value != NULL)
-		json_object_set_new(j, name, json_string(value));
-}
-
 int
 cmd_auth_add(int argc, char **argv)
 {
 	const char *user = ctl_option("--user"), *client = ctl_option("--client");
-	char text[PASSWORD_TEXT_MAX];
+	json_t *j = json_pack("{s:s}", "name", argv[0]);
 	int code;
-	json_t *j;
 
 	(void)argc;
-	if (ctl_option("--no-password") == NULL && (code = new_password(text)) != DONE)
+	if (ctl_option("--no-password") == NULL && (code = new_password(j)) != DONE) {
+		json_decref(j);
 		return code;
-	j = json_pack("{s:s}", "name", argv[0]);
+	}
 	set(j, "user_name", user == NULL && client == NULL ? argv[0] : user);
 	set(j, "client_id", client);
 	set(j, "groups", ctl_option("--groups"));
-	if (ctl_option("--no-password") == NULL)
-		set(j, "password_hash", text);
 	return change(put("add", json_pack("[o]", j)));
 }
 
 int
 cmd_auth_passwd(int argc, char **argv)
 {
-	char text[PASSWORD_TEXT_MAX];
-	int code = new_password(text);
+	json_t *j = json_pack("{s:s}", "name", argv[0]);
+	int code = new_password(j);
 
 	(void)argc;
-	if (code != DONE)
-		return code;
-	return change(
-	    put("change", json_pack("[{s:s, s:s}]", "name", argv[0], "password_hash", text)));
+	if (code == DONE)
+		return change(put("change", json_pack("[o]", j)));
+	json_decref(j);
+	return code;
 }
 
 int
@@ -231,9 +253,9 @@ cmd_auth_show(int argc, char **argv)
 /* --- files -------------------------------------------------------------------------------- */
 
 static const char *const column[] = { "name", "client_id", "user_name", "password_hash", "password",
-	"groups", "enabled" };
+	"groups", "enabled", "scram_keys" };
 
-enum { COLUMNS = sizeof(column) / sizeof(column[0]), PASSWORD_HASH = 3, PASSWORD = 4, ENABLED = 6 };
+enum { COLUMNS = sizeof(column) / sizeof(column[0]), PASSWORD = 4, ENABLED = 6 };
 
 struct import {
 	const char *file;
@@ -295,8 +317,8 @@ take_header(struct import *im, const struct csv_line *l)
 			c++;
 		if (c == COLUMNS || im->at[c] >= 0)
 			return wrong(im,
-			    "columns are name, client_id, user_name, password_hash or password, "
-			    "groups, enabled");
+			    "columns are name, client_id, user_name, password_hash, scram_keys or "
+			    "password, groups, enabled");
 		im->at[c] = i;
 	}
 	return DONE;
@@ -305,7 +327,6 @@ take_header(struct import *im, const struct csv_line *l)
 static void
 take_csv(struct import *im, const struct csv_line *l)
 {
-	char text[PASSWORD_TEXT_MAX];
 	json_t *j = json_object();
 
 	for (int c = 0; c < COLUMNS && im->code == DONE; c++) {
@@ -317,9 +338,9 @@ take_csv(struct import *im, const struct csv_line *l)
 			im->code = wrong(im, "enabled is neither true nor false");
 		else if (c == ENABLED)
 			json_object_set_new(j, column[c], json_boolean(v[0] == 't'));
-		else if (c == PASSWORD && (im->code = hash(v, text)) == DONE)
-			set(j, column[PASSWORD_HASH], text);
-		else if (c != PASSWORD && json_object_set_new(j, column[c], json_string(v)) != 0)
+		else if (c == PASSWORD)
+			im->code = keep(j, v);
+		else if (json_object_set_new(j, column[c], json_string(v)) != 0)
 			im->code = wrong(im, "what is in it is no UTF-8");
 	}
 	if (im->code == DONE)
@@ -483,7 +504,7 @@ cmd_auth_export(int argc, char **argv)
 	(void)argc;
 	(void)argv;
 	if (!ctl.json)
-		puts("name,client_id,user_name,password_hash,groups,enabled");
+		puts("name,client_id,user_name,password_hash,groups,scram_keys,enabled");
 	while ((answer = ctl_page(r, &code)) != NULL) {
 		json_array_foreach(json_object_get(answer, "items"), i, item) {
 			if (ctl.json) {

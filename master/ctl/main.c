@@ -81,18 +81,23 @@ static const struct command commands[] = {
 	    cmd_quarantine_clear },
 	{ "auth list", "", "credentials; what is kept of passwords is not shown", cmd_auth_list },
 	{ "auth show", "NAME", "one credential", cmd_auth_show },
-	{ "auth add", "NAME [--user U] [--client ID] [--groups A,B] [--no-password] [--cost N]",
+	{ "auth add",
+	    "NAME [--user U] [--client ID] [--groups A,B] [--no-password] [--cost N] [--scram] "
+	    "[--iterations N]",
 	    "let in who has this user name (without --user and --client it is NAME), client "
 	    "identifier or both, and the password, which is asked for or the first line of stdin",
 	    cmd_auth_add },
-	{ "auth passwd", "NAME [--cost N]", "give a credential another password", cmd_auth_passwd },
+	{ "auth passwd", "NAME [--cost N] [--scram] [--iterations N]",
+	    "give a credential another password; with --scram, to be shown by SCRAM",
+	    cmd_auth_passwd },
 	{ "auth change", "NAME [--groups A,B] [--enable] [--disable]",
 	    "change a credential; who is connected by it stays", cmd_auth_change },
 	{ "auth remove", "NAME", "remove a credential; who is connected by it stays",
 	    cmd_auth_remove },
-	{ "auth import", "FILE [--replace] [--cost N]",
+	{ "auth import", "FILE [--replace] [--cost N] [--scram] [--iterations N]",
 	    "credentials of a CSV file with a line of column names (name, client_id, user_name, "
-	    "password or password_hash, groups, enabled), or of mosquitto_passwd's; -: stdin",
+	    "password, password_hash or scram_keys, groups, enabled), or of mosquitto_passwd's; -: "
+	    "stdin",
 	    cmd_auth_import },
 	{ "auth export", "", "all credentials as CSV, with what is kept of passwords",
 	    cmd_auth_export },

@@ -170,7 +170,7 @@ conf_check_at(const struct conf *c, struct conf_place *at)
 		return wrong(at, -1, "log_modules", "must be as \"conn=debug,route=info\"");
 	if (conf_providers(c, order) == SIZE_MAX)
 		return wrong(at, -1, "authentication",
-		    "names other providers than basic, or one of them twice");
+		    "names other providers than basic and scram, or one of them twice");
 	for (uint32_t i = 0; i < c->nlisteners && bad == 0; i++)
 		bad = check_listener(c, (int)i, at);
 	return bad;
@@ -582,7 +582,10 @@ conf_has_ws(const struct conf_listener *l)
 size_t
 conf_providers(const struct conf *c, uint8_t order_out[CONF_PROVIDERS])
 {
-	static const char *const name[CONF_PROVIDERS] = { [PROVIDER_basic] = "basic" };
+	static const char *const name[CONF_PROVIDERS] = {
+		[PROVIDER_basic] = "basic",
+		[PROVIDER_scram] = "scram",
+	};
 	const char *text = c->authentication.s;
 	bool has[CONF_PROVIDERS] = { false };
 	size_t n = 0;
@@ -605,6 +608,18 @@ conf_providers(const struct conf *c, uint8_t order_out[CONF_PROVIDERS])
 			return SIZE_MAX;
 	}
 	return n;
+}
+
+bool
+conf_has_provider(const struct conf *c, enum conf_provider p)
+{
+	uint8_t order[CONF_PROVIDERS];
+	size_t n = conf_providers(c, order);
+
+	for (size_t i = 0; i < n; i++)
+		if (order[i] == p)
+			return true;
+	return false;
 }
 
 int

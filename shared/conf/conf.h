@@ -62,7 +62,7 @@ enum conf_listener_durability {
 	LISTENER_DURABILITY_memory
 };
 enum conf_damage { DAMAGE_salvage, DAMAGE_stop };
-enum conf_provider { PROVIDER_basic, CONF_PROVIDERS }; /* of `authentication` */
+enum conf_provider { PROVIDER_basic, PROVIDER_scram, CONF_PROVIDERS }; /* of `authentication` */
 enum conf_acl_format { ACL_FORMAT_tbmq, ACL_FORMAT_mosquitto };
 enum conf_acl_default { ACL_DEFAULT_deny, ACL_DEFAULT_allow };
 enum conf_rate_action {
@@ -170,6 +170,7 @@ bool conf_has_tls(const struct conf_listener *l);
 bool conf_has_ws(const struct conf_listener *l);
 /* The providers of `authentication` in their order; how many. SIZE_MAX: it names what is none, or one twice. */
 size_t conf_providers(const struct conf *c, uint8_t order_out[CONF_PROVIDERS]);
-int conf_log_level_of(uint8_t level); /* LOG_LEVEL_info to LOG_INFO */
+bool conf_has_provider(const struct conf *c, enum conf_provider p); /* of a c that was checked */
+int conf_log_level_of(uint8_t level);                               /* LOG_LEVEL_info to LOG_INFO */
 
 #endif

@@ -216,17 +216,23 @@ struct rec_acked {
 #define LOGIN_ANONYMOUS                                                                            \
 	4u             /* the listener lets in who has neither, unless something is known of them */
 #define LOGIN_AGAIN 8u /* it is connected, and shows itself anew (4.12.1) */
+#define LOGIN_DATA_MAX 4096u
 
 /*
- * Followed by: client id, user name, password, names in the certificates it has shown, authentication method and data, peer address,
- * listener's name.
+ * Followed by: client id, user name, password, names in the certificates it has shown, authentication method and data, state, peer
+ * address, listener's name.
+ *
+ * An exchange of several steps is one LOGIN for each, and auth remembers nothing between them: what it needs to know of those before
+ * comes back as state. So it makes no difference which auth is asked.
  */
 struct rec_login {
 	uint64_t token;
+	uint32_t turn; /* which question it is about this client: comes back in the answer */
 	uint16_t client_id_len, user_name_len, password_len;
 	uint16_t names_len;            /* struct rec_name with its text, one behind the other */
 	uint16_t method_len, data_len; /* method_len 0: none */
-	uint8_t peer_len, listener_len, flags, version;
+	uint16_t state_len;            /* 0: the first step */
+	uint8_t peer_len, listener_len, flags, version, spare[2];
 };
 
 enum rec_name_kind { NAME_COMMON, NAME_SUBJECT, NAME_DNS, NAME_EMAIL, NAME_URI, NAME_KINDS };
@@ -237,20 +243,16 @@ struct rec_name {
 	uint16_t len;
 };
 
-/* AUTH of a client that was told to go on. Followed by: authentication data. */
-struct rec_login_step {
-	uint64_t token;
-	uint16_t data_len, spare[3];
-};
-
 /*
  * Followed by: names of groups, with commas between them; attributes, each a name, a NUL, its value, a NUL; authentication data for the
- * client. reason 0x18: it is to go on, with an AUTH packet that has the data.
+ * client; state for the next step; user name that it turned out to have, where CONNECT had none. reason 0x18: it is to go on, with an
+ * AUTH packet that has the data.
  */
 struct rec_login_done {
 	uint64_t token;
 	uint64_t expires_ms; /* wall clock: when it has to be shown anew; 0: never */
-	uint16_t groups_len, attributes_len, data_len;
+	uint32_t turn;       /* as it was asked */
+	uint16_t groups_len, attributes_len, data_len, state_len, user_name_len;
 	uint8_t reason; /* enum mqtt_reason */
 	uint8_t spare;
 };

@@ -169,3 +169,15 @@ disconnect_encode(uint8_t reason, struct span props, void *buf, size_t room)
 		wr_props(&w, props);
 	return finish(&w, buf);
 }
+
+size_t
+auth_encode(uint8_t reason, struct span props, void *buf, size_t room)
+{
+	struct wr w = wr_of(buf, room);
+
+	wr_u8(&w, (uint8_t)(PKT_AUTH << 4));
+	wr_varint(&w, (uint32_t)(1 + varint_len((uint32_t)props.len) + props.len));
+	wr_u8(&w, reason);
+	wr_props(&w, props);
+	return finish(&w, buf);
+}

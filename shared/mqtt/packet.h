@@ -264,5 +264,6 @@ size_t suback_encode(unsigned type, uint16_t id, enum mqtt_version v, struct spa
 size_t pingresp_encode(void *buf, size_t room);
 size_t
 disconnect_encode(uint8_t reason, struct span props, void *buf, size_t room); /* MQTT 5 only */
+size_t auth_encode(uint8_t reason, struct span props, void *buf, size_t room);
 
 #endif

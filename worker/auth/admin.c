@@ -22,15 +22,18 @@ text_or_null(const char *text)
 }
 
 static json_t *
-credential_json(const struct credential *c, bool with_password)
+credential_json(const struct credential *c, bool with_secrets)
 {
-	json_t *j = json_pack("{s:s, s:s, s:o, s:o, s:o, s:b, s:b}", "name", c->name, "type",
-	    "basic", "client_id", text_or_null(c->client_id), "user_name",
-	    text_or_null(c->user_name), "groups", text_or_null(c->groups), "enabled",
-	    (int)!c->is_disabled, "has_password", c->password != NULL);
+	json_t *j = json_pack("{s:s, s:s, s:o, s:o, s:o, s:b, s:b, s:b}", "name", c->name, "type",
+	    credential_is_plain(c) ? "basic" : "scram", "client_id", text_or_null(c->client_id),
+	    "user_name", text_or_null(c->user_name), "groups", text_or_null(c->groups), "enabled",
+	    (int)!c->is_disabled, "has_password", c->password != NULL, "has_scram",
+	    c->scram != NULL);
 
-	if (with_password)
+	if (with_secrets) {
 		json_object_set_new(j, "password_hash", text_or_null(c->password));
+		json_object_set_new(j, "scram_keys", text_or_null(c->scram));
+	}
 	return j;
 }
 
@@ -115,14 +118,14 @@ parse(const json_t *j, enum mode mode, struct credential **out)
 	if (c != NULL) {
 		const json_t *enabled = json_object_get(j, "enabled");
 
-		wrong =
-		    "a credential has texts: name, client_id, user_name, password_hash, groups; "
-		    "and enabled";
+		wrong = "a credential has texts: name, client_id, user_name, password_hash, "
+			"scram_keys, groups; "
+			"and enabled";
 		if (json_is_object(j) && take_text(&c->name, j, "name") &&
 		    take_text(&c->client_id, j, "client_id") &&
 		    take_text(&c->user_name, j, "user_name") &&
 		    take_text(&c->password, j, "password_hash") &&
-		    take_text(&c->groups, j, "groups") &&
+		    take_text(&c->scram, j, "scram_keys") && take_text(&c->groups, j, "groups") &&
 		    (enabled == NULL || json_is_boolean(enabled)))
 			wrong = credential_wrong(c);
 		if (enabled != NULL)

@@ -33,7 +33,7 @@ try_rest(struct login *l, bool one_was_known)
 	for (; l->basic.way < WAYS; l->basic.way++) {
 		const struct credential *c = candidate(l, l->basic.way);
 
-		if (c == NULL || c->is_disabled)
+		if (c == NULL || c->is_disabled || !credential_is_plain(c))
 			continue;
 		one_was_known = true;
 		if (c->password != NULL && !(l->flags & LOGIN_PASSWORD))

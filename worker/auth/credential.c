@@ -6,6 +6,7 @@
 
 #include "shared/base/hash.h"
 #include "shared/base/htab.h"
+#include "shared/base/scram.h"
 #include "shared/child/child.h"
 #include "shared/mqtt/packet.h"
 #include "shared/mqtt/rd.h"
@@ -13,7 +14,14 @@
 
 #define RECORD_VERSION 1
 
-enum field { FIELD_CLIENT_ID = 1, FIELD_USER_NAME, FIELD_PASSWORD, FIELD_GROUPS, FIELD_DISABLED };
+enum field {
+	FIELD_CLIENT_ID = 1,
+	FIELD_USER_NAME,
+	FIELD_PASSWORD,
+	FIELD_GROUPS,
+	FIELD_DISABLED,
+	FIELD_SCRAM
+};
 
 struct shown { /* by a CONNECT */
 	const char *client_id, *user_name;
@@ -89,6 +97,12 @@ shown_eq(const void *entry, const void *key)
 }
 
 bool
+credential_is_plain(const struct credential *c)
+{
+	return c->password != NULL || c->scram == NULL;
+}
+
+bool
 credential_shows_same(const struct credential *a, const struct credential *b)
 {
 	return text_eq(a->client_id, b->client_id) && text_eq(a->user_name, b->user_name);
@@ -103,7 +117,8 @@ credential_new(void)
 struct credential *
 credential_dup(const struct credential *c)
 {
-	const char *const from[] = { c->name, c->client_id, c->user_name, c->password, c->groups };
+	const char *const from[] = { c->name, c->client_id, c->user_name, c->password, c->groups,
+		c->scram };
 	struct credential *d = credential_new();
 	bool good = d != NULL;
 
@@ -111,7 +126,7 @@ credential_dup(const struct credential *c)
 		d->is_disabled = c->is_disabled;
 	for (size_t i = 0; good && i < sizeof(from) / sizeof(from[0]); i++) {
 		char **const to[] = { &d->name, &d->client_id, &d->user_name, &d->password,
-			&d->groups };
+			&d->groups, &d->scram };
 
 		good = from[i] == NULL || credential_set(to[i], span_str(from[i]));
 	}
@@ -128,7 +143,10 @@ credential_free(struct credential *c)
 		return;
 	if (c->password != NULL)
 		OPENSSL_cleanse(c->password, strlen(c->password));
+	if (c->scram != NULL)
+		OPENSSL_cleanse(c->scram, strlen(c->scram));
 	free(c->password);
+	free(c->scram);
 	free(c->name);
 	free(c->client_id);
 	free(c->user_name);
@@ -171,6 +189,8 @@ credential_wrong(const struct credential *c)
 		return "client identifier and user name have at most 4096 bytes of UTF-8";
 	if (c->password != NULL && !password_text_is_valid(c->password))
 		return "what is kept of a password is scrypt, or as mosquitto_passwd writes it";
+	if (c->scram != NULL && (c->user_name == NULL || !scram_text_is_valid(c->scram)))
+		return "what is kept for SCRAM is as PostgreSQL has it, and needs a user name";
 	if (!is_text(c->groups, CREDENTIAL_GROUPS_MAX))
 		return "groups have at most 1024 bytes";
 	return NULL;
@@ -197,6 +217,7 @@ credential_encode(const struct credential *c, uint8_t *to, size_t room)
 	write_field(&w, FIELD_USER_NAME, c->user_name);
 	write_field(&w, FIELD_PASSWORD, c->password);
 	write_field(&w, FIELD_GROUPS, c->groups);
+	write_field(&w, FIELD_SCRAM, c->scram);
 	write_field(&w, FIELD_DISABLED, c->is_disabled ? "" : NULL);
 	return w.over ? 0 : (size_t)(w.p - to);
 }
@@ -213,6 +234,8 @@ read_field(struct credential *c, enum field field, struct span value)
 		return credential_set(&c->password, value);
 	case FIELD_GROUPS:
 		return credential_set(&c->groups, value);
+	case FIELD_SCRAM:
+		return credential_set(&c->scram, value);
 	case FIELD_DISABLED:
 		c->is_disabled = true;
 		return true;

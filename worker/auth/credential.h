@@ -20,8 +20,9 @@
 struct credential { /* texts are NUL terminated, and belong to it */
 	char *name;
 	char *client_id, *user_name; /* NULL: any. One of them is there */
-	char *password;              /* as password.h keeps it; NULL: none is needed */
-	char *groups;                /* with commas between them; NULL: none */
+	char *password;              /* as password.h keeps it; NULL: none is needed, see below */
+	char *scram;  /* as scram.h keeps it: only by that can it be shown, without a password */
+	char *groups; /* with commas between them; NULL: none */
 	bool is_disabled;
 	uint64_t serial; /* never used twice: which one it is, since it came into the table */
 };
@@ -34,6 +35,8 @@ bool credential_set(char **text, struct span to);
 /* What is wrong with it; NULL: nothing. */
 const char *credential_wrong(const struct credential *c);
 
+/* Does it let clients in that show identifier, user name and password, as they are? */
+bool credential_is_plain(const struct credential *c);
 bool credential_shows_same(const struct credential *a, const struct credential *b);
 
 /* Bytes written, or 0: it is longer than room. */

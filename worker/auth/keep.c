@@ -1,11 +1,15 @@
 #include "worker/auth/keep.h"
 
 #include <errno.h>
+#include <openssl/rand.h>
 #include <stdlib.h>
 
 #include "shared/base/log.h"
 #include "shared/base/must.h"
 #include "shared/child/child.h"
+
+/* No credential's: a name has no NUL. */
+static const char secret_name[] = { '\0', 's' };
 
 static struct {
 	struct keep_set *first, *last; /* the first is with persist */
@@ -15,6 +19,8 @@ static struct {
 	void (*loaded)(void);
 	uint8_t after[KEEP_NAME_MAX]; /* the last name that came */
 	uint16_t after_len;
+	uint8_t secret[KEEP_SECRET_LEN];
+	bool has_secret;
 } the;
 
 void
@@ -86,6 +92,12 @@ keep_item(struct span body)
 		return 0;
 	memcpy(the.after, name.p, name.len);
 	the.after_len = rec.name_len;
+	if (span_eq(name, span_of(secret_name, sizeof(secret_name))) &&
+	    value.len == KEEP_SECRET_LEN) {
+		memcpy(the.secret, value.p, value.len);
+		the.has_secret = true;
+		return 0;
+	}
 	c = credential_decode(name, value);
 	err = c != NULL ? credential_put(c) : -EPROTO;
 	if (err == 0)
@@ -94,6 +106,30 @@ keep_item(struct span body)
 	log_err("keep: a credential is of no use name=%s: %s", log_esc(name),
 	    err == -EEXIST ? "another has its client identifier and user name" : strerror(-err));
 	return 0;
+}
+
+/* If it does not get there, the next start makes another. */
+static void
+make_secret(void)
+{
+	struct rec_keep rec = {
+		.token = ++the.token,
+		.name_len = sizeof(secret_name),
+		.flags = KEEP_FRESH,
+		.value_len = KEEP_SECRET_LEN,
+	};
+
+	must(RAND_bytes(the.secret, KEEP_SECRET_LEN) == 1);
+	mesh_send(self.mesh, SLOT_PERSIST, REC_KEEP,
+	    (struct iovec[]){ { &rec, sizeof(rec) }, { (void *)secret_name, sizeof(secret_name) },
+		{ the.secret, KEEP_SECRET_LEN } },
+	    3);
+}
+
+const uint8_t *
+keep_secret(void)
+{
+	return the.secret;
 }
 
 int
@@ -110,6 +146,8 @@ keep_end(struct span body)
 		return 0;
 	}
 	the.page = 0;
+	if (!the.has_secret)
+		make_secret();
 	the.is_loaded = true;
 	log_info("keep: credentials=%zu", credential_count());
 	the.loaded();

@@ -11,6 +11,8 @@
 
 #include "worker/auth/credential.h"
 
+#define KEEP_SECRET_LEN 32
+
 /* What becomes of a name: this credential, or none. */
 struct keep_change {
 	struct credential *to; /* NULL: it goes */
@@ -38,6 +40,8 @@ void keep_write(struct keep_set *s);
 
 void keep_up(void); /* persist can be written to */
 bool keep_is_loaded(void);
+/* Random, the same for the store's life, known to nobody else. Once it is loaded. */
+const uint8_t *keep_secret(void);
 int keep_item(struct span body); /* REC_KEPT_ITEM */
 int keep_end(struct span body);  /* REC_KEPT_END */
 int keep_kept(struct span body); /* REC_KEPT */

@@ -8,12 +8,13 @@
 #include "shared/base/log.h"
 #include "shared/child/child.h"
 
-#define PARTS 8 /* of a record, each with a NUL behind it */
+#define PARTS 9 /* of a record, each with a NUL behind it */
 #define LOGINS_MAX 100000
 #define BYTES_MAX (UINT64_C(64) << 20)
 
 static const struct provider *const providers[CONF_PROVIDERS] = {
 	[PROVIDER_basic] = &basic,
+	[PROVIDER_scram] = &scram,
 };
 
 static struct {
@@ -26,6 +27,7 @@ static struct {
 
 static void on_late(struct timer *t);
 static void ask(struct login *l);
+static void say(struct login *l, enum verdict v);
 static void finish(struct login *l, enum verdict v);
 
 void
@@ -46,14 +48,18 @@ login_free(struct login *l)
 }
 
 static void
-answer(unsigned slot, uint64_t token, enum mqtt_reason reason, const struct login_found *found)
+answer(unsigned slot, uint64_t token, uint32_t turn, enum mqtt_reason reason,
+    const struct login_found *found)
 {
 	struct rec_login_done rec = {
 		.token = token,
+		.turn = turn,
 		.expires_ms = found->expires_ms,
 		.groups_len = (uint16_t)found->groups.len,
 		.attributes_len = (uint16_t)found->attributes.len,
 		.data_len = (uint16_t)found->data.len,
+		.state_len = (uint16_t)found->state.len,
+		.user_name_len = (uint16_t)found->user_name.len,
 		.reason = (uint8_t)reason,
 	};
 
@@ -62,8 +68,10 @@ answer(unsigned slot, uint64_t token, enum mqtt_reason reason, const struct logi
 		(struct iovec[]){ { &rec, sizeof(rec) },
 		    { (void *)found->groups.p, found->groups.len },
 		    { (void *)found->attributes.p, found->attributes.len },
-		    { (void *)found->data.p, found->data.len } },
-		4) >= MESH_FULL)
+		    { (void *)found->data.p, found->data.len },
+		    { (void *)found->state.p, found->state.len },
+		    { (void *)found->user_name.p, found->user_name.len } },
+		6) >= MESH_FULL)
 		count(CNT_dropped__no_memory);
 }
 
@@ -82,7 +90,7 @@ keep(char **at, struct span text)
 int
 login_record(unsigned slot, struct span body)
 {
-	struct span id, user, password, names, method, data, peer, listener;
+	struct span id, user, password, names, method, data, state, peer, listener;
 	struct rec_login rec;
 	struct login *l;
 	size_t size;
@@ -95,16 +103,18 @@ login_record(unsigned slot, struct span body)
 	    !rec_span(&body, rec.user_name_len, &user) ||
 	    !rec_span(&body, rec.password_len, &password) ||
 	    !rec_span(&body, rec.names_len, &names) || !rec_span(&body, rec.method_len, &method) ||
-	    !rec_span(&body, rec.data_len, &data) || !rec_span(&body, rec.peer_len, &peer) ||
+	    !rec_span(&body, rec.data_len, &data) || !rec_span(&body, rec.state_len, &state) ||
+	    !rec_span(&body, rec.peer_len, &peer) ||
 	    !rec_span(&body, rec.listener_len, &listener) || body.len != 0)
 		return -EPROTO;
 	if (the.n >= LOGINS_MAX || the.bytes + size > BYTES_MAX || (l = malloc(size)) == NULL) {
 		count(CNT_logins__busy);
-		answer(slot, rec.token, MQTT_SERVER_BUSY, &(struct login_found){ 0 });
+		answer(slot, rec.token, rec.turn, MQTT_SERVER_BUSY, &(struct login_found){ 0 });
 		return 0;
 	}
 	*l = (struct login){
 		.token = rec.token,
+		.turn = rec.turn,
 		.until_ms = clock_ms() + self.conf.auth_timeout * UINT64_C(1000),
 		.slot = (uint8_t)slot,
 		.flags = rec.flags,
@@ -118,6 +128,7 @@ login_record(unsigned slot, struct span body)
 	l->names = keep(&at, names);
 	l->method = keep(&at, method);
 	l->data = keep(&at, data);
+	l->state = keep(&at, state);
 	l->peer = keep(&at, peer);
 	l->listener = keep(&at, listener);
 	list_add_tail(&the.all, &l->link);
@@ -140,6 +151,13 @@ login_begin(void)
 		ask(l);
 }
 
+static bool
+is_for(const struct provider *p, const struct login *l)
+{
+	return l->method.len == 0 ? p->has_method == NULL
+				  : p->has_method != NULL && p->has_method(l->method);
+}
+
 /* The next ones, until one knows. */
 static void
 ask(struct login *l)
@@ -149,11 +167,15 @@ ask(struct login *l)
 	size_t n = conf_providers(&self.conf, order);
 
 	while (l->nth < n && v == VERDICT_UNKNOWN) {
-		l->with = providers[order[l->nth++]];
-		v = l->with->ask(l);
+		const struct provider *p = providers[order[l->nth++]];
+
+		if (!is_for(p, l))
+			continue;
+		l->with = p;
+		v = p->ask(l);
 	}
 	if (v != VERDICT_LATER)
-		finish(l, v);
+		say(l, v);
 }
 
 void
@@ -162,22 +184,37 @@ login_verdict(struct login *l, enum verdict v)
 	if (v == VERDICT_UNKNOWN)
 		ask(l);
 	else
-		finish(l, v);
+		say(l, v);
 }
 
 /* Whom nobody knows. */
 static enum mqtt_reason
 stranger(const struct login *l)
 {
+	if (l->method.len > 0)
+		return MQTT_BAD_AUTHENTICATION_METHOD;
 	if (l->flags & (LOGIN_USER | LOGIN_PASSWORD))
 		return MQTT_BAD_USER_NAME_OR_PASSWORD;
 	return l->flags & LOGIN_ANONYMOUS ? MQTT_OK : MQTT_NOT_AUTHORIZED;
 }
 
 static void
+say(struct login *l, enum verdict v)
+{
+	if (v != VERDICT_GO_ON) {
+		finish(l, v);
+		return;
+	}
+	count(CNT_login_steps);
+	answer(l->slot, l->token, l->turn, MQTT_CONTINUE_AUTHENTICATION, &l->found);
+	login_free(l);
+}
+
+static void
 finish(struct login *l, enum verdict v)
 {
 	enum mqtt_reason reason = v == VERDICT_ALLOW ? MQTT_OK
+	    : v == VERDICT_DENY && l->method.len > 0 ? MQTT_NOT_AUTHORIZED
 	    : v == VERDICT_DENY                      ? MQTT_BAD_USER_NAME_OR_PASSWORD
 	    : v == VERDICT_BUSY                      ? MQTT_SERVER_BUSY
 						     : stranger(l);
@@ -185,15 +222,15 @@ finish(struct login *l, enum verdict v)
 	count(reason == MQTT_OK              ? CNT_logins__allowed
 		: reason == MQTT_SERVER_BUSY ? CNT_logins__busy
 					     : CNT_logins__denied);
-	answer(
-	    l->slot, l->token, reason, reason == MQTT_OK ? &l->found : &(struct login_found){ 0 });
+	answer(l->slot, l->token, l->turn, reason,
+	    reason == MQTT_OK ? &l->found : &(struct login_found){ 0 });
 	login_free(l);
 }
 
 static void
 give_up(struct login *l)
 {
-	if (l->with != NULL)
+	if (l->with != NULL && l->with->take_back != NULL)
 		l->with->take_back(l);
 }
 

@@ -32,7 +32,7 @@ static json_t *
 client_json(const struct conn *c)
 {
 	return json_pack("{s:o, s:o, s:s, s:s, s:s, s:i, s:i, s:b, s:o, s:I, s:I, s:I, s:I, s:I, "
-			 "s:I, s:b, s:I, s:o, s:b}",
+			 "s:I, s:b, s:I, s:o, s:b, s:o}",
 	    "client_id", text_of(c->id, c->id_len), "user_name",
 	    c->user != NULL ? text_of(c->user, c->user_len) : json_null(), "peer", c->peer,
 	    "worker", proc_title(self.slot), "listener", conn_listener_name(c), "version",
@@ -43,7 +43,8 @@ client_json(const struct conn *c)
 	    "inflight_out", (json_int_t)c->tx.n, "inflight_in", (json_int_t)(c->rx.n + c->stores),
 	    "waiting", (json_int_t)c->nwaiting, "output_bytes", (json_int_t)c->out.bytes, "paused",
 	    c->pause != 0, "window", (json_int_t)c->window, "tls", tls_json(c->tls), "certificate",
-	    c->tls != NULL && tls_has_certificate(c->tls));
+	    c->tls != NULL && tls_has_certificate(c->tls), "authentication_method",
+	    c->method != NULL ? json_string(c->method) : json_null());
 }
 
 static json_t *

@@ -58,6 +58,7 @@ static int table_grow(void);
 /* What may come when; an empty cell is a protocol error. */
 static conn_packet_fn *const on_packet[CONN_STATES][PKT_TYPES] = {
 	[CONN_NEW] = { [PKT_CONNECT] = on_connect },
+	[CONN_ASKED] = { [PKT_DISCONNECT] = on_disconnect, [PKT_AUTH] = on_auth },
 	[CONN_OPEN] = {
 		[PKT_PUBLISH] = on_publish,
 		[PKT_PUBACK] = on_puback,
@@ -533,6 +534,7 @@ conn_free(struct conn *c)
 	the.spare[the.nspare++] = c->handle;
 	free(c->id);
 	free(c->user);
+	free(c->method);
 	free(c->mount);
 	free(c->peer);
 	msg_unref(&c->will);
@@ -575,10 +577,8 @@ on_timer(struct timer *t)
 	struct conn *c = container_of(t, struct conn, timer);
 	uint64_t due;
 
-	if (c->state == CONN_ASKED) { /* it came: now auth or persist is waited for */
-		connect_late(c);
+	if (c->state == CONN_ASKED) /* it came: now auth or persist is waited for */
 		return;
-	}
 	if (c->state != CONN_OPEN) {
 		log_info("conn: no CONNECT in time peer=%s", c->peer);
 		conn_gone(c, CNT_ends__connect_timeout, MQTT_SUCCESS, false);
@@ -735,6 +735,10 @@ conn_packet(struct conn *c, const struct packet *pk, struct span body)
 
 	count(CNT_packets_received);
 	c->seen_ms = clock_ms();
+	if (fn == NULL && c->state == CONN_ASKED) {
+		connect_out_of_turn(c);
+		return;
+	}
 	if (fn == NULL) {
 		conn_end(c, CNT_ends__protocol_error, MQTT_PROTOCOL_ERROR,
 		    "this packet is not allowed here");

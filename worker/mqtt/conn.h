@@ -4,7 +4,7 @@
  * A clean session lives here and ends here. Of a durable session persist owns the state that must outlive us (queue, packet ids, QoS 2
  * ids); here are its subscriptions, because QoS 0 messages go straight, and the deliveries under way.
  *
- * Life: NEW (accepted) → ASKED (CONNECT read, persist asked for the client id; nothing more is read) → OPEN → ENDED: what it still has
+ * Life: NEW (accepted) → ASKED (CONNECT read, auth and persist are asked; nothing is read but what auth asks for) → OPEN → ENDED: what it still has
  * to say is written with the turn's flush, then it is closed, and freed once persist has read of its end (gone.h). A connection that ends
  * while it is ASKED stays as GHOST, without socket, until the answer comes and can be given back.
  * An idle connection owns no buffer: input is decoded in the worker's scratch and only an incomplete packet is kept, output chunks
@@ -88,7 +88,8 @@ struct conn {
 	char *id;                  /* client identifier, NUL terminated */
 	char *user;                /* user name or NULL */
 	char *mount;               /* mount point or NULL */
-	struct login *login;       /* while auth is asked */
+	struct login *login;       /* while auth is asked, or says more than one thing */
+	char *method;              /* of authentication; NULL: none */
 	struct identity *identity; /* what auth said of it; NULL: nothing beyond yes */
 	uint16_t id_len, user_len, mount_len, alias_out_max;
 	const struct terms *terms;

@@ -17,7 +17,8 @@
 #include "worker/mqtt/refused.h"
 #include "worker/mqtt/subscribe.h"
 
-#define CONNACK_ROOM 512
+#define CONNACK_ROOM (512 + METHOD_MAX + LOGIN_DATA_MAX)
+#define METHOD_MAX 64 /* bytes of an authentication method's name */
 #define USER_MAX 1024 /* bytes of a user name from a certificate */
 
 static enum mqtt_reason connect_check(struct conn *c, const struct connect *p, const char **why);
@@ -46,6 +47,7 @@ refusal(enum mqtt_reason reason)
 	case MQTT_BANNED:
 		return CNT_connects__refused_auth;
 	case MQTT_SERVER_UNAVAILABLE:
+	case MQTT_SERVER_BUSY:
 		return CNT_connects__refused_busy;
 	case MQTT_QUOTA_EXCEEDED:
 		return CNT_connects__refused_no_memory;
@@ -136,30 +138,108 @@ on_connect(struct conn *c, struct span body, uint8_t flags)
 		    "there is no room to ask who you are");
 }
 
-void
-connect_logged_in(
-    const struct rec_login_done *r, struct span groups, struct span attributes, struct span data)
+/* Refused while CONNECT is answered, or disconnected if it was before. */
+static void
+turn_away(struct conn *c, enum mqtt_reason reason, const char *why)
 {
-	struct conn *c = login_answered(r->token);
+	if (c->state == CONN_OPEN)
+		conn_end(c, CNT_ends__auth, reason, why);
+	else
+		refuse(c, refusal(reason), reason, why);
+}
 
-	(void)data;
+/* AUTH, 3.15. False: it can't be sent, the client has been turned away. */
+static bool
+auth(struct conn *c, enum mqtt_reason reason, struct span data)
+{
+	uint8_t packet[METHOD_MAX + LOGIN_DATA_MAX + 32], props[METHOD_MAX + LOGIN_DATA_MAX + 16];
+	struct wr w = wr_of(props, sizeof(props));
+	size_t len;
+
+	wr_prop_str(&w, PROP_AUTH_METHOD, span_str(c->method)); /* [MQTT-4.12.0-5] */
+	if (data.len > 0)
+		wr_prop_str(&w, PROP_AUTH_DATA, data);
+	len = auth_encode(reason, span_of(props, (size_t)(w.p - props)), packet, sizeof(packet));
+	if (len <= c->max_packet) {
+		conn_send(c, packet, len);
+		return true;
+	}
+	turn_away(c, MQTT_PACKET_TOO_LARGE, "an AUTH packet is larger than you take");
+	return false;
+}
+
+static bool
+adopt_user_name(struct conn *c, struct span name)
+{
+	if (name.len == 0 || c->user != NULL)
+		return true;
+	c->user = dup_text(name);
+	c->user_len = (uint16_t)(c->user != NULL ? name.len : 0);
+	return c->user != NULL;
+}
+
+/* It may send one AUTH now; if it was not connected before, nothing else. */
+static void
+let_go_on(struct conn *c, const struct login_said *said)
+{
+	if (c->method == NULL || !login_wait(c, said->state))
+		turn_away(c, MQTT_UNSPECIFIED_ERROR, "authentication can't go on");
+	else if (auth(c, MQTT_CONTINUE_AUTHENTICATION, said->data))
+		conn_resume(c, PAUSE_ASKED);
+}
+
+static void
+let_in(struct conn *c, const struct login_said *said)
+{
+	bool fits = said->data.len == 0 || c->state == CONN_OPEN || login_keep(c, said->data);
+
+	if (!fits || !adopt_user_name(c, said->user_name)) {
+		turn_away(c, MQTT_QUOTA_EXCEEDED, "no memory");
+		return;
+	}
+	if (said->data.len == 0 || c->state == CONN_OPEN)
+		login_drop(c);
+	if (c->state != CONN_OPEN)
+		connect_ask(c);
+	else if (c->method != NULL && auth(c, MQTT_SUCCESS, said->data))
+		log_info("conn: authenticated anew id=%s peer=%s", conn_name(c), c->peer);
+}
+
+void
+connect_logged_in(const struct rec_login_done *r, const struct login_said *said)
+{
+	struct conn *c = login_answered(r);
+
 	if (c == NULL)
 		return;
-	if (r->reason == MQTT_SUCCESS && identity_set(c, groups, attributes, r->expires_ms))
-		connect_ask(c);
-	else if (r->reason == MQTT_SUCCESS)
-		refuse(c, CNT_connects__refused_auth, MQTT_NOT_AUTHORIZED,
-		    "what you have shown has expired");
+	if (r->reason == MQTT_CONTINUE_AUTHENTICATION)
+		let_go_on(c, said);
+	else if (r->reason == MQTT_SERVER_BUSY && c->state == CONN_OPEN)
+		login_ask_later(c); /* for that nobody is disconnected */
+	else if (r->reason != MQTT_SUCCESS && c->state == CONN_OPEN)
+		turn_away(c, MQTT_NOT_AUTHORIZED, "you are no longer known"); /* 4.12.1 */
+	else if (r->reason != MQTT_SUCCESS)
+		turn_away(c, r->reason, mqtt_reason_text(r->reason));
+	else if (identity_set(c, said->groups, said->attributes, r->expires_ms))
+		let_in(c, said);
 	else
-		refuse(c, refusal(r->reason), r->reason, mqtt_reason_text(r->reason));
+		turn_away(c, MQTT_NOT_AUTHORIZED, "what you have shown has expired");
 }
 
 void
 connect_late(struct conn *c)
 {
-	if (c->login != NULL)
-		refuse(c, CNT_connects__refused_busy, MQTT_SERVER_BUSY,
-		    "nobody could tell in time who you are");
+	if (login_is_clients_turn(c))
+		turn_away(c, MQTT_NOT_AUTHORIZED, "you did not say in time who you are");
+	else
+		turn_away(c, MQTT_SERVER_BUSY, "nobody could tell in time who you are");
+}
+
+void
+connect_out_of_turn(struct conn *c)
+{
+	refuse(c, CNT_connects__refused_other, MQTT_PROTOCOL_ERROR, /* [MQTT-3.1.2-30] */
+	    "only AUTH and DISCONNECT may come before CONNACK");
 }
 
 static enum mqtt_reason
@@ -172,12 +252,14 @@ connect_check(struct conn *c, const struct connect *p, const char **why)
 		*why = "this listener does not take this protocol version";
 		return MQTT_UNSUPPORTED_PROTOCOL_VERSION;
 	}
-	if (props_has(&p->props, PROP_AUTH_METHOD)) { /* [MQTT-4.12.0-1] */
-		*why = "no authentication method is configured";
+	if (props_has(&p->props, PROP_AUTH_METHOD) && /* [MQTT-4.12.0-1] */
+	    (!login_has_methods() || p->props.auth_method.len == 0 ||
+		p->props.auth_method.len > METHOD_MAX)) {
+		*why = "no such authentication method is configured";
 		return MQTT_BAD_AUTHENTICATION_METHOD;
 	}
-	if (!l->allow_anonymous && (c->tls == NULL || !tls_has_certificate(c->tls)) &&
-	    !login_is_needed(c)) {
+	if (!l->allow_anonymous && !props_has(&p->props, PROP_AUTH_METHOD) &&
+	    (c->tls == NULL || !tls_has_certificate(c->tls)) && !login_is_needed(c)) {
 		*why = "anonymous clients are not allowed";
 		return MQTT_NOT_AUTHORIZED;
 	}
@@ -275,6 +357,11 @@ connect_names(struct conn *c, const struct connect *p, const char **why)
 		if (c->user == NULL)
 			goto no_memory;
 		c->user_len = (uint16_t)user.len;
+	}
+	if (props_has(&p->props, PROP_AUTH_METHOD)) {
+		c->method = dup_text(p->props.auth_method);
+		if (c->method == NULL)
+			goto no_memory;
 	}
 	if (l->mount_point.s[0] != '\0') {
 		c->mount = dup_text(span_str(l->mount_point.s));
@@ -444,6 +531,7 @@ connect_granted(const struct rec_grant *g)
 	else
 		timer_del(&c->timer);
 	connack(c, g->flags & GRANT_PRESENT, MQTT_SUCCESS, NULL);
+	login_drop(c);
 	log_info("conn: connected id=%s peer=%s version=%u keep_alive=%u clean=%d expiry=%" PRIu32
 		 " present=%d",
 	    conn_name(c), c->peer, c->version, c->keep_alive, c->clean_start, c->expiry,
@@ -605,6 +693,34 @@ on_disconnect(struct conn *c, struct span body, uint8_t flags)
 	conn_gone(c, will ? CNT_ends__with_will : CNT_ends__normal, d.reason, will);
 }
 
+/* Of a client that may send it: an answer in the exchange, or the beginning of another. */
+static enum mqtt_reason
+auth_take(struct conn *c, const struct disconnect *d, const char **why)
+{
+	bool is_step = d->reason == MQTT_CONTINUE_AUTHENTICATION, done;
+	struct span data =
+	    props_has(&d->props, PROP_AUTH_DATA) ? d->props.auth_data : span_of(NULL, 0);
+
+	*why = NULL;
+	if (c->method == NULL) /* [MQTT-4.12.0-7] */
+		*why = "AUTH without an authentication method in CONNECT";
+	else if (!span_eq(d->props.auth_method, span_str(c->method))) /* [MQTT-4.12.0-5] */
+		*why = "AUTH with another authentication method than CONNECT";
+	else if (d->reason == MQTT_SUCCESS)
+		*why = "AUTH with a reason code that is the server's";
+	else if (is_step ? !login_is_clients_turn(c)
+			 : c->login != NULL || c->state != CONN_OPEN) /* [MQTT-4.12.0-3] */
+		*why = "AUTH that nobody waits for";
+	if (*why != NULL)
+		return MQTT_PROTOCOL_ERROR;
+	if (c->state == CONN_ASKED)
+		conn_pause(c, PAUSE_ASKED);
+	done = is_step ? login_go_on(c, data) : login_ask_anew(c, data);
+	if (!done)
+		turn_away(c, MQTT_SERVER_BUSY, "there is no room to ask who you are");
+	return MQTT_OK;
+}
+
 void
 on_auth(struct conn *c, struct span body, uint8_t flags)
 {
@@ -613,11 +729,14 @@ on_auth(struct conn *c, struct span body, uint8_t flags)
 	enum mqtt_reason reason = auth_decode(body, &d, &why);
 
 	(void)flags;
-	if (reason == MQTT_OK) { /* [MQTT-4.12.0-7] */
-		reason = MQTT_PROTOCOL_ERROR;
-		why = "AUTH without an authentication method in CONNECT";
-	}
-	conn_decoded(c, reason, why);
+	if (reason == MQTT_OK && conn_users_fit(c, &d.props))
+		reason = auth_take(c, &d, &why);
+	if (reason == MQTT_OK)
+		return;
+	if (c->state == CONN_ASKED)
+		refuse(c, CNT_connects__refused_other, reason, why);
+	else
+		conn_decoded(c, reason, why);
 }
 
 /* --- CONNACK ----------------------------------------------------------------------------- */
@@ -625,8 +744,14 @@ on_auth(struct conn *c, struct span body, uint8_t flags)
 static void
 connack_props(const struct conn *c, struct wr *w)
 {
+	struct span data = login_kept(c);
+
 	if (c->assigned)
 		wr_prop_str(w, PROP_ASSIGNED_CLIENT_ID, conn_id(c));
+	if (c->method != NULL) /* [MQTT-4.12.0-5] */
+		wr_prop_str(w, PROP_AUTH_METHOD, span_str(c->method));
+	if (data.len > 0)
+		wr_prop_str(w, PROP_AUTH_DATA, data);
 	if (c->server_keep_alive)
 		wr_prop_num(w, PROP_SERVER_KEEP_ALIVE, c->keep_alive);
 	if (c->expiry_given)

@@ -14,10 +14,15 @@
 struct connect_subs;
 
 void connect_resume(const struct rec_resume *r, struct span filter);
-/* auth's answer */
-void connect_logged_in(
-    const struct rec_login_done *r, struct span groups, struct span attributes, struct span data);
-void connect_late(struct conn *c); /* auth has not answered in time */
+
+/* auth's answer: what follows it. Borrowed. */
+struct login_said {
+	struct span groups, attributes, data, state, user_name;
+};
+
+void connect_logged_in(const struct rec_login_done *r, const struct login_said *said);
+void connect_late(struct conn *c);        /* auth has not answered in time, or the client */
+void connect_out_of_turn(struct conn *c); /* a packet that has to wait for CONNACK */
 void connect_granted(const struct rec_grant *g);
 void connect_will_ends(struct conn *c); /* access rules do not allow it any more */
 void connect_let_go(const struct rec_let_go *r);

@@ -5,13 +5,31 @@
 
 #include "shared/base/clock.h"
 #include "shared/net/tls.h"
+#include "worker/mqtt/connect.h"
 
 #define LATER_MS 2000 /* than auth itself gives up */
+#define AGAIN_MS 1000 /* when auth had no time */
+
+enum what { A_QUESTION, A_STATE, AN_ANSWER };
 
 struct login {
+	struct timer timer;
+	struct conn *conn;
+	uint64_t until_ms;
+	uint32_t turn;
+	uint8_t what;
 	size_t len;
-	uint8_t rec[]; /* struct rec_login with what follows it */
+	uint8_t data
+	    []; /* struct rec_login with what follows it; what auth has to know; what is to be said to the client */
 };
+
+static void on_late(struct timer *t);
+
+bool
+login_has_methods(void)
+{
+	return conf_has_provider(&self.conf, PROVIDER_scram);
+}
 
 bool
 login_is_needed(const struct conn *c)
@@ -19,71 +37,184 @@ login_is_needed(const struct conn *c)
 	uint8_t order[CONF_PROVIDERS];
 
 	/* Who has shown a certificate of an authority that the listener trusts has said who it is. */
-	return conf_providers(&self.conf, order) > 0 &&
-	    (c->tls == NULL || !tls_has_certificate(c->tls));
+	return c->method != NULL ||
+	    (conf_providers(&self.conf, order) > 0 &&
+		(c->tls == NULL || !tls_has_certificate(c->tls)));
 }
 
-static enum mesh_sent
-send_login(const struct login *l)
+/* In the place of what there was, of which part may be made. False: no memory. */
+static bool
+hold(struct conn *c, enum what what, const struct span part[], size_t n, uint64_t until_ms)
 {
-	return mesh_send(
-	    self.mesh, SLOT_AUTH, REC_LOGIN, &(struct iovec){ (void *)l->rec, l->len }, 1);
+	static uint32_t turn;
+	struct login *l;
+	size_t len = 0;
+
+	for (size_t i = 0; i < n; i++)
+		len += part[i].len;
+	l = malloc(sizeof(*l) + len);
+	if (l == NULL)
+		return false;
+	*l = (struct login){ .conn = c, .until_ms = until_ms, .turn = ++turn, .what = what };
+	for (size_t i = 0; i < n; i++) {
+		if (part[i].len > 0)
+			memcpy(l->data + l->len, part[i].p, part[i].len);
+		l->len += part[i].len;
+	}
+	if (what == A_QUESTION)
+		memcpy(l->data + offsetof(struct rec_login, turn), &l->turn, sizeof(l->turn));
+	login_drop(c);
+	c->login = l;
+	timer_init(&l->timer, on_late);
+	if (what != AN_ANSWER)
+		timer_set(loop_timers(self.loop), &l->timer, until_ms);
+	return true;
 }
 
-bool
-login_ask(struct conn *c, const struct connect *p)
+static bool
+send_question(const struct login *l)
+{
+	/* Without an auth it is asked when it comes. */
+	return mesh_send(self.mesh, SLOT_AUTH, REC_LOGIN,
+		   &(struct iovec){ (void *)l->data, l->len }, 1) != MESH_FULL;
+}
+
+struct question {
+	bool has_password;
+	struct span password, data, state;
+};
+
+static bool
+ask(struct conn *c, const struct question *q, uint64_t until_ms)
 {
 	const char *listener = conn_listener_name(c);
+	struct span method = c->method != NULL ? span_str(c->method) : span_of(NULL, 0);
+	bool is_open = c->state == CONN_OPEN;
 	struct rec_login rec = {
 		.token = conn_token(c),
 		.client_id_len = c->id_len,
 		.user_name_len = c->user_len,
-		.password_len = (uint16_t)(p->has_password ? p->password.len : 0),
+		.password_len = (uint16_t)q->password.len,
+		.method_len = (uint16_t)method.len,
+		.data_len = (uint16_t)q->data.len,
+		.state_len = (uint16_t)q->state.len,
 		.peer_len = (uint8_t)strlen(c->peer),
 		.listener_len = (uint8_t)strlen(listener),
 		.flags = (uint8_t)((c->user != NULL ? LOGIN_USER : 0) |
-		    (p->has_password ? LOGIN_PASSWORD : 0) |
-		    (self.conf.listener[c->listener].allow_anonymous ? LOGIN_ANONYMOUS : 0)),
+		    (q->has_password ? LOGIN_PASSWORD : 0) | (is_open ? LOGIN_AGAIN : 0) |
+		    (c->listener != CONN_NO_LISTENER &&
+				self.conf.listener[c->listener].allow_anonymous
+			    ? LOGIN_ANONYMOUS
+			    : 0)),
 		.version = c->version,
 	};
 	const struct span part[] = {
 		span_of(&rec, sizeof(rec)),
 		conn_id(c),
 		span_of(c->user, c->user_len),
-		span_of(p->password.p, rec.password_len),
+		q->password,
+		method,
+		q->data,
+		q->state,
 		span_of(c->peer, rec.peer_len),
 		span_of(listener, rec.listener_len),
 	};
-	size_t len = 0;
-	struct login *l;
 
-	for (size_t i = 0; i < sizeof(part) / sizeof(part[0]); i++)
-		len += part[i].len;
-	l = malloc(sizeof(*l) + len);
-	if (l == NULL)
-		return false;
-	l->len = 0;
-	for (size_t i = 0; i < sizeof(part) / sizeof(part[0]); i++) {
-		if (part[i].len > 0)
-			memcpy(l->rec + l->len, part[i].p, part[i].len);
-		l->len += part[i].len;
-	}
-	c->login = l;
-	timer_set(loop_timers(self.loop), &c->timer,
-	    clock_ms() + self.conf.auth_timeout * UINT64_C(1000) + LATER_MS);
-	return send_login(l) != MESH_FULL; /* no auth: it is asked when it comes */
+	/* One that is connected can wait: it is asked again when the time is over. */
+	return hold(c, A_QUESTION, part, sizeof(part) / sizeof(part[0]), until_ms) &&
+	    (send_question(c->login) || is_open);
+}
+
+static uint64_t
+patience_ms(void)
+{
+	return clock_ms() + self.conf.auth_timeout * UINT64_C(1000) + LATER_MS;
+}
+
+bool
+login_ask(struct conn *c, const struct connect *p)
+{
+	struct question q = { .has_password = p->has_password };
+
+	if (p->has_password)
+		q.password = p->password;
+	if (props_has(&p->props, PROP_AUTH_DATA))
+		q.data = p->props.auth_data;
+	timer_del(&c->timer);
+	return ask(c, &q, patience_ms());
+}
+
+bool
+login_ask_anew(struct conn *c, struct span data)
+{
+	return ask(c, &(struct question){ .data = data }, patience_ms());
+}
+
+/* All steps together have the time of one. */
+bool
+login_go_on(struct conn *c, struct span data)
+{
+	const struct login *l = c->login;
+
+	return ask(
+	    c, &(struct question){ .data = data, .state = span_of(l->data, l->len) }, l->until_ms);
 }
 
 struct conn *
-login_answered(uint64_t token)
+login_answered(const struct rec_login_done *r)
 {
-	struct conn *c = conn_find_low((uint32_t)(token >> 32), (uint32_t)token);
+	struct conn *c = conn_find_low((uint32_t)(r->token >> 32), (uint32_t)r->token);
 
-	if (c == NULL || c->state != CONN_ASKED || c->login == NULL)
-		return NULL;
-	login_drop(c);
-	timer_del(&c->timer);
-	return c;
+	return c != NULL && (c->state == CONN_ASKED || c->state == CONN_OPEN) && c->login != NULL &&
+		c->login->what == A_QUESTION && c->login->turn == r->turn
+	    ? c
+	    : NULL;
+}
+
+bool
+login_wait(struct conn *c, struct span state)
+{
+	return hold(c, A_STATE, &state, 1, c->login->until_ms);
+}
+
+void
+login_ask_later(struct conn *c)
+{
+	timer_set(loop_timers(self.loop), &c->login->timer, clock_ms() + AGAIN_MS);
+}
+
+bool
+login_keep(struct conn *c, struct span data)
+{
+	return hold(c, AN_ANSWER, &data, 1, 0);
+}
+
+bool
+login_is_clients_turn(const struct conn *c)
+{
+	return c->login != NULL && c->login->what == A_STATE;
+}
+
+struct span
+login_kept(const struct conn *c)
+{
+	return c->login != NULL && c->login->what == AN_ANSWER
+	    ? span_of(c->login->data, c->login->len)
+	    : span_of(NULL, 0);
+}
+
+static void
+on_late(struct timer *t)
+{
+	struct login *l = container_of(t, struct login, timer);
+
+	if (l->conn->state != CONN_OPEN || l->what != A_QUESTION) {
+		connect_late(l->conn);
+		return;
+	}
+	(void)send_question(l);
+	l->until_ms = patience_ms();
+	timer_set(loop_timers(self.loop), t, l->until_ms);
 }
 
 void
@@ -93,8 +224,8 @@ login_ask_all(void)
 	struct conn *c;
 
 	while ((c = conn_next(&handle)) != NULL)
-		if (c->login != NULL)
-			(void)send_login(c->login); /* no room: its time runs out */
+		if (c->login != NULL && c->login->what == A_QUESTION)
+			(void)send_question(c->login); /* no room: its time runs out */
 }
 
 void
@@ -102,7 +233,8 @@ login_drop(struct conn *c)
 {
 	if (c->login == NULL)
 		return;
-	OPENSSL_cleanse(c->login->rec, c->login->len);
+	timer_del(&c->login->timer);
+	OPENSSL_cleanse(c->login->data, c->login->len);
 	free(c->login);
 	c->login = NULL;
 }

@@ -71,14 +71,17 @@ on_grant(struct span body)
 static int
 on_login_done(struct span body)
 {
-	struct span groups, attributes, data;
+	struct login_said said;
 	struct rec_login_done r;
 
-	if (!rec_take(&body, &r, sizeof(r)) || !rec_span(&body, r.groups_len, &groups) ||
-	    !rec_span(&body, r.attributes_len, &attributes) ||
-	    !rec_span(&body, r.data_len, &data) || body.len != 0 || !utf8_is_valid(groups))
+	if (!rec_take(&body, &r, sizeof(r)) || !rec_span(&body, r.groups_len, &said.groups) ||
+	    !rec_span(&body, r.attributes_len, &said.attributes) || r.data_len > LOGIN_DATA_MAX ||
+	    !rec_span(&body, r.data_len, &said.data) ||
+	    !rec_span(&body, r.state_len, &said.state) ||
+	    !rec_span(&body, r.user_name_len, &said.user_name) || body.len != 0 ||
+	    !utf8_is_valid(said.groups) || !utf8_is_valid(said.user_name))
 		return -EPROTO;
-	connect_logged_in(&r, groups, attributes, data);
+	connect_logged_in(&r, &said);
 	return 0;
 }
 
