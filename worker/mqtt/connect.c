@@ -201,8 +201,10 @@ let_in(struct conn *c, const struct login_said *said)
 		login_drop(c);
 	if (c->state != CONN_OPEN)
 		connect_ask(c);
-	else if (c->method != NULL && auth(c, MQTT_SUCCESS, said->data))
+	else if (c->method != NULL && auth(c, MQTT_SUCCESS, said->data)) {
 		log_info("conn: authenticated anew id=%s peer=%s", conn_name(c), c->peer);
+		access_review(c); /* it may have other groups now */
+	}
 }
 
 void
