@@ -164,19 +164,34 @@ new_password(json_t *j)
 
 /* --- commands ----------------------------------------------------------------------------- */
 
+static bool
+is_about_a_password(void)
+{
+	return ctl_option("--scram") != NULL || ctl_option("--iterations") != NULL ||
+	    ctl_option("--cost") != NULL || ctl_option("--no-password") != NULL;
+}
+
 int
 cmd_auth_add(int argc, char **argv)
 {
-	const char *user = ctl_option("--user"), *client = ctl_option("--client");
+	const char *user = ctl_option("--user"), *client = ctl_option("--client"),
+		   *certificate = ctl_option("--certificate");
 	json_t *j = json_pack("{s:s}", "name", argv[0]);
 	int code;
 
 	(void)argc;
-	if (ctl_option("--no-password") == NULL && (code = new_password(j)) != DONE) {
+	if (certificate != NULL && (user != NULL || is_about_a_password())) {
+		json_decref(j);
+		return ctl_bad_usage("with --certificate there is neither user name nor password");
+	}
+	if (certificate == NULL && ctl_option("--no-password") == NULL &&
+	    (code = new_password(j)) != DONE) {
 		json_decref(j);
 		return code;
 	}
-	set(j, "user_name", user == NULL && client == NULL ? argv[0] : user);
+	set(j, "user_name", user == NULL && client == NULL && certificate == NULL ? argv[0] : user);
+	set(j, "certificate", certificate);
+	set(j, "client_pattern", ctl_option("--client-pattern"));
 	set(j, "client_id", client);
 	set(j, "groups", ctl_option("--groups"));
 	return change(put("add", json_pack("[o]", j)));
@@ -253,7 +268,7 @@ cmd_auth_show(int argc, char **argv)
 /* --- files -------------------------------------------------------------------------------- */
 
 static const char *const column[] = { "name", "client_id", "user_name", "password_hash", "password",
-	"groups", "enabled", "scram_keys" };
+	"groups", "enabled", "scram_keys", "certificate", "client_pattern" };
 
 enum { COLUMNS = sizeof(column) / sizeof(column[0]), PASSWORD = 4, ENABLED = 6 };
 
@@ -318,7 +333,7 @@ take_header(struct import *im, const struct csv_line *l)
 		if (c == COLUMNS || im->at[c] >= 0)
 			return wrong(im,
 			    "columns are name, client_id, user_name, password_hash, scram_keys or "
-			    "password, groups, enabled");
+			    "password, certificate, client_pattern, groups, enabled");
 		im->at[c] = i;
 	}
 	return DONE;
@@ -504,7 +519,8 @@ cmd_auth_export(int argc, char **argv)
 	(void)argc;
 	(void)argv;
 	if (!ctl.json)
-		puts("name,client_id,user_name,password_hash,groups,scram_keys,enabled");
+		puts("name,client_id,user_name,password_hash,groups,scram_keys,certificate,client_"
+		     "pattern,enabled");
 	while ((answer = ctl_page(r, &code)) != NULL) {
 		json_array_foreach(json_object_get(answer, "items"), i, item) {
 			if (ctl.json) {

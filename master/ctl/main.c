@@ -83,9 +83,11 @@ static const struct command commands[] = {
 	{ "auth show", "NAME", "one credential", cmd_auth_show },
 	{ "auth add",
 	    "NAME [--user U] [--client ID] [--groups A,B] [--no-password] [--cost N] [--scram] "
-	    "[--iterations N]",
+	    "[--iterations N] [--certificate RULE] [--client-pattern REGEX]",
 	    "let in who has this user name (without --user and --client it is NAME), client "
-	    "identifier or both, and the password, which is asked for or the first line of stdin",
+	    "identifier or both, and the password, which is asked for or the first line of stdin; "
+	    "or whose certificate has a name: KIND=TEXT or KIND~REGEX, where KIND is common_name, "
+	    "subject, dns, email or uri, with @any behind it for those that signed it, too",
 	    cmd_auth_add },
 	{ "auth passwd", "NAME [--cost N] [--scram] [--iterations N]",
 	    "give a credential another password; with --scram, to be shown by SCRAM",
@@ -96,7 +98,8 @@ static const struct command commands[] = {
 	    cmd_auth_remove },
 	{ "auth import", "FILE [--replace] [--cost N] [--scram] [--iterations N]",
 	    "credentials of a CSV file with a line of column names (name, client_id, user_name, "
-	    "password, password_hash or scram_keys, groups, enabled), or of mosquitto_passwd's; -: "
+	    "password, password_hash, scram_keys, certificate, client_pattern, groups, enabled), "
+	    "or of mosquitto_passwd's; -: "
 	    "stdin",
 	    cmd_auth_import },
 	{ "auth export", "", "all credentials as CSV, with what is kept of passwords",

@@ -8,6 +8,7 @@
 #define ACL_IMAGE_H
 
 #include "shared/acl/acl.h"
+#include "shared/acl/regex.h"
 #include "shared/base/hash.h"
 #include "shared/base/regex.h"
 

@@ -170,7 +170,7 @@ conf_check_at(const struct conf *c, struct conf_place *at)
 		return wrong(at, -1, "log_modules", "must be as \"conn=debug,route=info\"");
 	if (conf_providers(c, order) == SIZE_MAX)
 		return wrong(at, -1, "authentication",
-		    "names other providers than basic and scram, or one of them twice");
+		    "names other providers than basic, scram and x509, or one of them twice");
 	for (uint32_t i = 0; i < c->nlisteners && bad == 0; i++)
 		bad = check_listener(c, (int)i, at);
 	return bad;
@@ -585,6 +585,7 @@ conf_providers(const struct conf *c, uint8_t order_out[CONF_PROVIDERS])
 	static const char *const name[CONF_PROVIDERS] = {
 		[PROVIDER_basic] = "basic",
 		[PROVIDER_scram] = "scram",
+		[PROVIDER_x509] = "x509",
 	};
 	const char *text = c->authentication.s;
 	bool has[CONF_PROVIDERS] = { false };

@@ -62,7 +62,12 @@ enum conf_listener_durability {
 	LISTENER_DURABILITY_memory
 };
 enum conf_damage { DAMAGE_salvage, DAMAGE_stop };
-enum conf_provider { PROVIDER_basic, PROVIDER_scram, CONF_PROVIDERS }; /* of `authentication` */
+enum conf_provider {
+	PROVIDER_basic,
+	PROVIDER_scram,
+	PROVIDER_x509,
+	CONF_PROVIDERS
+}; /* of `authentication` */
 enum conf_acl_format { ACL_FORMAT_tbmq, ACL_FORMAT_mosquitto };
 enum conf_acl_default { ACL_DEFAULT_deny, ACL_DEFAULT_allow };
 enum conf_rate_action {

@@ -216,6 +216,7 @@ struct rec_acked {
 #define LOGIN_ANONYMOUS                                                                            \
 	4u             /* the listener lets in who has neither, unless something is known of them */
 #define LOGIN_AGAIN 8u /* it is connected, and shows itself anew (4.12.1) */
+#define LOGIN_CERTIFICATE 16u /* it has shown a good one */
 #define LOGIN_DATA_MAX 4096u
 
 /*

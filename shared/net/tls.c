@@ -14,7 +14,7 @@
 #include "shared/base/must.h"
 #include "shared/mqtt/topic.h"
 
-#define RECORD_MAX 16384     /* bytes of a record that TLS allows for */
+#define TLS_RECORD_MAX 16384 /* bytes of a record that TLS allows for */
 #define TICKET_SECONDS 7200  /* that a session may be resumed after it began */
 #define AUTHORITIES_TOLD 100 /* more names than that would only make handshakes large */
 
@@ -69,6 +69,8 @@ static int on_alpn(SSL *tls, const unsigned char **out, unsigned char *out_len,
     const unsigned char *in, unsigned in_len, void *arg);
 static int on_ticket(SSL *tls, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
     EVP_MAC_CTX *mac, int is_new);
+static int on_new_ticket(SSL *tls, void *arg);
+static size_t chain_names(const SSL *tls, uint8_t out[TLS_NAMES_MAX]);
 static int on_password(char *buf, int size, int writes, void *arg);
 static void
 identities_free(void *parent, void *ptr, CRYPTO_EX_DATA *data, int index, long argl, void *argp);
@@ -210,7 +212,7 @@ tls_write(struct ssl_st *tls, const void *p, size_t len)
 	int n;
 
 	ERR_clear_error();
-	n = SSL_write(tls, p, len < RECORD_MAX ? (int)len : RECORD_MAX);
+	n = SSL_write(tls, p, len < TLS_RECORD_MAX ? (int)len : TLS_RECORD_MAX);
 	if (n > 0)
 		return n;
 	err = failed(tls, n);
@@ -471,7 +473,11 @@ set_client(struct making *m)
 	};
 
 	SSL_CTX_set_verify(m->ctx, mode[m->l->client_certificate], NULL);
-	return 0;
+	/* Of the certificates of a session only the client's own is in its ticket. */
+	return m->l->client_certificate == CLIENT_CERTIFICATE_none ||
+		SSL_CTX_set_session_ticket_cb(m->ctx, on_new_ticket, NULL, NULL) == 1
+	    ? 0
+	    : -ENOMEM;
 }
 
 /* A ticket tells who the client was found to be: elsewhere, or when others are trusted, that is worth nothing. */
@@ -590,6 +596,19 @@ on_ticket(SSL *tls, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *ciph
 }
 
 static int
+on_new_ticket(SSL *tls, void *arg)
+{
+	uint8_t names[TLS_NAMES_MAX];
+	size_t len;
+
+	(void)arg;
+	if (SSL_session_reused(tls)) /* it has them already */
+		return 1;
+	len = chain_names(tls, names);
+	return len == 0 || SSL_SESSION_set1_ticket_appdata(SSL_get_session(tls), names, len) == 1;
+}
+
+static int
 on_password(char *buf, int size, int writes, void *arg)
 {
 	const struct span *password = arg;
@@ -689,6 +708,78 @@ name_of(const X509 *x, enum conf_certificate_user what, char *out, size_t size)
 			len = take_text(g->d.ia5, out, size);
 	}
 	GENERAL_NAMES_free(names);
+	return len;
+}
+
+struct naming {
+	uint8_t *to;
+	size_t len, depth;
+};
+
+static void
+add_name(struct naming *n, enum rec_name_kind kind, const char *text, ssize_t len)
+{
+	struct rec_name r = {
+		.depth = (uint8_t)n->depth, .kind = (uint8_t)kind, .len = (uint16_t)len
+	};
+
+	if (len <= 0 || n->len + sizeof(r) + (size_t)len > TLS_NAMES_MAX)
+		return;
+	memcpy(n->to + n->len, &r, sizeof(r));
+	memcpy(n->to + n->len + sizeof(r), text, (size_t)len);
+	n->len += sizeof(r) + (size_t)len;
+}
+
+static void
+add_names(struct naming *n, const X509 *x)
+{
+	static const struct {
+		int type;
+		enum rec_name_kind kind;
+	} kinds[] = { { GEN_DNS, NAME_DNS }, { GEN_EMAIL, NAME_EMAIL }, { GEN_URI, NAME_URI } };
+	GENERAL_NAMES *names = X509_get_ext_d2i(x, NID_subject_alt_name, NULL, NULL);
+	char text[TLS_NAMES_MAX];
+
+	add_name(
+	    n, NAME_COMMON, text, name_of(x, CERTIFICATE_USER_common_name, text, sizeof(text)));
+	add_name(n, NAME_SUBJECT, text, name_of(x, CERTIFICATE_USER_subject, text, sizeof(text)));
+	for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
+		const GENERAL_NAME *g = sk_GENERAL_NAME_value(names, i);
+
+		for (size_t k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++)
+			if (g->type == kinds[k].type)
+				add_name(n, kinds[k].kind, text,
+				    take_text(g->d.ia5, text, sizeof(text)));
+	}
+	GENERAL_NAMES_free(names);
+}
+
+static size_t
+chain_names(const SSL *tls, uint8_t out[TLS_NAMES_MAX])
+{
+	STACK_OF(X509) *chain = SSL_get0_verified_chain(tls);
+	struct naming n = { .to = out };
+
+	for (int i = 0; tls_has_certificate(tls) && i < sk_X509_num(chain) && i <= UINT8_MAX; i++) {
+		n.depth = (size_t)i;
+		add_names(&n, sk_X509_value(chain, i));
+	}
+	ERR_clear_error();
+	return n.len;
+}
+
+size_t
+tls_names(const struct ssl_st *tls, uint8_t out[TLS_NAMES_MAX])
+{
+	void *names = NULL;
+	size_t len = 0;
+
+	if (!SSL_session_reused((SSL *)tls))
+		return chain_names(tls, out);
+	if (SSL_SESSION_get0_ticket_appdata(SSL_get_session(tls), &names, &len) != 1 ||
+	    len > TLS_NAMES_MAX || names == NULL)
+		return 0;
+	memcpy(out, names, len);
 	return len;
 }
 

@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "shared/ipc/rec.h"
 #include "shared/net/tls_files.h"
 
 struct tls_server;
@@ -65,5 +66,13 @@ bool tls_is_resumed(const struct ssl_st *tls);
  */
 ssize_t tls_user(const struct ssl_st *tls, enum conf_certificate_user what, char *out, size_t size);
 bool tls_has_certificate(const struct ssl_st *tls); /* the client's, found to be good */
+
+#define TLS_NAMES_MAX 8192
+
+/*
+ * All that name the client and those who signed for it, up to the authority that is trusted: struct rec_name, each with its text, the
+ * client's first. Bytes; what can't be text, or finds no room in TLS_NAMES_MAX, is not among them. A session that is resumed has those it began with, from its ticket.
+ */
+size_t tls_names(const struct ssl_st *tls, uint8_t out[TLS_NAMES_MAX]);
 
 #endif

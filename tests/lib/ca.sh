@@ -9,6 +9,7 @@
 #     nameless      a client without a common name; expired, revoked: clients whose time has passed, or who are in crl.pem
 #     stranger.crt  a client of another authority, stranger-ca.crt
 #     self          a client that signed itself
+#     factory.crt   an authority that ca.crt has signed, and pump, a client of its; with pump.crt comes factory.crt
 set -eu
 mkdir -p "$1"/sni
 cd "$1"
@@ -64,6 +65,16 @@ sign stranger stranger-ca /CN=alice ""
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout self.key -subj /CN=alice -days 3650 -out self.crt 2>/dev/null
 openssl ca -config ca.cnf -cert ca.crt -keyfile ca.key -revoke revoked.crt 2>/dev/null
 openssl ca -config ca.cnf -cert ca.crt -keyfile ca.key -gencrl -out crl.pem 2>/dev/null
+
+key factory
+key pump
+openssl req -new -key factory.key -subj "/O=Tests/CN=factory" -out factory.csr
+openssl x509 -req -in factory.csr -CA ca.crt -CAkey ca.key -set_serial 100 -days 3650 -out factory.crt \
+	-extfile <(echo basicConstraints=critical,CA:true) 2>/dev/null
+openssl req -new -key pump.key -subj "/O=Tests/CN=pump-7" -out pump.csr
+openssl x509 -req -in pump.csr -CA factory.crt -CAkey factory.key -set_serial 1 -days 3650 -out pump.crt \
+	-extfile <(echo subjectAltName=DNS:seven.pumps.example,DNS:pump-7.example) 2>/dev/null
+cat factory.crt >>pump.crt
 
 echo "not a secret" >locked.password
 openssl ec -in server.key -aes256 -passout file:locked.password -out locked.key 2>/dev/null

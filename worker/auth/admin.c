@@ -21,14 +21,21 @@ text_or_null(const char *text)
 	return text != NULL ? json_string(text) : json_null();
 }
 
+static const char *
+type_of(const struct credential *c)
+{
+	return c->certificate != NULL ? "x509" : credential_is_plain(c) ? "basic" : "scram";
+}
+
 static json_t *
 credential_json(const struct credential *c, bool with_secrets)
 {
-	json_t *j = json_pack("{s:s, s:s, s:o, s:o, s:o, s:b, s:b, s:b}", "name", c->name, "type",
-	    credential_is_plain(c) ? "basic" : "scram", "client_id", text_or_null(c->client_id),
-	    "user_name", text_or_null(c->user_name), "groups", text_or_null(c->groups), "enabled",
+	json_t *j = json_pack("{s:s, s:s, s:o, s:o, s:o, s:b, s:b, s:b, s:o, s:o}", "name", c->name,
+	    "type", type_of(c), "client_id", text_or_null(c->client_id), "user_name",
+	    text_or_null(c->user_name), "groups", text_or_null(c->groups), "enabled",
 	    (int)!c->is_disabled, "has_password", c->password != NULL, "has_scram",
-	    c->scram != NULL);
+	    c->scram != NULL, "certificate", text_or_null(c->certificate), "client_pattern",
+	    text_or_null(c->client_pattern));
 
 	if (with_secrets) {
 		json_object_set_new(j, "password_hash", text_or_null(c->password));
@@ -60,7 +67,7 @@ why(int err)
 {
 	switch (err) {
 	case -EEXIST:
-		return "another credential has its client identifier and user name";
+		return "another credential has its client identifier and user name, or certificate";
 	case -ENOSPC:
 		return "the disk is full";
 	case -EAGAIN:
@@ -119,13 +126,16 @@ parse(const json_t *j, enum mode mode, struct credential **out)
 		const json_t *enabled = json_object_get(j, "enabled");
 
 		wrong = "a credential has texts: name, client_id, user_name, password_hash, "
-			"scram_keys, groups; "
-			"and enabled";
+			"scram_keys, "
+			"certificate, client_pattern, groups; and enabled";
 		if (json_is_object(j) && take_text(&c->name, j, "name") &&
 		    take_text(&c->client_id, j, "client_id") &&
 		    take_text(&c->user_name, j, "user_name") &&
 		    take_text(&c->password, j, "password_hash") &&
-		    take_text(&c->scram, j, "scram_keys") && take_text(&c->groups, j, "groups") &&
+		    take_text(&c->scram, j, "scram_keys") &&
+		    take_text(&c->certificate, j, "certificate") &&
+		    take_text(&c->client_pattern, j, "client_pattern") &&
+		    take_text(&c->groups, j, "groups") &&
 		    (enabled == NULL || json_is_boolean(enabled)))
 			wrong = credential_wrong(c);
 		if (enabled != NULL)

@@ -4,6 +4,7 @@
 #include <openssl/crypto.h>
 #include <stdlib.h>
 
+#include "shared/acl/regex.h"
 #include "shared/base/hash.h"
 #include "shared/base/htab.h"
 #include "shared/base/scram.h"
@@ -11,6 +12,7 @@
 #include "shared/mqtt/packet.h"
 #include "shared/mqtt/rd.h"
 #include "shared/mqtt/topic.h"
+#include "worker/auth/certificate.h"
 
 #define RECORD_VERSION 1
 
@@ -20,11 +22,13 @@ enum field {
 	FIELD_PASSWORD,
 	FIELD_GROUPS,
 	FIELD_DISABLED,
-	FIELD_SCRAM
+	FIELD_SCRAM,
+	FIELD_CERTIFICATE,
+	FIELD_CLIENT_PATTERN
 };
 
-struct shown { /* by a CONNECT */
-	const char *client_id, *user_name;
+struct shown { /* by a client */
+	const char *client_id, *user_name, *certificate;
 };
 
 static uint64_t name_hash(const void *entry);
@@ -32,6 +36,7 @@ static uint64_t shown_hash(const void *entry);
 
 static struct {
 	struct htab by_name, by_shown;
+	struct list patterns;
 	uint64_t serial;
 } the;
 
@@ -40,6 +45,7 @@ credential_init(void)
 {
 	htab_init(&the.by_name, name_hash);
 	htab_init(&the.by_shown, shown_hash);
+	list_init(&the.patterns);
 }
 
 static uint64_t
@@ -55,9 +61,10 @@ hash_of_name(struct span name)
 }
 
 static uint64_t
-hash_of_shown(const char *client_id, const char *user_name)
+hash_of_shown(const struct shown *s)
 {
-	return hash_mix(text_hash(client_id) + hash_mix(text_hash(user_name)));
+	return hash_mix(text_hash(s->client_id) +
+	    hash_mix(text_hash(s->user_name) + hash_mix(text_hash(s->certificate))));
 }
 
 static uint64_t
@@ -71,7 +78,7 @@ shown_hash(const void *entry)
 {
 	const struct credential *c = entry;
 
-	return hash_of_shown(c->client_id, c->user_name);
+	return hash_of_shown(&(struct shown){ c->client_id, c->user_name, c->certificate });
 }
 
 static bool
@@ -93,7 +100,8 @@ shown_eq(const void *entry, const void *key)
 	const struct credential *c = entry;
 	const struct shown *s = key;
 
-	return text_eq(c->client_id, s->client_id) && text_eq(c->user_name, s->user_name);
+	return text_eq(c->client_id, s->client_id) && text_eq(c->user_name, s->user_name) &&
+	    text_eq(c->certificate, s->certificate);
 }
 
 bool
@@ -105,20 +113,25 @@ credential_is_plain(const struct credential *c)
 bool
 credential_shows_same(const struct credential *a, const struct credential *b)
 {
-	return text_eq(a->client_id, b->client_id) && text_eq(a->user_name, b->user_name);
+	return text_eq(a->client_id, b->client_id) && text_eq(a->user_name, b->user_name) &&
+	    text_eq(a->certificate, b->certificate);
 }
 
 struct credential *
 credential_new(void)
 {
-	return calloc(1, sizeof(struct credential));
+	struct credential *c = calloc(1, sizeof(*c));
+
+	if (c != NULL)
+		list_init(&c->link);
+	return c;
 }
 
 struct credential *
 credential_dup(const struct credential *c)
 {
 	const char *const from[] = { c->name, c->client_id, c->user_name, c->password, c->groups,
-		c->scram };
+		c->scram, c->certificate, c->client_pattern };
 	struct credential *d = credential_new();
 	bool good = d != NULL;
 
@@ -126,7 +139,7 @@ credential_dup(const struct credential *c)
 		d->is_disabled = c->is_disabled;
 	for (size_t i = 0; good && i < sizeof(from) / sizeof(from[0]); i++) {
 		char **const to[] = { &d->name, &d->client_id, &d->user_name, &d->password,
-			&d->groups, &d->scram };
+			&d->groups, &d->scram, &d->certificate, &d->client_pattern };
 
 		good = from[i] == NULL || credential_set(to[i], span_str(from[i]));
 	}
@@ -147,6 +160,11 @@ credential_free(struct credential *c)
 		OPENSSL_cleanse(c->scram, strlen(c->scram));
 	free(c->password);
 	free(c->scram);
+	free(c->certificate);
+	free(c->client_pattern);
+	list_del(&c->link);
+	pcre2_code_free(c->name_regex);
+	pcre2_code_free(c->client_regex);
 	free(c->name);
 	free(c->client_id);
 	free(c->user_name);
@@ -177,11 +195,46 @@ is_text(const char *text, size_t most)
 	return text == NULL || (strlen(text) <= most && utf8_is_valid(span_str(text)));
 }
 
+static bool
+can_be_pattern(struct span text)
+{
+	size_t at;
+	int err;
+	pcre2_code *re = acl_regex_compile(text, &err, &at);
+
+	pcre2_code_free(re);
+	return re != NULL;
+}
+
+static const char *
+certificate_wrong(const struct credential *c)
+{
+	struct certificate_rule r;
+
+	if (c->certificate == NULL || c->user_name != NULL || c->password != NULL ||
+	    c->scram != NULL)
+		return "a credential is about certificates, or about a user name and passwords";
+	if (!is_text(c->certificate, CERTIFICATE_RULE_MAX) ||
+	    !certificate_parse(c->certificate, &r))
+		return "a certificate is named as KIND=TEXT or KIND~PATTERN, where KIND is "
+		       "common_name, "
+		       "subject, dns, email or uri, with @any or @1 to @9 behind it for those that "
+		       "signed";
+	if (!is_text(c->client_id, 4096) || !is_text(c->client_pattern, 4096))
+		return "a client identifier or a pattern for it has at most 4096 bytes of UTF-8";
+	if ((r.is_pattern && !can_be_pattern(r.text)) ||
+	    (c->client_pattern != NULL && !can_be_pattern(span_str(c->client_pattern))))
+		return "a pattern is no regular expression";
+	return is_text(c->groups, CREDENTIAL_GROUPS_MAX) ? NULL : "groups have at most 1024 bytes";
+}
+
 const char *
 credential_wrong(const struct credential *c)
 {
 	if (c->name == NULL || !is_text(c->name, CREDENTIAL_NAME_MAX))
 		return "a credential needs a name of 1 to 256 bytes";
+	if (c->certificate != NULL || c->client_pattern != NULL)
+		return certificate_wrong(c);
 	if (c->client_id == NULL && c->user_name == NULL)
 		return "a credential needs a client identifier, a user name, or both";
 	/* A name shorter than what MQTT allows would do as well, but these are hashed at each CONNECT. */
@@ -218,6 +271,8 @@ credential_encode(const struct credential *c, uint8_t *to, size_t room)
 	write_field(&w, FIELD_PASSWORD, c->password);
 	write_field(&w, FIELD_GROUPS, c->groups);
 	write_field(&w, FIELD_SCRAM, c->scram);
+	write_field(&w, FIELD_CERTIFICATE, c->certificate);
+	write_field(&w, FIELD_CLIENT_PATTERN, c->client_pattern);
 	write_field(&w, FIELD_DISABLED, c->is_disabled ? "" : NULL);
 	return w.over ? 0 : (size_t)(w.p - to);
 }
@@ -236,6 +291,10 @@ read_field(struct credential *c, enum field field, struct span value)
 		return credential_set(&c->groups, value);
 	case FIELD_SCRAM:
 		return credential_set(&c->scram, value);
+	case FIELD_CERTIFICATE:
+		return credential_set(&c->certificate, value);
+	case FIELD_CLIENT_PATTERN:
+		return credential_set(&c->client_pattern, value);
 	case FIELD_DISABLED:
 		c->is_disabled = true;
 		return true;
@@ -275,26 +334,89 @@ credential_find(struct span name)
 struct credential *
 credential_match(const char *client_id, const char *user_name)
 {
-	struct shown s = { client_id, user_name };
+	struct shown s = { client_id, user_name, NULL };
 
-	return htab_find(&the.by_shown, hash_of_shown(client_id, user_name), shown_eq, &s);
+	return htab_find(&the.by_shown, hash_of_shown(&s), shown_eq, &s);
+}
+
+struct credential *
+credential_match_certificate(const char *client_id, const char *certificate)
+{
+	struct shown s = { client_id, NULL, certificate };
+
+	return htab_find(&the.by_shown, hash_of_shown(&s), shown_eq, &s);
+}
+
+struct credential *
+credential_match_same(const struct credential *c)
+{
+	struct shown s = { c->client_id, c->user_name, c->certificate };
+
+	return htab_find(&the.by_shown, hash_of_shown(&s), shown_eq, &s);
+}
+
+struct credential *
+credential_next_pattern(const struct credential *c)
+{
+	struct list *next = c != NULL ? c->link.next : the.patterns.next;
+
+	return next != &the.patterns ? container_of(next, struct credential, link) : NULL;
+}
+
+static bool
+compile(pcre2_code **re, struct span pattern)
+{
+	size_t at;
+	int err;
+
+	if (*re == NULL)
+		*re = acl_regex_compile(pattern, &err, &at);
+	return *re != NULL;
+}
+
+/* False: no memory. */
+static bool
+compile_patterns(struct credential *c)
+{
+	struct certificate_rule r;
+
+	if (c->client_pattern != NULL && !compile(&c->client_regex, span_str(c->client_pattern)))
+		return false;
+	return c->certificate == NULL || !certificate_parse(c->certificate, &r) || !r.is_pattern ||
+	    compile(&c->name_regex, r.text);
+}
+
+static void
+list_pattern(struct credential *c)
+{
+	struct credential *before = NULL;
+
+	if (c->name_regex == NULL)
+		return;
+	while ((before = credential_next_pattern(before)) != NULL)
+		if (strcmp(before->name, c->name) > 0)
+			break;
+	list_add_tail(before != NULL ? &before->link : &the.patterns, &c->link);
 }
 
 int
 credential_put(struct credential *c)
 {
 	struct credential *was = credential_find(span_str(c->name)),
-			  *other = credential_match(c->client_id, c->user_name);
+			  *other = credential_match_same(c);
 
 	c->serial = ++the.serial;
 	if (other != NULL && other != was)
 		return -EEXIST;
+	if (!compile_patterns(c))
+		return -ENOMEM;
 	if (other == NULL && htab_add(&the.by_shown, shown_hash(c), c) != 0)
 		return -ENOMEM;
 	if (was == NULL && htab_add(&the.by_name, name_hash(c), c) != 0) {
 		htab_del(&the.by_shown, shown_hash(c), c);
 		return -ENOMEM;
 	}
+	list_pattern(c);
 	if (was == NULL)
 		return 0;
 	htab_replace(&the.by_name, name_hash(c), was, c);

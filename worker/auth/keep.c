@@ -200,7 +200,7 @@ is_taken(const struct keep_set *s, size_t nth)
 
 	if (c->to == NULL)
 		return false;
-	other = credential_match(c->to->client_id, c->to->user_name);
+	other = credential_match_same(c->to);
 	if (other != NULL && strcmp(other->name, c->name) != 0)
 		return true;
 	for (size_t i = 0; i < nth; i++)

@@ -15,6 +15,7 @@
 static const struct provider *const providers[CONF_PROVIDERS] = {
 	[PROVIDER_basic] = &basic,
 	[PROVIDER_scram] = &scram,
+	[PROVIDER_x509] = &x509,
 };
 
 static struct {
@@ -195,7 +196,10 @@ stranger(const struct login *l)
 		return MQTT_BAD_AUTHENTICATION_METHOD;
 	if (l->flags & (LOGIN_USER | LOGIN_PASSWORD))
 		return MQTT_BAD_USER_NAME_OR_PASSWORD;
-	return l->flags & LOGIN_ANONYMOUS ? MQTT_OK : MQTT_NOT_AUTHORIZED;
+	/* A certificate of nobody's is something to show, too. */
+	return (l->flags & (LOGIN_ANONYMOUS | LOGIN_CERTIFICATE)) == LOGIN_ANONYMOUS
+	    ? MQTT_OK
+	    : MQTT_NOT_AUTHORIZED;
 }
 
 static void

@@ -62,7 +62,7 @@ struct provider {
 	bool (*has_method)(struct span method);
 };
 
-extern const struct provider basic, scram;
+extern const struct provider basic, scram, x509;
 
 void login_init(void);
 void login_fini(void);

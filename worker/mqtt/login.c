@@ -36,10 +36,11 @@ login_is_needed(const struct conn *c)
 {
 	uint8_t order[CONF_PROVIDERS];
 
-	/* Who has shown a certificate of an authority that the listener trusts has said who it is. */
+	/* Who has shown a certificate of an authority that the listener trusts has said who it is, unless somebody looks at what it says. */
 	return c->method != NULL ||
 	    (conf_providers(&self.conf, order) > 0 &&
-		(c->tls == NULL || !tls_has_certificate(c->tls)));
+		(c->tls == NULL || !tls_has_certificate(c->tls) ||
+		    conf_has_provider(&self.conf, PROVIDER_x509)));
 }
 
 /* In the place of what there was, of which part may be made. False: no memory. */
@@ -87,7 +88,11 @@ struct question {
 static bool
 ask(struct conn *c, const struct question *q, uint64_t until_ms)
 {
+	static uint8_t names[TLS_NAMES_MAX];
 	const char *listener = conn_listener_name(c);
+	size_t names_len = c->tls != NULL && conf_has_provider(&self.conf, PROVIDER_x509)
+	    ? tls_names(c->tls, names)
+	    : 0;
 	struct span method = c->method != NULL ? span_str(c->method) : span_of(NULL, 0);
 	bool is_open = c->state == CONN_OPEN;
 	struct rec_login rec = {
@@ -95,6 +100,7 @@ ask(struct conn *c, const struct question *q, uint64_t until_ms)
 		.client_id_len = c->id_len,
 		.user_name_len = c->user_len,
 		.password_len = (uint16_t)q->password.len,
+		.names_len = (uint16_t)names_len,
 		.method_len = (uint16_t)method.len,
 		.data_len = (uint16_t)q->data.len,
 		.state_len = (uint16_t)q->state.len,
@@ -102,6 +108,7 @@ ask(struct conn *c, const struct question *q, uint64_t until_ms)
 		.listener_len = (uint8_t)strlen(listener),
 		.flags = (uint8_t)((c->user != NULL ? LOGIN_USER : 0) |
 		    (q->has_password ? LOGIN_PASSWORD : 0) | (is_open ? LOGIN_AGAIN : 0) |
+		    (c->tls != NULL && tls_has_certificate(c->tls) ? LOGIN_CERTIFICATE : 0) |
 		    (c->listener != CONN_NO_LISTENER &&
 				self.conf.listener[c->listener].allow_anonymous
 			    ? LOGIN_ANONYMOUS
@@ -113,6 +120,7 @@ ask(struct conn *c, const struct question *q, uint64_t until_ms)
 		conn_id(c),
 		span_of(c->user, c->user_len),
 		q->password,
+		span_of(names, names_len),
 		method,
 		q->data,
 		q->state,
