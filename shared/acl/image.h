@@ -8,7 +8,6 @@
 #define ACL_IMAGE_H
 
 #include "shared/acl/acl.h"
-#include "shared/acl/regex.h"
 #include "shared/base/hash.h"
 #include "shared/base/regex.h"
 

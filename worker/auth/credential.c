@@ -4,9 +4,9 @@
 #include <openssl/crypto.h>
 #include <stdlib.h>
 
-#include "shared/acl/regex.h"
 #include "shared/base/hash.h"
 #include "shared/base/htab.h"
+#include "shared/base/regex.h"
 #include "shared/base/scram.h"
 #include "shared/child/child.h"
 #include "shared/mqtt/packet.h"
@@ -163,8 +163,8 @@ credential_free(struct credential *c)
 	free(c->certificate);
 	free(c->client_pattern);
 	list_del(&c->link);
-	pcre2_code_free(c->name_regex);
-	pcre2_code_free(c->client_regex);
+	regex_free(c->name_regex);
+	regex_free(c->client_regex);
 	free(c->name);
 	free(c->client_id);
 	free(c->user_name);
@@ -198,11 +198,10 @@ is_text(const char *text, size_t most)
 static bool
 can_be_pattern(struct span text)
 {
-	size_t at;
-	int err;
-	pcre2_code *re = acl_regex_compile(text, &err, &at);
+	char why[256];
+	struct regex *re = regex_new(text, why);
 
-	pcre2_code_free(re);
+	regex_free(re);
 	return re != NULL;
 }
 
@@ -364,13 +363,12 @@ credential_next_pattern(const struct credential *c)
 }
 
 static bool
-compile(pcre2_code **re, struct span pattern)
+compile(struct regex **re, struct span pattern)
 {
-	size_t at;
-	int err;
+	char why[256];
 
 	if (*re == NULL)
-		*re = acl_regex_compile(pattern, &err, &at);
+		*re = regex_new(pattern, why);
 	return *re != NULL;
 }
 

@@ -28,10 +28,9 @@ struct credential { /* texts are NUL terminated, and belong to it */
 	    *certificate; /* instead of a user name: as certificate.h has it; NULL: not about one */
 	char *
 	    client_pattern; /* with it: a regular expression on the client identifier; NULL: none */
-	struct pcre2_real_code_8 *name_regex,
-	    *client_regex; /* of the two, while it is in the table */
-	struct list link;  /* likewise, with name_regex */
-	char *groups;      /* with commas between them; NULL: none */
+	struct regex *name_regex, *client_regex; /* of the two, while it is in the table */
+	struct list link;                        /* likewise, with name_regex */
+	char *groups;                            /* with commas between them; NULL: none */
 	bool is_disabled;
 	uint64_t serial; /* never used twice: which one it is, since it came into the table */
 };

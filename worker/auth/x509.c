@@ -3,7 +3,7 @@
  * before patterns, the client's own before those of who signed, and patterns in the order of their credentials' names. If none that fits is for this client
  * identifier, the client is refused; without any it is left to the next provider.
  */
-#include "shared/acl/regex.h"
+#include "shared/base/regex.h"
 #include "worker/auth/certificate.h"
 #include "worker/auth/login.h"
 
@@ -22,9 +22,9 @@ next_name(const struct search *s, struct span *rest, struct rec_name *n, struct 
 }
 
 static bool
-matches(struct search *s, const void *pattern, struct span text)
+matches(struct search *s, const struct regex *re, struct span text)
 {
-	int got = acl_regex_match(pattern, text);
+	int got = regex_find(re, text);
 
 	s->gave_up |= got < 0;
 	return got == 1;

@@ -142,10 +142,13 @@ on_connect(struct conn *c, struct span body, uint8_t flags)
 static void
 turn_away(struct conn *c, enum mqtt_reason reason, const char *why)
 {
-	if (c->state == CONN_OPEN)
-		conn_end(c, CNT_ends__auth, reason, why);
-	else
+	if (c->state != CONN_OPEN) {
 		refuse(c, refusal(reason), reason, why);
+		return;
+	}
+	if (refused_is_one(reason))
+		refused_note(c, reason, why);
+	conn_end(c, CNT_ends__auth, reason, why);
 }
 
 /* AUTH, 3.15. False: it can't be sent, the client has been turned away. */
@@ -199,7 +202,9 @@ let_in(struct conn *c, const struct login_said *said)
 	}
 	if (said->data.len == 0 || c->state == CONN_OPEN)
 		login_drop(c);
-	if (c->state != CONN_OPEN)
+	if (c->state != CONN_OPEN && block_has(c)) /* by the name it has now, or since */
+		refuse(c, CNT_connects__refused_blocked, MQTT_BANNED, "blocked");
+	else if (c->state != CONN_OPEN)
 		connect_ask(c);
 	else if (c->method != NULL && auth(c, MQTT_SUCCESS, said->data)) {
 		log_info("conn: authenticated anew id=%s peer=%s", conn_name(c), c->peer);

@@ -116,6 +116,11 @@ SCENARIO(1, 4)
 	check(w != NULL);
 	check(broker_sh("$CTL --json client list | grep -q '\"user_name\": *\"anna\"'") == 0);
 	wire_close(w);
+	/* Also to who has blocked it. */
+	check(ctl("block", "add", "--user", "anna") == 0);
+	check(
+	    answer(method[0], "anna", "secret") == 0x8a && answer(method[0], "both", "other") == 0);
+	check(ctl("block", "remove", "--user", "anna") == 0);
 	/* They travel in files. */
 	check(broker_sh("$CTL auth export >$DIR/all && $CTL auth remove anna && "
 			"$CTL auth import $DIR/all --replace") == 0);
