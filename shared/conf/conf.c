@@ -617,7 +617,7 @@ conf_has_provider(const struct conf *c, enum conf_provider p)
 	uint8_t order[CONF_PROVIDERS];
 	size_t n = conf_providers(c, order);
 
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; n <= CONF_PROVIDERS && i < n; i++)
 		if (order[i] == p)
 			return true;
 	return false;

@@ -85,6 +85,15 @@ base64_has_one_way_to_be_written(void)
 	CU_ASSERT_EQUAL(scram_from_base64(span_str("YQ=="), out, sizeof(out)), 1);
 }
 
+static bool
+are_same(const struct scram_keys *a, const struct scram_keys *b)
+{
+	return a->iterations == b->iterations && a->salt_len == b->salt_len &&
+	    memcmp(a->salt, b->salt, sizeof(a->salt)) == 0 &&
+	    memcmp(a->stored, b->stored, sizeof(a->stored)) == 0 &&
+	    memcmp(a->server, b->server, sizeof(a->server)) == 0;
+}
+
 static void
 keys_are_those_of_the_rfc(void)
 {
@@ -96,9 +105,9 @@ keys_are_those_of_the_rfc(void)
 		made = (struct scram_keys){ .iterations = 4096, .salt_len = kept.salt_len };
 		memcpy(made.salt, kept.salt, sizeof(made.salt));
 		CU_ASSERT_EQUAL(scram_derive(kind, span_str("pencil"), &made), 0);
-		CU_ASSERT_EQUAL(memcmp(&made, &kept, sizeof(made)), 0);
+		CU_ASSERT_TRUE(are_same(&made, &kept));
 		CU_ASSERT_EQUAL(scram_derive(kind, span_str("Pencil"), &made), 0);
-		CU_ASSERT_NOT_EQUAL(memcmp(&made, &kept, sizeof(made)), 0);
+		CU_ASSERT_FALSE(are_same(&made, &kept));
 	}
 }
 
@@ -117,7 +126,7 @@ what_is_made_is_of_each_kind_and_never_the_same(void)
 		CU_ASSERT_TRUE_FATAL(scram_parse(text, kind, &kept));
 		made = kept;
 		CU_ASSERT_EQUAL(scram_derive(kind, span_str("secret"), &made), 0);
-		CU_ASSERT_EQUAL(memcmp(&made, &kept, sizeof(made)), 0);
+		CU_ASSERT_TRUE(are_same(&made, &kept));
 	}
 	/* One kind alone is one. */
 	*strchr(text, ' ') = '\0';
