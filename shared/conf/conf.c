@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "shared/base/log.h"
+#include "shared/conf/pairs.h"
 #include "shared/conf/table.h"
 
 #define SEALS (F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL)
@@ -149,11 +150,41 @@ check_listener(const struct conf *c, int i, struct conf_place *at)
 	return 0;
 }
 
+/* What a provider needs, if it is one of those who are asked. */
+static int
+check_jwt(const struct conf *c, struct conf_place *at)
+{
+	if (c->jwt_secret_file.s[0] == '\0' && c->jwt_public_key.s[0] == '\0')
+		return wrong(
+		    at, -1, "authentication", "jwt needs jwt_secret_file or jwt_public_key");
+	return 0;
+}
+
+static int
+check_auth(const struct conf *c, const uint8_t *order, size_t n, struct conf_place *at)
+{
+	int bad = 0;
+
+	if (is_relative(&c->jwt_secret_file))
+		return wrong(at, -1, "jwt_secret_file", "must be an absolute path");
+	if (is_relative(&c->jwt_public_key))
+		return wrong(at, -1, "jwt_public_key", "must be an absolute path");
+	if (!pairs_are_valid(c->jwt_verify.s, "cual"))
+		return wrong(at, -1, "jwt_verify", "must be as \"sub=%%u, device=%%c\"");
+	if (!pairs_are_valid(c->jwt_attributes.s, NULL))
+		return wrong(at, -1, "jwt_attributes", "must be names with commas between them");
+	for (size_t i = 0; i < n && bad == 0; i++)
+		if (order[i] == PROVIDER_jwt)
+			bad = check_jwt(c, at);
+	return bad;
+}
+
 int
 conf_check_at(const struct conf *c, struct conf_place *at)
 {
 	uint8_t order[CONF_PROVIDERS];
 	int bad = 0;
+	size_t n;
 
 	if ((c->ring_size & (c->ring_size - 1)) != 0)
 		return wrong(at, -1, "ring_size", "must be a power of two");
@@ -168,9 +199,11 @@ conf_check_at(const struct conf *c, struct conf_place *at)
 		return wrong(at, -1, "acl_file", "must be an absolute path");
 	if (!log_modules_are_valid(c->log_modules.s))
 		return wrong(at, -1, "log_modules", "must be as \"conn=debug,route=info\"");
-	if (conf_providers(c, order) == SIZE_MAX)
+	n = conf_providers(c, order);
+	if (n == SIZE_MAX)
 		return wrong(at, -1, "authentication",
-		    "names other providers than basic, or one of them twice");
+		    "names other providers than basic and jwt, or one of them twice");
+	bad = check_auth(c, order, n, at);
 	for (uint32_t i = 0; i < c->nlisteners && bad == 0; i++)
 		bad = check_listener(c, (int)i, at);
 	return bad;
@@ -582,7 +615,10 @@ conf_has_ws(const struct conf_listener *l)
 size_t
 conf_providers(const struct conf *c, uint8_t order_out[CONF_PROVIDERS])
 {
-	static const char *const name[CONF_PROVIDERS] = { [PROVIDER_basic] = "basic" };
+	static const char *const name[CONF_PROVIDERS] = {
+		[PROVIDER_basic] = "basic",
+		[PROVIDER_jwt] = "jwt",
+	};
 	const char *text = c->authentication.s;
 	bool has[CONF_PROVIDERS] = { false };
 	size_t n = 0;

@@ -7,6 +7,7 @@
 #include "shared/base/clock.h"
 #include "shared/base/log.h"
 #include "shared/child/child.h"
+#include "worker/auth/jwt.h"
 
 #define PARTS 8 /* of a record, each with a NUL behind it */
 #define LOGINS_MAX 100000
@@ -14,6 +15,7 @@
 
 static const struct provider *const providers[CONF_PROVIDERS] = {
 	[PROVIDER_basic] = &basic,
+	[PROVIDER_jwt] = &jwt,
 };
 
 static struct {

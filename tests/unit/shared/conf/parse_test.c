@@ -35,6 +35,11 @@ static const struct {
 	{ "log_level = \"loud\";", "is none of" },
 	{ "ring_size = 100000;", "ring_size: must be a power of two" },
 	{ "log_modules = \"a\";", "log_modules: must be as" },
+	{ "authentication = \"jwt\";", "authentication: jwt needs" },
+	{ "jwt_public_key = \"a.pem\";", "jwt_public_key: must be an absolute path" },
+	{ "jwt_verify = \"sub\";", "jwt_verify: must be as" },
+	{ "jwt_verify = \"sub=%P\";", "jwt_verify: must be as" },
+	{ "jwt_attributes = \"a=b\";", "jwt_attributes: must be names" },
 	{ "workers = \"x\";", "\"x\" is no number, nor auto" },
 	{ "data_dir = \"store\";", "data_dir: must be an absolute path" },
 	{ "log_file = \"./log\";", "log_file: must be an absolute path" },
@@ -329,6 +334,8 @@ change_all(void *base, const struct conf_key *keys, size_t n, unsigned way)
 			text = "conn=debug,route=info";
 		if (strcmp(k->name, "authentication") == 0)
 			text = way == 0 ? "" : " basic";
+		if (strcmp(k->name, "jwt_verify") == 0)
+			text = way == 0 ? "" : "sub=%u, device=%c";
 		CU_ASSERT_EQUAL(conf_set(base, k, text, value, why), 0);
 	}
 }

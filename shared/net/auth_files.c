@@ -1,0 +1,180 @@
+#include "shared/net/auth_files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "shared/base/file.h"
+
+#define FILE_MAX (1 << 20) /* bytes; bundles of all public authorities have a quarter of it */
+#define SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
+
+struct head { /* then the files, one behind the other */
+	uint32_t has[AUTH_FILES], len[AUTH_FILES];
+};
+
+static const struct named {
+	const char *key;
+	size_t offset; /* of its path, in struct conf */
+	enum conf_provider of;
+} named[AUTH_FILES] = {
+	[AUTH_FILE_JWT_SECRET] = { "jwt_secret_file", offsetof(struct conf, jwt_secret_file),
+	    PROVIDER_jwt },
+	[AUTH_FILE_JWT_PUBLIC_KEY] = { "jwt_public_key", offsetof(struct conf, jwt_public_key),
+	    PROVIDER_jwt },
+};
+
+static const char *
+path_of(const struct conf *c, const struct named *f)
+{
+	const struct conf_string *path = (const void *)((const uint8_t *)c + f->offset);
+	uint8_t order[CONF_PROVIDERS];
+	size_t n = conf_providers(c, order);
+
+	for (size_t i = 0; i < n; i++)
+		if (order[i] == f->of && path->s[0] != '\0')
+			return path->s;
+	return NULL;
+}
+
+static int
+write_all(int fd, const void *p, size_t len)
+{
+	return len == 0 || write(fd, p, len) == (ssize_t)len ? 0 : -ENOMEM;
+}
+
+int
+auth_files_read(const struct conf *c, int *fd_out, struct conf_error *err)
+{
+	struct head h = { 0 };
+	uint8_t *data[AUTH_FILES] = { NULL };
+	int fd = -1, bad = 0;
+	bool any = false;
+
+	snprintf(err->text, sizeof(err->text), "no memory for the files of authentication");
+	for (unsigned i = 0; i < AUTH_FILES && bad == 0; i++) {
+		const char *path = path_of(c, &named[i]);
+		size_t len = 0;
+
+		if (path == NULL)
+			continue;
+		data[i] = file_read(path, FILE_MAX, &len);
+		if (data[i] == NULL) {
+			bad = -errno;
+			snprintf(err->text, sizeof(err->text), "%s: cannot read %.255s: %s",
+			    named[i].key, path, strerror(errno));
+		}
+		h.len[i] = (uint32_t)len;
+		h.has[i] = any = true;
+	}
+	if (bad == 0 && any) {
+		fd = memfd_create("auth", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+		bad = fd < 0 ? -errno : write_all(fd, &h, sizeof(h));
+		for (unsigned i = 0; i < AUTH_FILES && bad == 0; i++)
+			bad = write_all(fd, data[i], h.len[i]);
+		if (bad == 0 && fcntl(fd, F_ADD_SEALS, SEALS) != 0)
+			bad = -errno;
+	}
+	for (unsigned i = 0; i < AUTH_FILES; i++) {
+		if (data[i] != NULL)
+			explicit_bzero(data[i], h.len[i]);
+		free(data[i]);
+	}
+	if (bad == 0)
+		*fd_out = fd;
+	else if (fd >= 0)
+		close(fd);
+	return bad;
+}
+
+int
+auth_files_map(int fd, struct auth_files *out)
+{
+	int seals = fcntl(fd, F_GET_SEALS);
+	struct auth_files f = { 0 };
+	size_t at = sizeof(struct head);
+	struct stat st;
+	struct head h;
+	void *p;
+
+	if (seals < 0 || (seals & SEALS) != SEALS || fstat(fd, &st) != 0 ||
+	    st.st_size < (off_t)sizeof(h))
+		return -EPROTO;
+	p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
+	if (p == MAP_FAILED)
+		return -errno;
+	f.p = p;
+	f.len = (size_t)st.st_size;
+	memcpy(&h, p, sizeof(h));
+	for (unsigned i = 0; i < AUTH_FILES; i++) {
+		if (h.len[i] > f.len - at) {
+			auth_files_unmap(&f);
+			return -EPROTO;
+		}
+		if (h.has[i] != 0)
+			f.file[i] = span_of(f.p + at, h.len[i]);
+		at += h.len[i];
+	}
+	*out = f;
+	return 0;
+}
+
+void
+auth_files_unmap(struct auth_files *f)
+{
+	if (f->p != NULL)
+		munmap((void *)f->p, f->len);
+	*f = (struct auth_files){ 0 };
+}
+
+int
+auth_files_keys(
+    const struct conf *c, const struct auth_files *f, struct jwt_keys **out, char why[256])
+{
+	const struct span *secret = &f->file[AUTH_FILE_JWT_SECRET];
+	const struct span *pem = &f->file[AUTH_FILE_JWT_PUBLIC_KEY];
+	struct jwt_keys *keys = jwt_keys_new();
+	enum auth_file at = AUTH_FILE_JWT_SECRET;
+	char what[JWT_WHY_MAX] = "needs more memory than there is";
+	int err = keys != NULL ? 0 : -ENOMEM;
+
+	if (err == 0 && secret->p != NULL)
+		err = jwt_keys_add_secret(keys, *secret, c->jwt_secret_base64, what);
+	if (err == 0 && pem->p != NULL) {
+		at = AUTH_FILE_JWT_PUBLIC_KEY;
+		err = jwt_keys_add_pem(keys, *pem, what);
+	}
+	if (err == 0) {
+		*out = keys;
+		return 0;
+	}
+	jwt_keys_free(keys);
+	snprintf(why, 256, "%s: %.100s %s", named[at].key, path_of(c, &named[at]), what);
+	return err;
+}
+
+int
+auth_files_check(const struct conf *c, struct conf_error *err)
+{
+	struct auth_files f = { 0 };
+	struct jwt_keys *keys = NULL;
+	char why[256];
+	int fd, bad = auth_files_read(c, &fd, err);
+
+	if (bad != 0 || fd < 0)
+		return bad;
+	bad = auth_files_map(fd, &f);
+	close(fd);
+	if (bad == 0) {
+		bad = auth_files_keys(c, &f, &keys, why);
+		if (bad != 0)
+			snprintf(err->text, sizeof(err->text), "%s", why);
+	}
+	jwt_keys_free(keys);
+	auth_files_unmap(&f);
+	return bad;
+}
