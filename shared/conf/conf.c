@@ -160,6 +160,24 @@ check_jwt(const struct conf *c, struct conf_place *at)
 	return 0;
 }
 
+/* Whom a client talks us into asking must not be its own choice: a URL's host has no pattern. */
+static int
+check_url(const char *key, const char *url, const char *letters, struct conf_place *at)
+{
+	const char *host = strstr(url, "://");
+	size_t len = host != NULL ? strcspn(host + 3, "/?#") : 0;
+
+	if (url[0] == '\0')
+		return 0;
+	if ((strncmp(url, "http://", 7) != 0 && strncmp(url, "https://", 8) != 0) || len == 0)
+		return wrong(at, -1, key, "must be as http://host:port/path, or https://");
+	if (memchr(host + 3, '%', len) != NULL || memchr(host + 3, '@', len) != NULL)
+		return wrong(at, -1, key, "its host has neither patterns nor a user name");
+	if (strpbrk(url, " #") != NULL || !pattern_is_valid(span_str(url), letters))
+		return wrong(at, -1, key, "has what can't be in a URL; %%%% is a per cent sign");
+	return 0;
+}
+
 static int
 check_auth(const struct conf *c, const uint8_t *order, size_t n, struct conf_place *at)
 {
@@ -169,6 +187,14 @@ check_auth(const struct conf *c, const uint8_t *order, size_t n, struct conf_pla
 		return wrong(at, -1, "jwt_secret_file", "must be an absolute path");
 	if (is_relative(&c->jwt_public_key))
 		return wrong(at, -1, "jwt_public_key", "must be an absolute path");
+	if (is_relative(&c->http_headers_file))
+		return wrong(at, -1, "http_headers_file", "must be an absolute path");
+	if (is_relative(&c->http_authorities))
+		return wrong(at, -1, "http_authorities", "must be an absolute path");
+	if (!pairs_are_valid(c->http_fields.s, "cuPal"))
+		return wrong(at, -1, "http_fields", "must be as \"name=%%u, password=%%P\"");
+	if (check_url("http_url", c->http_url.s, "cuPal", at) != 0)
+		return -EINVAL;
 	if (!pairs_are_valid(c->jwt_verify.s, "cual"))
 		return wrong(at, -1, "jwt_verify", "must be as \"sub=%%u, device=%%c\"");
 	if (!pairs_are_valid(c->jwt_attributes.s, NULL))
@@ -176,6 +202,8 @@ check_auth(const struct conf *c, const uint8_t *order, size_t n, struct conf_pla
 	for (size_t i = 0; i < n && bad == 0; i++)
 		if (order[i] == PROVIDER_jwt)
 			bad = check_jwt(c, at);
+		else if (order[i] == PROVIDER_http && c->http_url.s[0] == '\0')
+			bad = wrong(at, -1, "authentication", "http needs http_url");
 	return bad;
 }
 
@@ -202,7 +230,7 @@ conf_check_at(const struct conf *c, struct conf_place *at)
 	n = conf_providers(c, order);
 	if (n == SIZE_MAX)
 		return wrong(at, -1, "authentication",
-		    "names other providers than basic and jwt, or one of them twice");
+		    "names other providers than basic, jwt and http, or one of them twice");
 	bad = check_auth(c, order, n, at);
 	for (uint32_t i = 0; i < c->nlisteners && bad == 0; i++)
 		bad = check_listener(c, (int)i, at);
@@ -618,6 +646,7 @@ conf_providers(const struct conf *c, uint8_t order_out[CONF_PROVIDERS])
 	static const char *const name[CONF_PROVIDERS] = {
 		[PROVIDER_basic] = "basic",
 		[PROVIDER_jwt] = "jwt",
+		[PROVIDER_http] = "http",
 	};
 	const char *text = c->authentication.s;
 	bool has[CONF_PROVIDERS] = { false };

@@ -78,7 +78,20 @@ enum conf_listener_rate_action {
 	LISTENER_RATE_ACTION_disconnect
 };
 enum conf_jwt_from { JWT_FROM_password, JWT_FROM_username };
-enum conf_provider { PROVIDER_basic, PROVIDER_jwt, CONF_PROVIDERS }; /* of `authentication` */
+enum conf_http_method { HTTP_METHOD_POST, HTTP_METHOD_GET };
+enum conf_http_body { HTTP_BODY_json, HTTP_BODY_form };
+enum conf_http_denied { HTTP_DENIED_deny, HTTP_DENIED_ignore };
+enum conf_http_unavailable {
+	HTTP_UNAVAILABLE_busy,
+	HTTP_UNAVAILABLE_deny,
+	HTTP_UNAVAILABLE_ignore
+};
+enum conf_provider {
+	PROVIDER_basic,
+	PROVIDER_jwt,
+	PROVIDER_http,
+	CONF_PROVIDERS
+}; /* of `authentication` */
 
 #define CONF_T_BOOL bool
 #define CONF_T_UINT uint32_t
@@ -102,6 +115,10 @@ enum conf_provider { PROVIDER_basic, PROVIDER_jwt, CONF_PROVIDERS }; /* of `auth
 #define CONF_T_RATE_ACTION uint8_t
 #define CONF_T_LISTENER_RATE_ACTION uint8_t
 #define CONF_T_JWT_FROM uint8_t
+#define CONF_T_HTTP_METHOD uint8_t
+#define CONF_T_HTTP_BODY uint8_t
+#define CONF_T_HTTP_DENIED uint8_t
+#define CONF_T_HTTP_UNAVAILABLE uint8_t
 struct conf_string {
 	char s[CONF_STRING_MAX];
 };

@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -26,6 +28,10 @@ static const struct named {
 	    PROVIDER_jwt },
 	[AUTH_FILE_JWT_PUBLIC_KEY] = { "jwt_public_key", offsetof(struct conf, jwt_public_key),
 	    PROVIDER_jwt },
+	[AUTH_FILE_HTTP_HEADERS] = { "http_headers_file", offsetof(struct conf, http_headers_file),
+	    PROVIDER_http },
+	[AUTH_FILE_HTTP_AUTHORITIES] = { "http_authorities",
+	    offsetof(struct conf, http_authorities), PROVIDER_http },
 };
 
 static const char *
@@ -157,6 +163,58 @@ auth_files_keys(
 	return err;
 }
 
+/* Lines of "Name: value" without control characters: more could be said with them than one header. */
+static bool
+are_headers(struct span text)
+{
+	while (text.len > 0) {
+		const uint8_t *end = memchr(text.p, '\n', text.len), *colon;
+		size_t len = end != NULL ? (size_t)(end - text.p) : text.len, n = len;
+
+		if (n > 0 && text.p[n - 1] == '\r')
+			n--;
+		colon = n > 0 ? memchr(text.p, ':', n) : NULL;
+		if (n > 0 && (colon == NULL || colon == text.p))
+			return false;
+		for (size_t i = 0; i < n; i++)
+			if (text.p[i] < ' ' || text.p[i] == 0x7f ||
+			    (text.p[i] == ' ' && text.p + i < colon))
+				return false;
+		len += end != NULL;
+		text = span_of(text.p + len, text.len - len);
+	}
+	return true;
+}
+
+static bool
+are_authorities(struct span pem)
+{
+	BIO *b = BIO_new_mem_buf(pem.p, (int)pem.len);
+	X509 *x = b != NULL ? PEM_read_bio_X509(b, NULL, NULL, NULL) : NULL;
+	bool ok = x != NULL;
+
+	X509_free(x);
+	BIO_free(b);
+	ERR_clear_error();
+	return ok;
+}
+
+int
+auth_files_look(const struct auth_files *f, char why[256])
+{
+	const struct span *ca = &f->file[AUTH_FILE_HTTP_AUTHORITIES];
+
+	if (!are_headers(f->file[AUTH_FILE_HTTP_HEADERS])) {
+		snprintf(why, 256, "http_headers_file: must have a line \"Name: value\" for each");
+		return -EINVAL;
+	}
+	if (ca->p != NULL && !are_authorities(*ca)) {
+		snprintf(why, 256, "http_authorities: has no certificate in PEM");
+		return -EINVAL;
+	}
+	return 0;
+}
+
 int
 auth_files_check(const struct conf *c, struct conf_error *err)
 {
@@ -170,7 +228,9 @@ auth_files_check(const struct conf *c, struct conf_error *err)
 	bad = auth_files_map(fd, &f);
 	close(fd);
 	if (bad == 0) {
-		bad = auth_files_keys(c, &f, &keys, why);
+		bad = auth_files_look(&f, why);
+		if (bad == 0)
+			bad = auth_files_keys(c, &f, &keys, why);
 		if (bad != 0)
 			snprintf(err->text, sizeof(err->text), "%s", why);
 	}

@@ -15,7 +15,13 @@
 #include "shared/conf/conf.h"
 #include "shared/jwt/key.h"
 
-enum auth_file { AUTH_FILE_JWT_SECRET, AUTH_FILE_JWT_PUBLIC_KEY, AUTH_FILES };
+enum auth_file {
+	AUTH_FILE_JWT_SECRET,
+	AUTH_FILE_JWT_PUBLIC_KEY,
+	AUTH_FILE_HTTP_HEADERS,
+	AUTH_FILE_HTTP_AUTHORITIES,
+	AUTH_FILES
+};
 
 struct auth_files {
 	const uint8_t *p; /* mapped */
@@ -30,6 +36,8 @@ int auth_files_check(const struct conf *c, struct conf_error *err);
 
 int auth_files_map(int fd, struct auth_files *out); /* fd stays open */
 void auth_files_unmap(struct auth_files *f);
+/* Are headers and authorities such? -errno with the same line. */
+int auth_files_look(const struct auth_files *f, char why[256]);
 /* The keys among them, the caller's; -errno with a line that names the key of the configuration. */
 int auth_files_keys(
     const struct conf *c, const struct auth_files *f, struct jwt_keys **out, char why[256]);

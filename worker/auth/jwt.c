@@ -183,7 +183,7 @@ is_as_verified(const struct login *l, const json_t *claims)
 		else if (!json_is_string(v))
 			fits = false;
 		/* A client that shows nothing is not meant by a claim that is empty. */
-		fits = fits && !t.is_bad && t.len > 0 &&
+		fits = fits && !t.is_bad && !t.no_memory && t.len > 0 &&
 		    strcmp(t.p, json_is_integer(v) ? number : json_string_value(v)) == 0;
 		text_free(&t);
 	}

@@ -7,6 +7,7 @@
 #include "shared/base/clock.h"
 #include "shared/base/log.h"
 #include "shared/child/child.h"
+#include "worker/auth/http.h"
 #include "worker/auth/jwt.h"
 
 #define PARTS 8 /* of a record, each with a NUL behind it */
@@ -16,6 +17,7 @@
 static const struct provider *const providers[CONF_PROVIDERS] = {
 	[PROVIDER_basic] = &basic,
 	[PROVIDER_jwt] = &jwt,
+	[PROVIDER_http] = &http,
 };
 
 static struct {

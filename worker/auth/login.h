@@ -14,6 +14,7 @@
 #include "shared/mqtt/mqtt.h"
 #include "shared/net/timer.h"
 #include "worker/auth/credential.h"
+#include "worker/auth/text.h"
 #include "worker/auth/verify.h"
 
 enum verdict { VERDICT_UNKNOWN, VERDICT_ALLOW, VERDICT_DENY, VERDICT_BUSY, VERDICT_LATER };
@@ -41,6 +42,11 @@ struct login {
 		uint64_t serial; /* of the credential whose password it is compared with */
 		uint8_t way;
 	} basic;
+	struct { /* http.c */
+		struct list link;
+		struct fetch *fetch; /* NULL: it waits for its turn */
+		struct text body;
+	} http;
 	size_t size;
 	char kept[];
 };

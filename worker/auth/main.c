@@ -8,6 +8,7 @@
 #include "shared/base/log.h"
 #include "shared/child/child.h"
 #include "worker/auth/admin.h"
+#include "worker/auth/http.h"
 #include "worker/auth/jwt.h"
 #include "worker/auth/keep.h"
 #include "worker/auth/login.h"
@@ -51,7 +52,11 @@ prepare(const struct conf *next, char why[256])
 	if (err != 0)
 		snprintf(why, 256, "the files of authentication can't be used: %s", strerror(-err));
 	else
+		err = auth_files_look(&f, why);
+	if (err == 0)
 		err = jwt_prepare(next, &f, why);
+	if (err == 0)
+		err = http_prepare(next, &f, why);
 	auth_files_unmap(&f);
 	return err;
 }
@@ -60,13 +65,18 @@ static int
 start(void)
 {
 	char why[256];
-	int err = prepare(&self.conf, why);
+	int err = fetch_init();
 
+	http_init();
+	if (err != 0)
+		return err;
+	err = prepare(&self.conf, why);
 	if (err != 0) {
 		log_err("auth: %s", why);
 		return err;
 	}
 	jwt_commit();
+	http_commit();
 	credential_init();
 	keep_init(on_loaded);
 	login_init();
@@ -83,7 +93,7 @@ go(void)
 static bool
 on_turn(void)
 {
-	return false;
+	return fetch_turn();
 }
 
 static void
@@ -92,6 +102,14 @@ conf_commit(const struct conf *was)
 	(void)was;
 	verify_conf();
 	jwt_commit();
+	http_commit();
+}
+
+static void
+conf_withdraw(void)
+{
+	jwt_withdraw();
+	http_withdraw();
 }
 
 /* The master stops workers first. */
@@ -115,7 +133,7 @@ main(int argc, char **argv)
 		.on_turn = on_turn,
 		.conf_check = prepare,
 		.conf_commit = conf_commit,
-		.conf_withdraw = jwt_withdraw,
+		.conf_withdraw = conf_withdraw,
 		.auth_files = take_files,
 		.stop = stop,
 		.request = admin_request,
@@ -124,6 +142,8 @@ main(int argc, char **argv)
 
 	login_fini();
 	jwt_fini();
+	http_fini();
+	fetch_fini();
 	drop_files();
 	verify_fini();
 	keep_fini();

@@ -1,7 +1,10 @@
 #include "worker/auth/text.h"
 
 #include <openssl/crypto.h>
+#include <stdio.h>
 #include <stdlib.h>
+
+#include "worker/auth/login.h"
 
 static bool
 make_room(struct text *t, size_t more)
@@ -9,13 +12,15 @@ make_room(struct text *t, size_t more)
 	size_t room = t->room > 0 ? t->room : 256;
 	char *p;
 
-	if (t->is_bad || t->room - t->len > more)
-		return !t->is_bad;
+	if (t->is_bad || t->no_memory)
+		return false;
+	if (t->room - t->len > more)
+		return true;
 	while (room - t->len <= more)
 		room *= 2;
 	p = malloc(room);
 	if (p == NULL) {
-		t->is_bad = true;
+		t->no_memory = true;
 		return false;
 	}
 	if (t->len > 0)
@@ -68,10 +73,7 @@ put_url(struct text *t, struct span s)
 {
 	char code[4];
 
-	/* As a step of a path these lead elsewhere, however they are written. */
-	if (span_eq(s, span_str(".")) || span_eq(s, span_str("..")))
-		t->is_bad = true;
-	for (size_t i = 0; i < s.len && !t->is_bad; i++) {
+	for (size_t i = 0; i < s.len; i++) {
 		if (is_unreserved(s.p[i]))
 			put(t, &s.p[i], 1);
 		else
@@ -82,14 +84,30 @@ put_url(struct text *t, struct span s)
 void
 text_add(struct text *t, struct span s, enum text_form form)
 {
+	/* As a step of a path these lead elsewhere, however they are written. */
+	if (form == TEXT_URL && (span_eq(s, span_str(".")) || span_eq(s, span_str(".."))))
+		t->is_bad = true;
 	if (s.len == 0)
 		put(t, "", 0);
 	else if (form == TEXT_JSON)
 		put_json(t, s);
-	else if (form == TEXT_URL)
-		put_url(t, s);
-	else
+	else if (form == TEXT_PLAIN)
 		put(t, s.p, s.len);
+	else
+		put_url(t, s);
+}
+
+/* Without its port. */
+static struct span
+address_of(struct span peer)
+{
+	const uint8_t *colon = peer.len > 0 ? memrchr(peer.p, ':', peer.len) : NULL;
+	const uint8_t *end =
+	    peer.len > 0 && peer.p[0] == '[' ? memchr(peer.p, ']', peer.len) : NULL;
+
+	if (end != NULL)
+		return span_of(peer.p + 1, (size_t)(end - peer.p - 1));
+	return colon != NULL ? span_of(peer.p, (size_t)(colon - peer.p)) : peer;
 }
 
 static struct span
@@ -103,11 +121,11 @@ meant_by(uint8_t letter, const struct login *l)
 	case 'P':
 		return l->password;
 	case 'a':
-		return l->peer;
+		return address_of(l->peer);
 	case 'l':
 		return l->listener;
 	default:
-		return span_str("%");
+		return span_of(NULL, 0); /* the configuration has none */
 	}
 }
 
@@ -116,8 +134,8 @@ text_add_pattern(struct text *t, struct span pattern, const struct login *l, enu
 {
 	put(t, "", 0);
 	for (size_t i = 0; i < pattern.len; i++) {
-		if (pattern.p[i] == '%' && i + 1 < pattern.len)
-			text_add(t, meant_by(pattern.p[++i], l), form);
+		if (pattern.p[i] == '%' && i + 1 < pattern.len && pattern.p[++i] != '%')
+			text_add(t, meant_by(pattern.p[i], l), form);
 		else
 			put(t, &pattern.p[i], 1);
 	}

@@ -9,15 +9,18 @@
 #ifndef AUTH_TEXT_H
 #define AUTH_TEXT_H
 
-#include "worker/auth/login.h"
+#include "shared/base/span.h"
+
+struct login;
 
 struct text {    /* zeroed: empty */
 	char *p; /* NUL terminated, or NULL while it is empty */
 	size_t len, room;
-	bool is_bad; /* no memory, or what can't be said so; nothing more is added */
+	bool is_bad;    /* has what can't be said so; nothing more is added */
+	bool no_memory; /* likewise */
 };
 
-enum text_form { TEXT_PLAIN, TEXT_JSON, TEXT_URL };
+enum text_form { TEXT_PLAIN, TEXT_JSON, TEXT_URL, TEXT_FORM };
 
 void text_add(struct text *t, struct span s, enum text_form form);
 void
