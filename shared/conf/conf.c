@@ -154,9 +154,10 @@ check_listener(const struct conf *c, int i, struct conf_place *at)
 static int
 check_jwt(const struct conf *c, struct conf_place *at)
 {
-	if (c->jwt_secret_file.s[0] == '\0' && c->jwt_public_key.s[0] == '\0')
-		return wrong(
-		    at, -1, "authentication", "jwt needs jwt_secret_file or jwt_public_key");
+	if (c->jwt_secret_file.s[0] == '\0' && c->jwt_public_key.s[0] == '\0' &&
+	    c->jwt_jwks_url.s[0] == '\0')
+		return wrong(at, -1, "authentication",
+		    "jwt needs jwt_secret_file, jwt_public_key or jwt_jwks_url");
 	return 0;
 }
 
@@ -193,7 +194,10 @@ check_auth(const struct conf *c, const uint8_t *order, size_t n, struct conf_pla
 		return wrong(at, -1, "http_authorities", "must be an absolute path");
 	if (!pairs_are_valid(c->http_fields.s, "cuPal"))
 		return wrong(at, -1, "http_fields", "must be as \"name=%%u, password=%%P\"");
-	if (check_url("http_url", c->http_url.s, "cuPal", at) != 0)
+	if (is_relative(&c->jwt_jwks_authorities))
+		return wrong(at, -1, "jwt_jwks_authorities", "must be an absolute path");
+	if (check_url("http_url", c->http_url.s, "cuPal", at) != 0 ||
+	    check_url("jwt_jwks_url", c->jwt_jwks_url.s, "", at) != 0)
 		return -EINVAL;
 	if (!pairs_are_valid(c->jwt_verify.s, "cual"))
 		return wrong(at, -1, "jwt_verify", "must be as \"sub=%%u, device=%%c\"");

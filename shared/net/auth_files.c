@@ -32,19 +32,29 @@ static const struct named {
 	    PROVIDER_http },
 	[AUTH_FILE_HTTP_AUTHORITIES] = { "http_authorities",
 	    offsetof(struct conf, http_authorities), PROVIDER_http },
+	[AUTH_FILE_JWKS_AUTHORITIES] = { "jwt_jwks_authorities",
+	    offsetof(struct conf, jwt_jwks_authorities), PROVIDER_jwt },
 };
 
-static const char *
-path_of(const struct conf *c, const struct named *f)
+bool
+auth_files_are_of(const struct conf *c, enum conf_provider p)
 {
-	const struct conf_string *path = (const void *)((const uint8_t *)c + f->offset);
 	uint8_t order[CONF_PROVIDERS];
 	size_t n = conf_providers(c, order);
 
 	for (size_t i = 0; i < n; i++)
-		if (order[i] == f->of && path->s[0] != '\0')
-			return path->s;
-	return NULL;
+		if (order[i] == p)
+			return true;
+	return false;
+}
+
+/* NULL: it isn't needed. */
+static const char *
+path_of(const struct conf *c, const struct named *f)
+{
+	const struct conf_string *path = (const void *)((const uint8_t *)c + f->offset);
+
+	return path->s[0] != '\0' && auth_files_are_of(c, f->of) ? path->s : NULL;
 }
 
 static int
@@ -202,15 +212,21 @@ are_authorities(struct span pem)
 int
 auth_files_look(const struct auth_files *f, char why[256])
 {
-	const struct span *ca = &f->file[AUTH_FILE_HTTP_AUTHORITIES];
+	static const enum auth_file authorities[] = { AUTH_FILE_HTTP_AUTHORITIES,
+		AUTH_FILE_JWKS_AUTHORITIES };
 
 	if (!are_headers(f->file[AUTH_FILE_HTTP_HEADERS])) {
 		snprintf(why, 256, "http_headers_file: must have a line \"Name: value\" for each");
 		return -EINVAL;
 	}
-	if (ca->p != NULL && !are_authorities(*ca)) {
-		snprintf(why, 256, "http_authorities: has no certificate in PEM");
-		return -EINVAL;
+	for (unsigned i = 0; i < sizeof(authorities) / sizeof(authorities[0]); i++) {
+		const struct span *pem = &f->file[authorities[i]];
+
+		if (pem->p != NULL && !are_authorities(*pem)) {
+			snprintf(
+			    why, 256, "%s: has no certificate in PEM", named[authorities[i]].key);
+			return -EINVAL;
+		}
 	}
 	return 0;
 }

@@ -20,6 +20,7 @@ enum auth_file {
 	AUTH_FILE_JWT_PUBLIC_KEY,
 	AUTH_FILE_HTTP_HEADERS,
 	AUTH_FILE_HTTP_AUTHORITIES,
+	AUTH_FILE_JWKS_AUTHORITIES,
 	AUTH_FILES
 };
 
@@ -29,6 +30,7 @@ struct auth_files {
 	struct span file[AUTH_FILES]; /* p NULL: it isn't there */
 };
 
+bool auth_files_are_of(const struct conf *c, enum conf_provider p); /* is it asked at all? */
 /* 0, and the caller's memfd, or -1: none is needed. -errno with *err. */
 int auth_files_read(const struct conf *c, int *fd_out, struct conf_error *err);
 /* Reads them, and looks whether they are what they should be. */

@@ -117,9 +117,10 @@ fetch_terms_new(struct span headers, const char *type, struct span authorities)
 	*t = (struct fetch_terms){ .refs = 1, .authorities_len = authorities.len };
 	if (authorities.len > 0)
 		memcpy(t->authorities, authorities.p, authorities.len);
-	snprintf(line, sizeof(line), "Content-Type: %s", type);
+	snprintf(line, sizeof(line), "Content-Type: %s", type != NULL ? type : "none");
 	/* And nobody is to be asked before what is said is sent. */
-	if (!add_header(&t->headers, line) || !add_header(&t->headers, "Expect:") ||
+	if ((type != NULL && !add_header(&t->headers, line)) ||
+	    !add_header(&t->headers, "Expect:") ||
 	    (headers.len > 0 && !add_headers(&t->headers, headers)))
 		fetch_terms_unref(&t);
 	return t;

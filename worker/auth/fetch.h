@@ -35,7 +35,7 @@ typedef void fetch_done_fn(void *arg, const struct fetch_answer *a);
 
 int fetch_init(void);  /* 0, -errno */
 void fetch_fini(void); /* none may be under way */
-/* headers: a line each. type: of what is posted. authorities: PEM, empty: those of the system. NULL: no memory. */
+/* headers: a line each. type: of what is posted, NULL: nothing is. authorities: PEM, empty: those of the system. NULL: no memory. */
 struct fetch_terms *fetch_terms_new(struct span headers, const char *type, struct span authorities);
 struct fetch_terms *fetch_terms_ref(struct fetch_terms *t);
 void fetch_terms_unref(struct fetch_terms **t);

@@ -36,8 +36,9 @@ http_prepare(const struct conf *next, const struct auth_files *files, char why[2
 {
 	http_withdraw();
 	the.next = fetch_terms_new(files->file[AUTH_FILE_HTTP_HEADERS],
-	    next->http_body == HTTP_BODY_json ? "application/json"
-					      : "application/x-www-form-urlencoded",
+	    next->http_method == HTTP_METHOD_GET    ? NULL
+		: next->http_body == HTTP_BODY_json ? "application/json"
+						    : "application/x-www-form-urlencoded",
 	    files->file[AUTH_FILE_HTTP_AUTHORITIES]);
 	if (the.next != NULL)
 		return 0;

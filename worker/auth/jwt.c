@@ -8,24 +8,37 @@
 #include "shared/child/child.h"
 #include "shared/conf/pairs.h"
 #include "worker/auth/found.h"
+#include "worker/auth/jwks.h"
 #include "worker/auth/text.h"
 #include "worker/auth/token.h"
 
 static struct {
 	struct jwt_keys *keys, *next; /* of files */
 	struct found found;           /* of the last token that was good */
+	struct list waiting;          /* logins, for keys from a URL */
 } the;
 
+static void on_news(void);
 static const char *look_at_claims(struct login *l, const json_t *claims);
 static const char *look_at_time(struct login *l, const json_t *claims);
 static bool is_for(const json_t *claims, const char *name, const char *wanted);
 static bool is_as_verified(const struct login *l, const json_t *claims);
 
+void
+jwt_init(void)
+{
+	list_init(&the.waiting);
+	jwks_init(on_news);
+}
+
 int
 jwt_prepare(const struct conf *next, const struct auth_files *files, char why[256])
 {
+	int err;
+
 	jwt_withdraw();
-	return auth_files_keys(next, files, &the.next, why);
+	err = auth_files_keys(next, files, &the.next, why);
+	return err == 0 ? jwks_prepare(next, files, why) : err;
 }
 
 void
@@ -34,6 +47,7 @@ jwt_commit(void)
 	jwt_keys_free(the.keys);
 	the.keys = the.next;
 	the.next = NULL;
+	jwks_commit();
 }
 
 void
@@ -41,6 +55,7 @@ jwt_withdraw(void)
 {
 	jwt_keys_free(the.next);
 	the.next = NULL;
+	jwks_withdraw();
 }
 
 void
@@ -48,6 +63,7 @@ jwt_fini(void)
 {
 	jwt_keys_free(the.keys);
 	jwt_withdraw();
+	jwks_fini();
 	the.keys = NULL;
 }
 
@@ -60,19 +76,35 @@ refused(const struct login *l, enum counter why, const char *text)
 	return VERDICT_DENY;
 }
 
-static enum verdict
-jwt_ask(struct login *l)
+/* Can the key it names be one that has come to be since the set was read? */
+static bool
+may_be_new(const struct token *t)
 {
-	const struct jwt_keys *const sets[] = { the.keys };
+	const struct jwt_keys *set = jwks_keys();
+
+	return set == NULL || (t->kid[0] != '\0' && !jwt_keys_has(set, t->kid));
+}
+
+static enum verdict
+look(struct login *l, bool may_wait)
+{
+	const struct jwt_keys *const sets[] = { the.keys, jwks_keys() };
 	struct span text = self.conf.jwt_from == JWT_FROM_password ? l->password : l->user_name;
 	struct token t;
 	const char *wrong;
 
-	switch (token_check(text, sets, 1, &t)) {
+	switch (token_check(text, sets, 2, &t)) {
 	case TOKEN_NONE:
 		return VERDICT_UNKNOWN;
 	case TOKEN_NO_KEY:
 	case TOKEN_BAD:
+		if (may_wait && may_be_new(&t) && jwks_ask()) {
+			list_add_tail(&the.waiting, &l->jwt.link);
+			return VERDICT_LATER;
+		}
+		/* Nobody can say yet whether it is good. */
+		if (self.conf.jwt_jwks_url.s[0] != '\0' && jwks_keys() == NULL)
+			return VERDICT_BUSY;
 		return refused(l, CNT_jwt__signature, t.why);
 	case TOKEN_GOOD:
 		break;
@@ -83,6 +115,24 @@ jwt_ask(struct login *l)
 		return refused(l, CNT_jwt__claims, wrong);
 	count(CNT_jwt__accepted);
 	return VERDICT_ALLOW;
+}
+
+static enum verdict
+jwt_ask(struct login *l)
+{
+	return look(l, true);
+}
+
+/* Whatever has come: nobody waits twice. */
+static void
+on_news(void)
+{
+	while (!list_is_empty(&the.waiting)) {
+		struct login *l = container_of(the.waiting.next, struct login, jwt.link);
+
+		list_del(&l->jwt.link);
+		login_verdict(l, look(l, false));
+	}
 }
 
 /* What is wrong with them, or NULL, and what they tell is in l->found. */
@@ -193,7 +243,7 @@ is_as_verified(const struct login *l, const json_t *claims)
 static void
 jwt_take_back(struct login *l)
 {
-	(void)l;
+	list_del(&l->jwt.link);
 }
 
 const struct provider jwt = { .ask = jwt_ask, .take_back = jwt_take_back };

@@ -14,6 +14,7 @@
 
 extern const struct provider jwt;
 
+void jwt_init(void);
 /* What the configuration to come says, until one of the two others; 0, or -errno with the reason. */
 int jwt_prepare(const struct conf *next, const struct auth_files *files, char why[256]);
 void jwt_commit(void); /* self.conf is the new one */

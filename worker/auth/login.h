@@ -42,6 +42,9 @@ struct login {
 		uint64_t serial; /* of the credential whose password it is compared with */
 		uint8_t way;
 	} basic;
+	struct {                  /* jwt.c */
+		struct list link; /* while it waits for keys */
+	} jwt;
 	struct { /* http.c */
 		struct list link;
 		struct fetch *fetch; /* NULL: it waits for its turn */

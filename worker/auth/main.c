@@ -68,6 +68,7 @@ start(void)
 	int err = fetch_init();
 
 	http_init();
+	jwt_init();
 	if (err != 0)
 		return err;
 	err = prepare(&self.conf, why);

@@ -37,6 +37,7 @@ static const struct {
 	{ "log_modules = \"a\";", "log_modules: must be as" },
 	{ "authentication = \"jwt\";", "authentication: jwt needs" },
 	{ "authentication = \"http\";", "authentication: http needs http_url" },
+	{ "jwt_jwks_url = \"http://a/%u\";", "jwt_jwks_url: has what can't be" },
 	{ "http_url = \"ftp://a/\";", "http_url: must be as" },
 	{ "http_url = \"http://\";", "http_url: must be as" },
 	{ "http_url = \"http:///x\";", "http_url: must be as" },
@@ -347,6 +348,8 @@ change_all(void *base, const struct conf_key *keys, size_t n, unsigned way)
 			text = way == 0 ? "" : " basic";
 		if (strcmp(k->name, "jwt_verify") == 0)
 			text = way == 0 ? "" : "sub=%u, device=%c";
+		if (strcmp(k->name, "jwt_jwks_url") == 0)
+			text = way == 0 ? "" : "http://a/%%20";
 		if (strcmp(k->name, "http_url") == 0)
 			text = way == 0 ? "" : "https://[::1]:8080/a/%u?p=%P&x=%%20";
 		if (strcmp(k->name, "http_fields") == 0)
