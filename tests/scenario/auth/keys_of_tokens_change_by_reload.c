@@ -32,7 +32,7 @@ comes_in(int i)
 SCENARIO(1, 4)
 {
 	struct mq *m[CLIENTS];
-	char path[160], id[8];
+	char path[160], id[16];
 
 	check(broker_sh("cd $DIR && printf 'a secret of more than 32 bytes, I hope' >one; printf "
 			"'another of more than 32 bytes, I hope' >two; cp one secret") == 0);

@@ -160,7 +160,7 @@ longer_than_a_token_may_be_is_none(void)
 	static char claims[TOKEN_MAX];
 
 	begin();
-	memset(claims, ' ', sizeof(claims));
+	memset(claims, ' ', sizeof(claims) - 1);
 	memcpy(claims, CLAIMS, strlen(CLAIMS));
 	claims[sizeof(claims) * 5 / 8] = '\0';
 	CU_ASSERT_EQUAL(
