@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "master/master.h"
+#include "shared/net/auth_files.h"
 #include "shared/net/tls.h"
 #include "shared/base/clock.h"
 #include "shared/base/log.h"
@@ -315,6 +316,8 @@ run(bool stay)
 	if (bad == 0)
 		bad = acl_prepare(&master.conf, &err);
 	if (bad == 0)
+		bad = authfiles_prepare(&master.conf, &err);
+	if (bad == 0)
 		bad = listen_bind(&master.conf, master.listener, &err);
 	if (bad != 0) {
 		fprintf(stderr, "tbmqd: %s\n", err.text);
@@ -331,6 +334,7 @@ run(bool stay)
 	slots_init();
 	tls_commit();
 	acl_commit();
+	authfiles_commit();
 	if (bad == 0)
 		tls_start();
 	master.snapshot = conf_snapshot(&master.conf);
@@ -451,7 +455,7 @@ main(int argc, char **argv)
 
 		conffile_path(conffile_is_unconfirmed() ? ".previous" : "", path); /* as a start */
 		code = reload_parse(path, &c, NULL, &err) == 0 && tls_check(&c, &err) == 0 &&
-			rules_check(&c, &err) == 0
+			rules_check(&c, &err) == 0 && auth_files_check(&c, &err) == 0
 		    ? 0
 		    : 1;
 		if (code == 0)

@@ -188,6 +188,12 @@ void acl_commit(void);                                            /* it is in fo
 void acl_discard(void);
 void acl_give(struct slot *s, bool next); /* to a worker, before the configuration it is of */
 
+/* authfiles.c: likewise for auth */
+int authfiles_prepare(const struct conf *next, struct conf_error *err);
+void authfiles_commit(void);
+void authfiles_discard(void);
+void authfiles_give(struct slot *s, bool next);
+
 /* conffile.c */
 void conffile_path(const char *suffix, char out[PATH_MAX]); /* the file, or a companion of it */
 int conffile_stage(const char *from); /* copies it to FILE.next, which has the rights of FILE */

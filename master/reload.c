@@ -93,6 +93,7 @@ offer(struct slot *s)
 
 	tls_give(s, true);
 	acl_give(s, true);
+	authfiles_give(s, true);
 	slot_send(s, IPC_CONF_OFFER, &m, sizeof(m), &the.snapshot, 1);
 }
 
@@ -114,10 +115,13 @@ reload_begin(const struct conf *next, reload_done_fn *done, void *arg)
 	if (bad == 0)
 		bad = acl_prepare(&the.next, &err);
 	if (bad == 0)
+		bad = authfiles_prepare(&the.next, &err);
+	if (bad == 0)
 		bad = listen_bind(&the.next, the.listener, &err);
 	if (bad != 0) {
 		tls_discard();
 		acl_discard();
+		authfiles_discard();
 		done(arg, bad, err.text);
 		return;
 	}
@@ -125,6 +129,7 @@ reload_begin(const struct conf *next, reload_done_fn *done, void *arg)
 	if (the.snapshot < 0) {
 		tls_discard();
 		acl_discard();
+		authfiles_discard();
 		listen_discard(the.listener);
 		done(arg, the.snapshot, "cannot make a snapshot");
 		return;
@@ -200,6 +205,7 @@ reload_end(int err, const char *why)
 	if (err != 0) {
 		tls_discard();
 		acl_discard();
+		authfiles_discard();
 		listen_discard(the.listener);
 		close(the.snapshot);
 		the.done(the.arg, err, why);
@@ -210,6 +216,7 @@ reload_end(int err, const char *why)
 	master.conf = the.next;
 	tls_commit();
 	acl_commit();
+	authfiles_commit();
 	listen_commit(the.listener);
 	(void)logfile_apply();
 	slots_want(workers_of(&master.conf));

@@ -309,6 +309,7 @@ slot_birth(struct slot *s)
 	logfile_to(s);
 	tls_give(s, false);
 	acl_give(s, false);
+	authfiles_give(s, false);
 	tls_give_tickets(s);
 	slot_send(s, IPC_START, &m, sizeof(m), &master.snapshot, 1);
 	logfile_levels_to(s);

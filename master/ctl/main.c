@@ -20,6 +20,7 @@
 #include "master/ctl/ctl.h"
 #include "shared/conf/rules.h"
 #include "shared/ipc/proc.h"
+#include "shared/net/auth_files.h"
 #include "shared/net/tls.h"
 
 #define STOP_MS 30000 /* children have 10 s each: workers, then persist */
@@ -505,7 +506,7 @@ cmd_config_check(int argc, char **argv)
 	struct conf_error err;
 
 	if (conf_parse(file, &c, &err) != 0 || tls_check(&c, &err) != 0 ||
-	    rules_check(&c, &err) != 0)
+	    rules_check(&c, &err) != 0 || auth_files_check(&c, &err) != 0)
 		return ctl_complain(FAILED, "%s", err.text);
 	if (!ctl.json)
 		printf("%s: ok\n", file);

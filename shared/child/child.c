@@ -51,6 +51,7 @@ static int on_log_syslog(struct chan *ch, const void *body, size_t len, const in
 static int on_request(struct chan *ch, const void *body, size_t len, const int *fd);
 static int on_drain(struct chan *ch, const void *body, size_t len, const int *fd);
 static int on_tls_files(struct chan *ch, const void *body, size_t len, const int *fd);
+static int on_auth_files(struct chan *ch, const void *body, size_t len, const int *fd);
 static int on_tls_tickets(struct chan *ch, const void *body, size_t len, const int *fd);
 static int on_acl_rules(struct chan *ch, const void *body, size_t len, const int *fd);
 static int on_stop(struct chan *ch, const void *body, size_t len, const int *fd);
@@ -76,6 +77,7 @@ static ipc_fn *const on_msg[IPC_TYPES] = {
 	[IPC_TLS_FILES] = on_tls_files,
 	[IPC_TLS_TICKETS] = on_tls_tickets,
 	[IPC_ACL_RULES] = on_acl_rules,
+	[IPC_AUTH_FILES] = on_auth_files,
 	[IPC_QUARANTINE] = on_quarantine,
 	[IPC_BLOCKS] = on_blocks,
 	[IPC_BLOCK] = on_block,
@@ -450,6 +452,15 @@ on_acl_rules(struct chan *ch, const void *body, size_t len, const int *fd)
 	(void)body;
 	(void)len;
 	return hand_over(me.kind->acl_rules, fd[0]);
+}
+
+static int
+on_auth_files(struct chan *ch, const void *body, size_t len, const int *fd)
+{
+	(void)ch;
+	(void)body;
+	(void)len;
+	return hand_over(me.kind->auth_files, fd[0]);
 }
 
 static int

@@ -57,6 +57,8 @@ enum use {
 	DATA,      /* third: memory that can't be executed */
 	CONTROL,   /* second: one of fcntls */
 	TERMINAL,  /* second: the question whether it is one */
+	WAITING,   /* second: how much there is to be read */
+	READING,   /* third: a file is to be opened for that only */
 	HANDLERS,  /* first: any signal but ours */
 	NAMES,     /* first: names for memory, which allocators give */
 	LOOKING,   /* first: this process, third: nothing to be set */
@@ -177,6 +179,30 @@ static const struct call keeps_files[] = {
 	{ -1, ALL },
 };
 
+/* HTTP, and the names of its servers, which threads of the C library look up in files and by DNS. */
+static const struct call asks_servers[] = {
+	{ SCMP_SYS(socket), ALL },
+	{ SCMP_SYS(socketpair), ALL },
+	{ SCMP_SYS(connect), ALL },
+	{ SCMP_SYS(bind), ALL },
+	{ SCMP_SYS(setsockopt), ALL },
+	{ SCMP_SYS(getsockname), ALL },
+	{ SCMP_SYS(getpeername), ALL },
+	{ SCMP_SYS(sendmmsg), ALL },
+	{ SCMP_SYS(pipe2), ALL },
+	{ SCMP_SYS(eventfd2), ALL },
+	{ SCMP_SYS(uname), ALL },
+	{ SCMP_SYS(getuid), ALL },
+	{ SCMP_SYS(geteuid), ALL },
+	{ SCMP_SYS(getgid), ALL },
+	{ SCMP_SYS(getegid), ALL },
+	{ SCMP_SYS(access), ALL },
+	{ SCMP_SYS(stat), ALL },
+	{ SCMP_SYS(openat), READING },
+	{ SCMP_SYS(ioctl), WAITING },
+	{ -1, ALL },
+};
+
 static const struct call makes_threads[] = {
 	{ SCMP_SYS(clone), THREADS },
 	{ SCMP_SYS(clone3), MISSING }, /* its flags are in memory, where a filter can't look */
@@ -220,9 +246,10 @@ static const struct call watched[] = {
 #define IF_WATCHED NULL
 #endif
 
-static const struct call *const lists[PROC_KINDS][4] = {
+static const struct call *const lists[PROC_KINDS][5] = {
 	[PROC_MQTT] = { every_child, talks_to_clients, IF_WATCHED },
-	[PROC_AUTH] = { every_child, makes_threads, leaves_others_the_processor, IF_WATCHED },
+	[PROC_AUTH] = { every_child, makes_threads, leaves_others_the_processor, asks_servers,
+	    IF_WATCHED },
 	[PROC_PERSIST] = { every_child, keeps_files, makes_threads, IF_WATCHED },
 };
 
@@ -335,6 +362,11 @@ add(scmp_filter_ctx filter, const struct call *c)
 		return err;
 	case TERMINAL:
 		return seccomp_rule_add(filter, allow, c->nr, 1, SCMP_A1(SCMP_CMP_EQ, TCGETS));
+	case WAITING:
+		return seccomp_rule_add(filter, allow, c->nr, 1, SCMP_A1(SCMP_CMP_EQ, FIONREAD));
+	case READING:
+		return seccomp_rule_add(filter, allow, c->nr, 1,
+		    SCMP_A2(SCMP_CMP_MASKED_EQ, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY));
 	case HANDLERS:
 		return seccomp_rule_add(filter, allow, c->nr, 1, SCMP_A0(SCMP_CMP_NE, SIGSYS));
 	case NAMES:

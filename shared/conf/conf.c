@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "shared/base/log.h"
+#include "shared/conf/pairs.h"
 #include "shared/conf/table.h"
 
 #define SEALS (F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL)
@@ -149,11 +150,73 @@ check_listener(const struct conf *c, int i, struct conf_place *at)
 	return 0;
 }
 
+/* What a provider needs, if it is one of those who are asked. */
+static int
+check_jwt(const struct conf *c, struct conf_place *at)
+{
+	if (c->jwt_secret_file.s[0] == '\0' && c->jwt_public_key.s[0] == '\0' &&
+	    c->jwt_jwks_url.s[0] == '\0')
+		return wrong(at, -1, "authentication",
+		    "jwt needs jwt_secret_file, jwt_public_key or jwt_jwks_url");
+	return 0;
+}
+
+/* Whom a client talks us into asking must not be its own choice: a URL's host has no pattern. */
+static int
+check_url(const char *key, const char *url, const char *letters, struct conf_place *at)
+{
+	const char *host = strstr(url, "://");
+	size_t len = host != NULL ? strcspn(host + 3, "/?#") : 0;
+
+	if (url[0] == '\0')
+		return 0;
+	if ((strncmp(url, "http://", 7) != 0 && strncmp(url, "https://", 8) != 0) || len == 0)
+		return wrong(at, -1, key, "must be as http://host:port/path, or https://");
+	if (memchr(host + 3, '%', len) != NULL || memchr(host + 3, '@', len) != NULL)
+		return wrong(at, -1, key, "its host has neither patterns nor a user name");
+	if (strpbrk(url, " #") != NULL || !pattern_is_valid(span_str(url), letters))
+		return wrong(at, -1, key, "has what can't be in a URL; %%%% is a per cent sign");
+	return 0;
+}
+
+static int
+check_auth(const struct conf *c, const uint8_t *order, size_t n, struct conf_place *at)
+{
+	int bad = 0;
+
+	if (is_relative(&c->jwt_secret_file))
+		return wrong(at, -1, "jwt_secret_file", "must be an absolute path");
+	if (is_relative(&c->jwt_public_key))
+		return wrong(at, -1, "jwt_public_key", "must be an absolute path");
+	if (is_relative(&c->http_headers_file))
+		return wrong(at, -1, "http_headers_file", "must be an absolute path");
+	if (is_relative(&c->http_authorities))
+		return wrong(at, -1, "http_authorities", "must be an absolute path");
+	if (!pairs_are_valid(c->http_fields.s, "cuPal"))
+		return wrong(at, -1, "http_fields", "must be as \"name=%%u, password=%%P\"");
+	if (is_relative(&c->jwt_jwks_authorities))
+		return wrong(at, -1, "jwt_jwks_authorities", "must be an absolute path");
+	if (check_url("http_url", c->http_url.s, "cuPal", at) != 0 ||
+	    check_url("jwt_jwks_url", c->jwt_jwks_url.s, "", at) != 0)
+		return -EINVAL;
+	if (!pairs_are_valid(c->jwt_verify.s, "cual"))
+		return wrong(at, -1, "jwt_verify", "must be as \"sub=%%u, device=%%c\"");
+	if (!pairs_are_valid(c->jwt_attributes.s, NULL))
+		return wrong(at, -1, "jwt_attributes", "must be names with commas between them");
+	for (size_t i = 0; i < n && bad == 0; i++)
+		if (order[i] == PROVIDER_jwt)
+			bad = check_jwt(c, at);
+		else if (order[i] == PROVIDER_http && c->http_url.s[0] == '\0')
+			bad = wrong(at, -1, "authentication", "http needs http_url");
+	return bad;
+}
+
 int
 conf_check_at(const struct conf *c, struct conf_place *at)
 {
 	uint8_t order[CONF_PROVIDERS];
 	int bad = 0;
+	size_t n;
 
 	if ((c->ring_size & (c->ring_size - 1)) != 0)
 		return wrong(at, -1, "ring_size", "must be a power of two");
@@ -168,9 +231,12 @@ conf_check_at(const struct conf *c, struct conf_place *at)
 		return wrong(at, -1, "acl_file", "must be an absolute path");
 	if (!log_modules_are_valid(c->log_modules.s))
 		return wrong(at, -1, "log_modules", "must be as \"conn=debug,route=info\"");
-	if (conf_providers(c, order) == SIZE_MAX)
+	n = conf_providers(c, order);
+	if (n == SIZE_MAX)
 		return wrong(at, -1, "authentication",
-		    "names other providers than basic, scram and x509, or one of them twice");
+		    "names other providers than basic, scram, x509, jwt and http, or one of them "
+		    "twice");
+	bad = check_auth(c, order, n, at);
 	for (uint32_t i = 0; i < c->nlisteners && bad == 0; i++)
 		bad = check_listener(c, (int)i, at);
 	return bad;
@@ -586,6 +652,8 @@ conf_providers(const struct conf *c, uint8_t order_out[CONF_PROVIDERS])
 		[PROVIDER_basic] = "basic",
 		[PROVIDER_scram] = "scram",
 		[PROVIDER_x509] = "x509",
+		[PROVIDER_jwt] = "jwt",
+		[PROVIDER_http] = "http",
 	};
 	const char *text = c->authentication.s;
 	bool has[CONF_PROVIDERS] = { false };

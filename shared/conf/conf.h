@@ -62,12 +62,6 @@ enum conf_listener_durability {
 	LISTENER_DURABILITY_memory
 };
 enum conf_damage { DAMAGE_salvage, DAMAGE_stop };
-enum conf_provider {
-	PROVIDER_basic,
-	PROVIDER_scram,
-	PROVIDER_x509,
-	CONF_PROVIDERS
-}; /* of `authentication` */
 enum conf_acl_format { ACL_FORMAT_tbmq, ACL_FORMAT_mosquitto };
 enum conf_acl_default { ACL_DEFAULT_deny, ACL_DEFAULT_allow };
 enum conf_rate_action {
@@ -83,6 +77,23 @@ enum conf_listener_rate_action {
 	LISTENER_RATE_ACTION_drop_qos0,
 	LISTENER_RATE_ACTION_disconnect
 };
+enum conf_jwt_from { JWT_FROM_password, JWT_FROM_username };
+enum conf_http_method { HTTP_METHOD_POST, HTTP_METHOD_GET };
+enum conf_http_body { HTTP_BODY_json, HTTP_BODY_form };
+enum conf_http_denied { HTTP_DENIED_deny, HTTP_DENIED_ignore };
+enum conf_http_unavailable {
+	HTTP_UNAVAILABLE_busy,
+	HTTP_UNAVAILABLE_deny,
+	HTTP_UNAVAILABLE_ignore
+};
+enum conf_provider {
+	PROVIDER_basic,
+	PROVIDER_scram,
+	PROVIDER_x509,
+	PROVIDER_jwt,
+	PROVIDER_http,
+	CONF_PROVIDERS
+}; /* of `authentication` */
 
 #define CONF_T_BOOL bool
 #define CONF_T_UINT uint32_t
@@ -105,6 +116,11 @@ enum conf_listener_rate_action {
 #define CONF_T_BYTE_RATE struct rate
 #define CONF_T_RATE_ACTION uint8_t
 #define CONF_T_LISTENER_RATE_ACTION uint8_t
+#define CONF_T_JWT_FROM uint8_t
+#define CONF_T_HTTP_METHOD uint8_t
+#define CONF_T_HTTP_BODY uint8_t
+#define CONF_T_HTTP_DENIED uint8_t
+#define CONF_T_HTTP_UNAVAILABLE uint8_t
 struct conf_string {
 	char s[CONF_STRING_MAX];
 };

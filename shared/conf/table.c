@@ -32,6 +32,11 @@
 #define NUM_BYTE_RATE(d) 0, (d)
 #define NUM_RATE_ACTION(d) (d), ""
 #define NUM_LISTENER_RATE_ACTION(d) (d), ""
+#define NUM_JWT_FROM(d) (d), ""
+#define NUM_HTTP_METHOD(d) (d), ""
+#define NUM_HTTP_BODY(d) (d), ""
+#define NUM_HTTP_DENIED(d) (d), ""
+#define NUM_HTTP_UNAVAILABLE(d) (d), ""
 
 const struct conf_key conf_keys[] = {
 #define K(n, type, d, lo, hi, w, h)                                                                \

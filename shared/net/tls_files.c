@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "shared/base/file.h"
+
 #define FILE_MAX (4 << 20) /* bytes; bundles of all public authorities have a quarter of it */
 #define SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 
@@ -30,7 +32,6 @@ static int read_certificates(struct reading *r);
 static int read_pairs(struct reading *r);
 static int
 read_trust(struct reading *r, enum tls_file_kind kind, const char *key, const char *where);
-static uint8_t *slurp(const char *path, size_t *len_out);
 static int read_file(struct reading *r, enum tls_file_kind kind, const char *key, const char *path);
 static int failed(struct reading *r, const char *key, const char *path, int err);
 
@@ -267,42 +268,12 @@ read_trust(struct reading *r, enum tls_file_kind kind, const char *key, const ch
 	return err;
 }
 
-/* The whole file, which the caller frees, or NULL with errno. */
-static uint8_t *
-slurp(const char *path, size_t *len_out)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), err = 0;
-	uint8_t *data = NULL;
-	struct stat st;
-	ssize_t n = -1;
-
-	if (fd < 0 || fstat(fd, &st) != 0)
-		err = errno;
-	else if (!S_ISREG(st.st_mode))
-		err = EINVAL;
-	else if (st.st_size > FILE_MAX)
-		err = EFBIG;
-	else if ((data = malloc((size_t)st.st_size + 1)) == NULL)
-		err = ENOMEM;
-	else if ((n = pread(fd, data, (size_t)st.st_size, 0)) < 0)
-		err = errno;
-	if (fd >= 0)
-		close(fd);
-	if (err != 0) {
-		free(data);
-		errno = err;
-		return NULL;
-	}
-	*len_out = (size_t)n;
-	return data;
-}
-
 static int
 read_file(struct reading *r, enum tls_file_kind kind, const char *key, const char *path)
 {
 	struct head h = { r->listener, kind, (uint32_t)strlen(path) + 1, 0 };
 	size_t len;
-	uint8_t *data = slurp(path, &len), *end;
+	uint8_t *data = file_read(path, FILE_MAX, &len), *end;
 
 	if (data == NULL)
 		return failed(r, key, path, errno);

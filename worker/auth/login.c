@@ -7,6 +7,8 @@
 #include "shared/base/clock.h"
 #include "shared/base/log.h"
 #include "shared/child/child.h"
+#include "worker/auth/http.h"
+#include "worker/auth/jwt.h"
 
 #define PARTS 9 /* of a record, each with a NUL behind it */
 #define LOGINS_MAX 100000
@@ -16,6 +18,8 @@ static const struct provider *const providers[CONF_PROVIDERS] = {
 	[PROVIDER_basic] = &basic,
 	[PROVIDER_scram] = &scram,
 	[PROVIDER_x509] = &x509,
+	[PROVIDER_jwt] = &jwt,
+	[PROVIDER_http] = &http,
 };
 
 static struct {

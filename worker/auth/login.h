@@ -14,6 +14,7 @@
 #include "shared/mqtt/mqtt.h"
 #include "shared/net/timer.h"
 #include "worker/auth/credential.h"
+#include "worker/auth/text.h"
 #include "worker/auth/verify.h"
 
 enum verdict {
@@ -51,6 +52,14 @@ struct login {
 		uint64_t serial; /* of the credential whose password it is compared with */
 		uint8_t way;
 	} basic;
+	struct {                  /* jwt.c */
+		struct list link; /* while it waits for keys */
+	} jwt;
+	struct { /* http.c */
+		struct list link;
+		struct fetch *fetch; /* NULL: it waits for its turn */
+		struct text body;
+	} http;
 	size_t size;
 	char kept[];
 };

@@ -2,14 +2,20 @@
  * tbmq-auth - who may come in: credentials, and what is slow or secret about them
  */
 #include <errno.h>
+#include <string.h>
+#include <unistd.h>
 
+#include "shared/base/log.h"
 #include "shared/child/child.h"
 #include "worker/auth/admin.h"
+#include "worker/auth/http.h"
+#include "worker/auth/jwt.h"
 #include "worker/auth/keep.h"
 #include "worker/auth/login.h"
 #include "worker/auth/peer.h"
 
 static bool is_linked; /* with all who live */
+static int files = -1; /* of the configuration to come */
 
 /* Maybe before all others have mapped us. */
 static void
@@ -20,9 +26,58 @@ on_loaded(void)
 		child_ready();
 }
 
+static void
+drop_files(void)
+{
+	if (files >= 0)
+		close(files);
+	files = -1;
+}
+
+static void
+take_files(int fd)
+{
+	drop_files();
+	files = fd;
+}
+
+/* Secrets are in there: they are not kept for longer than it takes to build from them. */
+static int
+prepare(const struct conf *next, char why[256])
+{
+	struct auth_files f = { 0 };
+	int err = files >= 0 ? auth_files_map(files, &f) : 0;
+
+	drop_files();
+	if (err != 0)
+		snprintf(why, 256, "the files of authentication can't be used: %s", strerror(-err));
+	else
+		err = auth_files_look(&f, why);
+	if (err == 0)
+		err = jwt_prepare(next, &f, why);
+	if (err == 0)
+		err = http_prepare(next, &f, why);
+	auth_files_unmap(&f);
+	return err;
+}
+
 static int
 start(void)
 {
+	char why[256];
+	int err = fetch_init();
+
+	http_init();
+	jwt_init();
+	if (err != 0)
+		return err;
+	err = prepare(&self.conf, why);
+	if (err != 0) {
+		log_err("auth: %s", why);
+		return err;
+	}
+	jwt_commit();
+	http_commit();
 	credential_init();
 	keep_init(on_loaded);
 	login_init();
@@ -39,7 +94,7 @@ go(void)
 static bool
 on_turn(void)
 {
-	return false;
+	return fetch_turn();
 }
 
 static void
@@ -47,6 +102,15 @@ conf_commit(const struct conf *was)
 {
 	(void)was;
 	verify_conf();
+	jwt_commit();
+	http_commit();
+}
+
+static void
+conf_withdraw(void)
+{
+	jwt_withdraw();
+	http_withdraw();
 }
 
 /* The master stops workers first. */
@@ -68,13 +132,20 @@ main(int argc, char **argv)
 		.start = start,
 		.go = go,
 		.on_turn = on_turn,
+		.conf_check = prepare,
 		.conf_commit = conf_commit,
+		.conf_withdraw = conf_withdraw,
+		.auth_files = take_files,
 		.stop = stop,
 		.request = admin_request,
 	};
 	int code = child_main(&child, argc, argv);
 
 	login_fini();
+	jwt_fini();
+	http_fini();
+	fetch_fini();
+	drop_files();
 	verify_fini();
 	keep_fini();
 	credential_fini();

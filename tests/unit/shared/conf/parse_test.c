@@ -35,6 +35,23 @@ static const struct {
 	{ "log_level = \"loud\";", "is none of" },
 	{ "ring_size = 100000;", "ring_size: must be a power of two" },
 	{ "log_modules = \"a\";", "log_modules: must be as" },
+	{ "authentication = \"jwt\";", "authentication: jwt needs" },
+	{ "authentication = \"http\";", "authentication: http needs http_url" },
+	{ "jwt_jwks_url = \"http://a/%u\";", "jwt_jwks_url: has what can't be" },
+	{ "http_url = \"ftp://a/\";", "http_url: must be as" },
+	{ "http_url = \"http://\";", "http_url: must be as" },
+	{ "http_url = \"http:///x\";", "http_url: must be as" },
+	{ "http_url = \"http://%u/\";", "http_url: its host has neither" },
+	{ "http_url = \"https://u:p@a/\";", "http_url: its host has neither" },
+	{ "http_url = \"http://a/%x\";", "http_url: has what can't be" },
+	{ "http_url = \"http://a/%\";", "http_url: has what can't be" },
+	{ "http_url = \"http://a/ b\";", "http_url: has what can't be" },
+	{ "http_fields = \"a\";", "http_fields: must be as" },
+	{ "http_headers_file = \"a\";", "http_headers_file: must be an absolute path" },
+	{ "jwt_public_key = \"a.pem\";", "jwt_public_key: must be an absolute path" },
+	{ "jwt_verify = \"sub\";", "jwt_verify: must be as" },
+	{ "jwt_verify = \"sub=%P\";", "jwt_verify: must be as" },
+	{ "jwt_attributes = \"a=b\";", "jwt_attributes: must be names" },
 	{ "workers = \"x\";", "\"x\" is no number, nor auto" },
 	{ "data_dir = \"store\";", "data_dir: must be an absolute path" },
 	{ "log_file = \"./log\";", "log_file: must be an absolute path" },
@@ -329,6 +346,14 @@ change_all(void *base, const struct conf_key *keys, size_t n, unsigned way)
 			text = "conn=debug,route=info";
 		if (strcmp(k->name, "authentication") == 0)
 			text = way == 0 ? "" : " basic";
+		if (strcmp(k->name, "jwt_verify") == 0)
+			text = way == 0 ? "" : "sub=%u, device=%c";
+		if (strcmp(k->name, "jwt_jwks_url") == 0)
+			text = way == 0 ? "" : "http://a/%%20";
+		if (strcmp(k->name, "http_url") == 0)
+			text = way == 0 ? "" : "https://[::1]:8080/a/%u?p=%P&x=%%20";
+		if (strcmp(k->name, "http_fields") == 0)
+			text = way == 0 ? "" : "u=%u";
 		CU_ASSERT_EQUAL(conf_set(base, k, text, value, why), 0);
 	}
 }
