@@ -11,6 +11,7 @@
 #include "shared/child/request.h"
 
 #define CONNECTIONS_MAX 64
+#define BACKLOG 64
 #define REQUEST_MS 10000 /* to send the request */
 #define RETRY_MS 500
 #define CONFIRM_MAX_S 86400
@@ -56,7 +57,7 @@ static void on_unconfirmed(struct timer *t);
 int
 control_open(void)
 {
-	int err = sock_unix_listen(master.dirs.control, 0660, &the.fd);
+	int err = sock_unix_listen(master.dirs.control, 0660, BACKLOG, &the.fd);
 
 	if (err != 0) {
 		log_err("control: cannot listen on %s: %s", master.dirs.control, strerror(-err));

@@ -33,6 +33,24 @@ refused(const struct sock_addr *a, int err, struct conf_error *out)
 	return err;
 }
 
+static bool
+is_unix(const struct listener *l)
+{
+	return l->conf.type == TRANSPORT_unix;
+}
+
+/* A unix socket can't be bound once more: all have the one there is. */
+static int
+share_socket(struct listener *l, unsigned worker)
+{
+	for (unsigned w = 0; w < SLOT_MQTT_MAX; w++)
+		if (l->fd[w] >= 0) {
+			l->fd[worker] = dup(l->fd[w]);
+			return l->fd[worker] >= 0 ? 0 : -errno;
+		}
+	return -EBADF;
+}
+
 /* Sockets for workers that have none yet. */
 static int
 bind_workers(struct listener *l, unsigned workers, struct conf_error *err)
@@ -42,6 +60,13 @@ bind_workers(struct listener *l, unsigned workers, struct conf_error *err)
 
 		if (l->fd[w] >= 0)
 			continue;
+		if (is_unix(l) && (bad = share_socket(l, w)) != 0) {
+			snprintf(err->text, sizeof(err->text), "cannot listen on %s: %s",
+			    l->conf.path.s, strerror(-bad));
+			return bad;
+		}
+		if (is_unix(l))
+			continue;
 		bad = sock_listen(&l->addr, (int)l->conf.backlog, &l->fd[w]);
 		if (bad != 0)
 			return refused(&l->addr, bad, err);
@@ -49,18 +74,58 @@ bind_workers(struct listener *l, unsigned workers, struct conf_error *err)
 	return 0;
 }
 
+/* Another name for the same place is no reason to leave it, except that a port nobody asked for is whose it was. */
+static bool
+is_bound_to(const struct listener *old, const struct conf_listener *l)
+{
+	bool same_name = strcmp(old->conf.name.s, l->name.s) == 0;
+
+	if (is_unix(old) || l->type == TRANSPORT_unix)
+		return is_unix(old) && l->type == TRANSPORT_unix &&
+		    strcmp(old->conf.path.s, l->path.s) == 0 && unix_is_there(old);
+	if (strcmp(old->conf.address.s, l->address.s) != 0)
+		return false;
+	return old->conf.port == l->port ? same_name || l->port != 0
+					 : same_name && sock_addr_port(&old->addr) == l->port;
+}
+
 static struct listener *
 bound_already(const struct conf_listener *l)
 {
-	for (unsigned i = 0; i < LISTENERS_MAX; i++) {
-		struct listener *old = &master.listener[i];
-
-		if (old->used && strcmp(old->conf.name.s, l->name.s) == 0 &&
-		    strcmp(old->conf.address.s, l->address.s) == 0 &&
-		    (old->conf.port == l->port || sock_addr_port(&old->addr) == l->port))
-			return old;
-	}
+	for (unsigned i = 0; i < LISTENERS_MAX; i++)
+		if (master.listener[i].used && is_bound_to(&master.listener[i], l))
+			return &master.listener[i];
 	return NULL;
+}
+
+static int
+bind_new(struct listener *l, struct conf_error *err)
+{
+	int bad;
+
+	if (is_unix(l))
+		return unix_bind(l, err);
+	if (sock_addr_parse(l->conf.address.s, (uint16_t)l->conf.port, &l->addr) != 0) {
+		snprintf(err->text, sizeof(err->text),
+		    "listener \"%.31s\": \"%.63s\" is no address", l->conf.name.s,
+		    l->conf.address.s);
+		return -EINVAL;
+	}
+	/* SO_REUSEPORT alone would share the port with whoever has it. */
+	bad = l->conf.port != 0 ? sock_probe(&l->addr) : 0;
+	if (bad != 0)
+		refused(&l->addr, bad, err);
+	return bad;
+}
+
+static void
+keep_bound(struct listener *l, const struct listener *old)
+{
+	l->addr = old->addr;
+	l->file.dev = old->file.dev;
+	l->file.ino = old->file.ino;
+	for (unsigned w = 0; w < SLOT_MQTT_MAX; w++)
+		l->fd[w] = old->fd[w] >= 0 ? dup(old->fd[w]) : -1;
 }
 
 int
@@ -81,43 +146,46 @@ listen_bind(const struct conf *c, struct listener out[LISTENERS_MAX], struct con
 		l->index = i;
 		l->conf = c->listener[i];
 		l->used = true;
-		if (old != NULL) {
-			l->addr = old->addr;
-			for (unsigned w = 0; w < SLOT_MQTT_MAX; w++)
-				l->fd[w] = old->fd[w] >= 0 ? dup(old->fd[w]) : -1;
-		} else {
-			if (sock_addr_parse(l->conf.address.s, (uint16_t)l->conf.port, &l->addr) !=
-			    0) {
-				snprintf(err->text, sizeof(err->text),
-				    "listener \"%.31s\": \"%.63s\" is no address", l->conf.name.s,
-				    l->conf.address.s);
-				bad = -EINVAL;
-				goto fail;
-			}
-			/* SO_REUSEPORT alone would share the port with whoever has it. */
-			bad = l->conf.port != 0 ? sock_probe(&l->addr) : 0;
-			if (bad != 0) {
-				refused(&l->addr, bad, err);
-				goto fail;
-			}
-		}
-		bad = bind_workers(l, workers, err);
+		bad = is_unix(l) ? unix_own(l, err) : 0;
+		if (bad == 0 && old != NULL)
+			keep_bound(l, old);
+		else if (bad == 0)
+			bad = bind_new(l, err);
+		if (bad == 0)
+			bad = bind_workers(l, workers, err);
 		if (bad == 0)
 			continue;
-	fail:
 		listen_discard(out);
 		return bad;
 	}
 	return 0;
 }
 
+/* Is a file of theirs that of l? */
+static const struct listener *
+same_file(const struct listener *in, const struct listener *l)
+{
+	for (unsigned i = 0; i < LISTENERS_MAX && is_unix(l); i++)
+		if (in[i].used && is_unix(&in[i]) && in[i].file.dev == l->file.dev &&
+		    in[i].file.ino == l->file.ino)
+			return &in[i];
+	return NULL;
+}
+
+/* Those whose place it was leave nothing there, unless they are still in force. */
 void
 listen_discard(struct listener next[LISTENERS_MAX])
 {
-	for (unsigned i = 0; i < LISTENERS_MAX; i++)
-		for (unsigned w = 0; w < SLOT_MQTT_MAX && next[i].used; w++)
+	for (unsigned i = 0; i < LISTENERS_MAX; i++) {
+		if (!next[i].used)
+			continue;
+		if (is_unix(&next[i]) &&
+		    (next == master.listener || same_file(master.listener, &next[i]) == NULL))
+			unix_unlink(&next[i]);
+		for (unsigned w = 0; w < SLOT_MQTT_MAX; w++)
 			if (next[i].fd[w] >= 0)
 				close(next[i].fd[w]);
+	}
 }
 
 static const struct listener *
@@ -125,7 +193,7 @@ same_socket(const struct listener *in, const struct listener *l)
 {
 	for (unsigned i = 0; i < LISTENERS_MAX; i++)
 		if (in[i].used && strcmp(in[i].conf.name.s, l->conf.name.s) == 0 &&
-		    in[i].addr.len == l->addr.len &&
+		    in[i].addr.len == l->addr.len && in[i].file.ino == l->file.ino &&
 		    memcmp(&in[i].addr.ss, &l->addr.ss, l->addr.len) == 0)
 			return &in[i];
 	return NULL;
@@ -157,6 +225,21 @@ set_backlogs(const struct listener *old)
 	}
 }
 
+/* Files that stay are those of who is said now. */
+static void
+set_files(const struct listener *old)
+{
+	for (unsigned i = 0; i < LISTENERS_MAX; i++) {
+		const struct listener *l = &master.listener[i];
+		const struct listener *was = l->used ? same_file(old, l) : NULL;
+
+		if (was != NULL &&
+		    (was->file.mode != l->file.mode || was->file.uid != l->file.uid ||
+			was->file.gid != l->file.gid))
+			unix_apply(l);
+	}
+}
+
 /* What has gone is taken back first, under the ids of before; then what is new, under the ids of now. */
 void
 listen_commit(struct listener next[LISTENERS_MAX])
@@ -185,6 +268,7 @@ listen_commit(struct listener next[LISTENERS_MAX])
 	}
 	memcpy(master.listener, next, sizeof(master.listener));
 	set_backlogs(old);
+	set_files(old);
 	for (unsigned w = 0; w < SLOT_MQTT_MAX; w++) {
 		struct slot *s = &master.slot[w];
 
@@ -200,17 +284,16 @@ listen_commit(struct listener next[LISTENERS_MAX])
 				tell(s, IPC_LISTENER, &master.listener[i], w, false);
 		}
 	}
-	for (unsigned i = 0; i < LISTENERS_MAX; i++)
-		for (unsigned w = 0; w < SLOT_MQTT_MAX && old[i].used; w++)
-			if (old[i].fd[w] >= 0)
-				close(old[i].fd[w]);
+	listen_discard(old);
 }
 
+/* A unix socket is the other worker's already. */
 void
 slot_listeners(struct slot *s, const struct slot *to, bool lent)
 {
 	for (unsigned i = 0; i < LISTENERS_MAX; i++)
-		if (master.listener[i].used && master.listener[i].fd[s->n] >= 0)
+		if (master.listener[i].used && master.listener[i].fd[s->n] >= 0 &&
+		    !(lent && is_unix(&master.listener[i])))
 			tell((struct slot *)to, IPC_LISTENER, &master.listener[i], s->n, lent);
 }
 
@@ -218,7 +301,8 @@ void
 slot_take_back(struct slot *s, struct slot *from)
 {
 	for (unsigned i = 0; i < LISTENERS_MAX; i++)
-		if (master.listener[i].used && master.listener[i].fd[s->n] >= 0)
+		if (master.listener[i].used && master.listener[i].fd[s->n] >= 0 &&
+		    !is_unix(&master.listener[i]))
 			tell(from, IPC_LISTENER_GONE, &master.listener[i], s->n, true);
 }
 
@@ -239,14 +323,14 @@ void
 listen_tell(void)
 {
 	for (unsigned i = 0; i < LISTENERS_MAX; i++) {
+		const struct listener *l = &master.listener[i];
 		char at[SOCK_TEXT_MAX];
 
-		if (!master.listener[i].used)
+		if (!l->used)
 			continue;
-		sock_addr_text(&master.listener[i].addr, at);
-		log_notice("listen: serving listener=%s type=%s address=%s",
-		    master.listener[i].conf.name.s, conf_transport_name(&master.listener[i].conf),
-		    at);
+		sock_addr_text(&l->addr, at);
+		log_notice("listen: serving listener=%s type=%s address=%s", l->conf.name.s,
+		    conf_transport_name(&l->conf), is_unix(l) ? l->conf.path.s : at);
 	}
 }
 

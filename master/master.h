@@ -13,6 +13,7 @@
  *     acl.c  access rules for the workers
  *     quarantine.c  records that persist dies of, clients that workers die of
  *     suspects.h    which clients those are
+ *     unix.c     files of unix sockets
  *     block.c    clients, users and addresses that an administrator has blocked
  */
 #ifndef MASTER_MASTER_H
@@ -63,13 +64,22 @@ struct slot {
 	char last_words[1280];
 };
 
+struct unix_file { /* of a unix socket; zeros: it is none */
+	dev_t dev;
+	ino_t ino;
+	mode_t mode;
+	uid_t uid;
+	gid_t gid;
+};
+
 struct
     listener { /* of the configuration in force, and those clients of a removed one still use no more */
 	bool used;
 	uint32_t index; /* in the snapshot */
 	struct conf_listener conf;
 	struct sock_addr addr;
-	int fd[SLOT_MQTT_MAX]; /* one for each worker; -1: not bound */
+	struct unix_file file;
+	int fd[SLOT_MQTT_MAX]; /* one for each worker, of a unix socket the same; -1: not bound */
 };
 
 /* Of the command line or the environment: it comes before the file. */
@@ -141,6 +151,13 @@ void
 listen_close_worker(unsigned worker); /* it drains: it accepts what waits, nobody new may come */
 void listen_tell(void);               /* into the log: where clients can come */
 void listen_close_all(void);
+
+/* unix.c */
+int unix_own(struct listener *l, struct conf_error *err);  /* whose it is to be: l->file */
+int unix_bind(struct listener *l, struct conf_error *err); /* the first worker's */
+bool unix_is_there(const struct listener *l);              /* its path still leads to it */
+void unix_apply(const struct listener *l); /* owner and mode, to a file that is there */
+void unix_unlink(const struct listener *l);
 
 /* reload.c */
 typedef void reload_done_fn(void *arg, int err, const char *why);

@@ -126,6 +126,12 @@ status_json(void)
 			continue;
 		if (port == 0)
 			port = sock_addr_port(&l->addr);
+		if (l->conf.type == TRANSPORT_unix) {
+			json_array_append_new(listeners,
+			    json_pack("{s:s, s:s, s:s}", "name", l->conf.name.s, "type",
+				conf_transport_name(&l->conf), "path", l->conf.path.s));
+			continue;
+		}
 		json_array_append_new(listeners,
 		    json_pack("{s:s, s:s, s:s, s:i}", "name", l->conf.name.s, "type",
 			conf_transport_name(&l->conf), "address", l->conf.address.s, "port",

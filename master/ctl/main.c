@@ -391,12 +391,16 @@ print_status(const json_t *answer)
 	}
 	if (json_is_false(json_object_get(json_object_get(answer, "broker"), "sandbox")))
 		printf("sandbox: off\n");
-	json_array_foreach(json_object_get(answer, "listeners"), i, p)
-		printf("listener %s: %s %s port %d\n",
-		    json_string_value(json_object_get(p, "name")),
+	json_array_foreach(json_object_get(answer, "listeners"), i, p) {
+		const char *path = json_string_value(json_object_get(p, "path"));
+
+		printf("listener %s: %s %s", json_string_value(json_object_get(p, "name")),
 		    json_string_value(json_object_get(p, "type")),
-		    json_string_value(json_object_get(p, "address")),
-		    (int)json_integer_value(json_object_get(p, "port")));
+		    path != NULL ? path : json_string_value(json_object_get(p, "address")));
+		if (path == NULL)
+			printf(" port %d", (int)json_integer_value(json_object_get(p, "port")));
+		printf("\n");
+	}
 	json_array_foreach(json_object_get(answer, "quarantine"), i, p) {
 		printf("quarantine: ");
 		ctl_print_row(p);

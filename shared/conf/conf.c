@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -122,6 +123,30 @@ check_tls(const struct conf *c, int i, struct conf_place *at)
 }
 
 static int
+check_unix(const struct conf *c, int i, struct conf_place *at)
+{
+	const struct conf_listener *l = &c->listener[i];
+
+	if (strspn(l->mode.s, "01234567") != strlen(l->mode.s) ||
+	    strtoul(l->mode.s, NULL, 8) > 0777)
+		return wrong(
+		    at, i, "mode", "\"%.8s\" is none: three octal digits, as \"0660\"", l->mode.s);
+	if (l->path.s[0] == '\0')
+		return l->type == TRANSPORT_unix
+		    ? wrong(at, i, "type", "a unix socket needs a path")
+		    : 0;
+	if (l->type != TRANSPORT_unix)
+		return wrong(at, i, "path", "needs type = \"unix\"");
+	if (is_relative(&l->path))
+		return wrong(at, i, "path", "must be an absolute path");
+	for (int j = 0; j < i; j++)
+		if (strcmp(l->path.s, c->listener[j].path.s) == 0)
+			return wrong(at, i, "path", "\"%s\" and \"%s\" have the same path",
+			    c->listener[j].name.s, l->name.s);
+	return 0;
+}
+
+static int
 check_listener(const struct conf *c, int i, struct conf_place *at)
 {
 	const struct conf_listener *a = &c->listener[i];
@@ -135,14 +160,15 @@ check_listener(const struct conf *c, int i, struct conf_place *at)
 		return wrong(at, i, "mount_point", "wildcards can't be in a topic");
 	if (!a->mqtt_31 && !a->mqtt_311 && !a->mqtt_5)
 		return wrong(at, i, NULL, "no version of MQTT is accepted");
-	if (check_tls(c, i, at) != 0)
+	if (check_tls(c, i, at) != 0 || check_unix(c, i, at) != 0)
 		return -EINVAL;
 	for (int j = 0; j < i; j++) {
 		const struct conf_listener *b = &c->listener[j];
 
 		if (strcmp(a->name.s, b->name.s) == 0)
 			return wrong(at, i, "name", "\"%s\" is there twice", a->name.s);
-		if (a->port != 0 && a->port == b->port && strcmp(a->address.s, b->address.s) == 0)
+		if (a->type != TRANSPORT_unix && b->type != TRANSPORT_unix && a->port != 0 &&
+		    a->port == b->port && strcmp(a->address.s, b->address.s) == 0)
 			return wrong(at, i, "port",
 			    "\"%s\" and \"%s\" have the same address and port", b->name.s,
 			    a->name.s);

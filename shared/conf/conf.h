@@ -39,7 +39,7 @@ enum conf_share {
 	SHARE_least_loaded,
 	SHARE_local
 };
-enum conf_transport { TRANSPORT_tcp, TRANSPORT_tls, TRANSPORT_ws, TRANSPORT_wss };
+enum conf_transport { TRANSPORT_tcp, TRANSPORT_tls, TRANSPORT_ws, TRANSPORT_wss, TRANSPORT_unix };
 enum conf_client_certificate {
 	CLIENT_CERTIFICATE_none,
 	CLIENT_CERTIFICATE_optional,

@@ -2,11 +2,12 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #define LOWAT                                                                                      \
@@ -52,6 +53,18 @@ sock_addr_text(const struct sock_addr *a, char out[SOCK_TEXT_MAX])
 	}
 }
 
+void
+sock_peer_text(int fd, const struct sock_addr *a, char out[SOCK_TEXT_MAX])
+{
+	struct ucred who;
+	socklen_t len = sizeof(who);
+
+	if (a->sa.sa_family == AF_UNIX && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) == 0)
+		snprintf(out, SOCK_TEXT_MAX, "unix:%u:%d", who.uid, (int)who.pid);
+	else
+		sock_addr_text(a, out);
+}
+
 struct span
 sock_text_host(const char *text)
 {
@@ -63,6 +76,8 @@ sock_text_host(const char *text)
 uint16_t
 sock_addr_port(const struct sock_addr *a)
 {
+	if (a->sa.sa_family == AF_UNIX)
+		return 0;
 	return ntohs(a->sa.sa_family == AF_INET6 ? a->in6.sin6_port : a->in.sin_port);
 }
 
@@ -139,34 +154,62 @@ sock_listen(struct sock_addr *a, int backlog, int *fd_out)
 	return bind_listen(a, backlog, true, fd_out);
 }
 
-static int
-unix_addr(const char *path, struct sockaddr_un *out)
+int
+sock_unix_addr(const char *path, struct sock_addr *out)
 {
-	*out = (struct sockaddr_un){ .sun_family = AF_UNIX };
-	if (strlen(path) >= sizeof(out->sun_path))
+	struct sock_addr a = { .un = { .sun_family = AF_UNIX }, .len = sizeof(a.un) };
+
+	if (strlen(path) >= sizeof(a.un.sun_path))
 		return -ENAMETOOLONG;
-	strcpy(out->sun_path, path);
+	strcpy(a.un.sun_path, path);
+	*out = a;
 	return 0;
 }
 
-int
-sock_unix_connect(const char *path, int *fd_out)
+static int
+unix_connect(const char *path, int how, int *fd_out)
 {
-	struct sockaddr_un a;
-	int err = unix_addr(path, &a), fd;
+	struct sock_addr a;
+	int err = sock_unix_addr(path, &a), fd;
 
 	if (err != 0)
 		return err;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | how, 0);
 	if (fd < 0)
 		return -errno;
-	if (connect(fd, (struct sockaddr *)&a, sizeof(a)) != 0) {
+	if (connect(fd, &a.sa, a.len) != 0) {
 		err = -errno;
 		close(fd);
 		return err;
 	}
 	*fd_out = fd;
 	return 0;
+}
+
+int
+sock_unix_connect(const char *path, int *fd_out)
+{
+	return unix_connect(path, 0, fd_out);
+}
+
+/*
+ * A stale socket will never be served again: whether it is that which is removed can be told by its inode once it has been moved aside, where
+ * nobody who has just come to its path is hurt.
+ */
+static int
+unix_remove(const char *path, const struct stat *stale)
+{
+	char aside[PATH_MAX];
+	struct stat st;
+
+	snprintf(aside, sizeof(aside), "%s.stale-%d", path, (int)getpid());
+	if (rename(path, aside) != 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (lstat(aside, &st) == 0 && (st.st_dev != stale->st_dev || st.st_ino != stale->st_ino)) {
+		(void)renameat2(AT_FDCWD, aside, AT_FDCWD, path, RENAME_NOREPLACE);
+		return -EADDRINUSE;
+	}
+	return unlink(aside) == 0 || errno == ENOENT ? 0 : -errno;
 }
 
 /* What is at the path may be replaced if it is a socket that nobody listens on, and nothing else. */
@@ -180,21 +223,22 @@ unix_clear(const char *path)
 		return errno == ENOENT ? 0 : -errno;
 	if (!S_ISSOCK(st.st_mode))
 		return -EEXIST;
-	err = sock_unix_connect(path, &fd);
-	if (err == 0) {
+	/* -EAGAIN: so many wait for who serves it that there is no room. */
+	err = unix_connect(path, SOCK_NONBLOCK, &fd);
+	if (err == 0)
 		close(fd);
+	if (err == 0 || err == -EAGAIN)
 		return -EADDRINUSE;
-	}
 	if (err != -ECONNREFUSED)
 		return err == -ENOENT ? 0 : err;
-	return unlink(path) == 0 || errno == ENOENT ? 0 : -errno;
+	return unix_remove(path, &st);
 }
 
 int
-sock_unix_listen(const char *path, unsigned mode, int *fd_out)
+sock_unix_listen(const char *path, unsigned mode, int backlog, int *fd_out)
 {
-	struct sockaddr_un a;
-	int err = unix_addr(path, &a), fd;
+	struct sock_addr a;
+	int err = sock_unix_addr(path, &a), fd;
 	mode_t old;
 
 	if (err == 0)
@@ -205,7 +249,7 @@ sock_unix_listen(const char *path, unsigned mode, int *fd_out)
 	if (fd < 0)
 		return -errno;
 	old = umask((mode_t)(~mode & 0777));
-	err = bind(fd, (struct sockaddr *)&a, sizeof(a)) != 0 || listen(fd, 64) != 0 ? -errno : 0;
+	err = bind(fd, &a.sa, a.len) != 0 || listen(fd, backlog) != 0 ? -errno : 0;
 	umask(old);
 	if (err != 0) {
 		close(fd);

@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "tests/lib/scenario.h"
@@ -122,6 +123,21 @@ struct mq *
 mq_open(int port)
 {
 	return open_from(NULL, port);
+}
+
+struct mq *
+mq_open_unix(const char *path)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	struct mq *m = calloc(1, sizeof(*m));
+
+	check(m != NULL && strlen(path) < sizeof(a.sun_path));
+	strcpy(a.sun_path, path);
+	m->version = 5;
+	m->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (m->fd < 0 || connect(m->fd, (struct sockaddr *)&a, sizeof(a)) != 0)
+		fail("cannot connect to %s: %s", path, strerror(errno));
+	return m;
 }
 
 void
@@ -316,7 +332,7 @@ struct mq *
 mq_try(struct mq_opts o)
 {
 	static struct out b;
-	struct mq *m = open_from(o.from, o.port);
+	struct mq *m = o.path != NULL ? mq_open_unix(o.path) : open_from(o.from, o.port);
 	struct packet k;
 	unsigned flags = o.resume ? 0 : 2;
 	uint8_t props[64];

@@ -133,6 +133,7 @@ struct mq_opts {
 	uint32_t will_delay;
 	int port;         /* 0: the broker's */
 	const char *from; /* an address of ours, as "127.0.0.2"; NULL: 127.0.0.1 */
+	const char *path; /* a unix socket instead of all that */
 };
 
 struct packet {
@@ -151,6 +152,7 @@ struct packet {
 };
 
 struct mq *mq_open(int port);                 /* a socket without CONNECT */
+struct mq *mq_open_unix(const char *path);    /* likewise */
 struct mq *mq_connect_with(struct mq_opts o); /* and checks for success */
 struct mq *mq_try(struct mq_opts o); /* whatever the CONNACK says; reason -1: closed without one */
 #define mq_connect(...) mq_connect_with((struct mq_opts){ __VA_ARGS__ })

@@ -17,6 +17,7 @@
 #include "worker/mqtt/refused.h"
 
 #define ACCEPTS 64   /* connections of one listener in one turn */
+#define SHARED 8     /* the same where other workers accept from the same socket */
 #define PAUSE_MS 100 /* until accepting is tried again when nothing ends */
 
 struct listener {
@@ -24,6 +25,7 @@ struct listener {
 	struct list link;
 	int fd;
 	uint32_t id, index;
+	bool shared; /* a unix socket: all workers have it */
 	char name[32];
 };
 
@@ -45,6 +47,8 @@ static struct {
 static void on_accept(struct watch *w, uint32_t events);
 static void on_pause_end(struct timer *t);
 static bool accept_one(struct listener *l);
+static bool is_shared(int fd);
+static int watch_it(struct listener *l);
 static bool is_balanced(const struct listener *l);
 static void accept_pause(void);
 static void listener_close(struct listener *l);
@@ -90,13 +94,15 @@ accept_listener(const struct msg_listener *l, int fd)
 		close(fd);
 		return -ENOMEM;
 	}
-	*x = (struct listener){
-		.watch = { .fd = -1, .fn = on_accept }, .fd = fd, .id = l->id, .index = l->index
-	};
+	*x = (struct listener){ .watch = { .fd = -1, .fn = on_accept },
+		.fd = fd,
+		.id = l->id,
+		.index = l->index,
+		.shared = is_shared(fd) };
 	memcpy(x->name, l->name, sizeof(x->name) - 1);
 	list_add_tail(&the.all, &x->link);
 	if (the.serving && !the.paused)
-		return loop_add(self.loop, &x->watch, fd, EPOLLIN);
+		return watch_it(x);
 	return 0;
 }
 
@@ -147,7 +153,8 @@ accept_stop(void)
 
 	accept_ready();
 	LIST_FOREACH(l, tmp, &the.all, struct listener, link) {
-		while (the.serving && accept_one(l))
+		/* At one that others share, who waits is theirs. */
+		while (the.serving && !l->shared && accept_one(l))
 			;
 		listener_close(l);
 	}
@@ -164,7 +171,7 @@ accept_resume(void)
 	the.paused = false;
 	timer_del(&the.timer);
 	LIST_FOREACH(l, tmp, &the.all, struct listener, link) {
-		int err = loop_add(self.loop, &l->watch, l->fd, EPOLLIN);
+		int err = watch_it(l);
 
 		if (err != 0) {
 			log_err("accept: cannot watch listener=%s: %s", l->name, strerror(-err));
@@ -242,9 +249,32 @@ on_accept(struct watch *w, uint32_t events)
 	struct listener *l = container_of(w, struct listener, watch);
 
 	(void)events;
-	for (int i = 0; i < ACCEPTS && !the.paused; i++)
+	for (int i = 0; i < (l->shared ? SHARED : ACCEPTS) && !the.paused; i++)
 		if (!accept_one(l))
 			break;
+	if (!l->shared || the.paused)
+		return;
+	/* Who waits at the socket for longest is woken next: the others' turn. */
+	loop_del(self.loop, w);
+	if (watch_it(l) != 0)
+		accept_pause();
+}
+
+static bool
+is_shared(int fd)
+{
+	int domain = 0;
+	socklen_t len = sizeof(domain);
+
+	return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 && domain == AF_UNIX;
+}
+
+/* One worker is woken for a connection, not all who share the socket. */
+static int
+watch_it(struct listener *l)
+{
+	return loop_add(
+	    self.loop, &l->watch, l->fd, l->shared ? EPOLLIN | EPOLLEXCLUSIVE : EPOLLIN);
 }
 
 static void
@@ -278,7 +308,7 @@ accept_one(struct listener *l)
 		}
 		return errno == ECONNABORTED || errno == EINTR;
 	}
-	sock_addr_text(&from, peer);
+	sock_peer_text(fd, &from, peer);
 	if (block_has_address(peer)) {
 		count(CNT_refused__blocked);
 		refused_note_address(peer, l->name, MQTT_BANNED, "blocked");

@@ -1,6 +1,7 @@
 /*
  * accept.h - listening sockets of this worker: accept, pause, limits before CONNECT
  *
+ * A unix socket is shared by all workers, one of which is woken for each who comes, in turns; limits are by user there, not by address.
  * When descriptors run out, or connect_rate is reached, accepting pauses and those who come wait in the backlog; nobody who is connected
  * notices. It goes on when a connection ends, or a moment later.
  *

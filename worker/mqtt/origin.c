@@ -6,6 +6,7 @@
 #include "shared/base/clock.h"
 #include "shared/child/child.h"
 #include "shared/net/cidr.h"
+#include "shared/net/sock.h"
 #include "worker/mqtt/share.h"
 
 struct origin {
@@ -47,14 +48,18 @@ origin_lets_in(const char *peer)
 	struct cidr from;
 	uint64_t hash;
 
-	if (r->n == 0 || !cidr_of_peer(peer, &from))
+	if (r->n == 0)
 		return true;
 	if (the.of == NULL && (the.of = calloc(SEGMENT_SHARES, sizeof(*the.of))) == NULL)
 		return true;
-	from = cidr_cut(from,
-	    from.version == 4 ? self.conf.connect_rate_prefix_ipv4
-			      : self.conf.connect_rate_prefix_ipv6);
-	hash = hash_bytes(&self.key, span_of(&from, sizeof(from)));
+	if (cidr_of_peer(peer, &from)) {
+		from = cidr_cut(from,
+		    from.version == 4 ? self.conf.connect_rate_prefix_ipv4
+				      : self.conf.connect_rate_prefix_ipv6);
+		hash = hash_bytes(&self.key, span_of(&from, sizeof(from)));
+	} else { /* a user of this machine */
+		hash = hash_bytes(&self.key, sock_text_host(peer));
+	}
 	o = find(hash != 0 ? hash : 1, r);
 	o->seen_ms = clock_ms();
 	if (quota_wait_ms(&o->quota, r, &o->share, LIMIT_CONNECT) > 0)

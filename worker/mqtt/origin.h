@@ -1,7 +1,7 @@
 /*
  * origin.h - how often connections may come from one address, or prefix of addresses
  *
- * Where they come from has a place in a table of fixed size, with a bucket, which others share by share.h: connections of one address are spread
+ * By unix sockets it is a user of this machine. Where they come from has a place in a table of fixed size, with a bucket, which others share by share.h: connections of one address are spread
  * over all workers. With more addresses than places, the one of its neighbours that was seen last longest ago loses its own: who has many addresses
  * can be forgotten, but each of them is held to the rate while it comes fast.
  *

@@ -151,8 +151,8 @@ stream_why(void)
 }
 
 /*
- * What follows is for others to read from the socket, so the header is looked at before it is taken, and the socket is not ready until
- * there is more than has been looked at. 1: taken; else as stream_read().
+ * What follows is for others to read from the socket, so the header is looked at before it is taken, and the socket, which stays readable, is only
+ * told of again when more has come. (SO_RCVLOWAT would do for TCP, but poll() of unix sockets doesn't know it.) 1: taken; else as stream_read().
  */
 static ssize_t
 read_proxy(struct conn *c)
@@ -160,7 +160,7 @@ read_proxy(struct conn *c)
 	char peer[SOCK_TEXT_MAX], *copy;
 	uint8_t buf[PROXY_MAX];
 	ssize_t n = recv(c->fd, buf, sizeof(buf), MSG_PEEK);
-	int used, enough;
+	int used;
 
 	if (n <= 0)
 		return n == 0 ? 0 : errno == EINTR ? -EAGAIN : -errno;
@@ -168,9 +168,8 @@ read_proxy(struct conn *c)
 	used = proxy_parse(span_of(buf, (size_t)n), peer);
 	if (used < 0)
 		return used;
-	enough = used == 0 ? (int)n + 1 : 1;
-	if (setsockopt(c->fd, SOL_SOCKET, SO_RCVLOWAT, &enough, sizeof(enough)) != 0)
-		return -errno;
+	loop_mod(self.loop, &c->watch,
+	    used == 0 ? c->watch.events | EPOLLET : c->watch.events & ~(uint32_t)EPOLLET);
 	if (used == 0)
 		return -EAGAIN;
 	if (recv(c->fd, buf, (size_t)used, 0) != used)

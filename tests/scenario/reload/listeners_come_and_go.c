@@ -38,8 +38,12 @@ SCENARIO(1, 4)
 	mq_publish(second, "t", "back", 0, false);
 	mq_need_publish(second, "t", "back");
 	mq_quiet(old);
+	/* Under another name it is where it was. */
+	broker_reload(", { name = \"second\"", ", { name = \"renamed\"; port = %d; } );", port);
+	check(answers(port));
+	mq_quiet(second);
 	early = mq_open(port);
-	broker_reload(", { name = \"second\"", ");");
+	broker_reload(", { name = \"renamed\"", ");");
 	wait_for(!answers(port));
 	mq_hex(early, "100d 0004 4d515454 05 02 0000 00 0000");
 	check(mq_need(early, 2).reason == 0x88);

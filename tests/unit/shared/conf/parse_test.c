@@ -70,6 +70,14 @@ static const struct {
 	{ "listeners = ( { name = \"a\"; mount_point = \"a/#/\"; } );", "mount_point: wildcards" },
 	{ "listeners = ( { name = \"a\"; mqtt_31 = false; mqtt_311 = false; mqtt_5 = false; } );",
 	    "no version of MQTT" },
+	{ "listeners = ( { name = \"a\"; type = \"unix\"; } );",
+	    "type: a unix socket needs a path" },
+	{ "listeners = ( { name = \"a\"; path = \"/a\"; } );", "path: needs type = \"unix\"" },
+	{ "listeners = ( { name = \"a\"; type = \"unix\"; path = \"/a\"; mode = \"1777\"; } );",
+	    "mode: \"1777\"" },
+	{ "listeners = ( { name = \"a\"; type = \"unix\"; path = \"/a\"; },"
+	  " { name = \"b\"; type = \"unix\"; path = \"/a\"; } );",
+	    "path: \"a\" and \"b\" have the same path" },
 	{ "listeners = ( { name = \"a\"; type = \"tls\"; } );", "type: TLS needs a certificate" },
 	{ "listeners = ( { name = \"a\"; type = \"tls\"; certificate = \"c.pem\"; } );",
 	    "certificate: must be an absolute path" },
@@ -340,6 +348,10 @@ change_all(void *base, const struct conf_key *keys, size_t n, unsigned way)
 			text = way == 0 ? "*" : way == 1 ? "::1" : "10.0.0.1";
 		if (strcmp(k->name, "type") == 0) /* the other keys fit */
 			text = way == 0 ? "tcp" : "tls";
+		if (strcmp(k->name, "path") == 0)
+			text = "";
+		if (strcmp(k->name, "mode") == 0)
+			text = way == 0 ? "600" : "0777";
 		if (strcmp(k->name, "mqtt_5") == 0)
 			value = 1;
 		if (strcmp(k->name, "log_modules") == 0)

@@ -224,7 +224,7 @@ a_path_that_is_too_long_is_refused(void)
 	memset(path, 'x', sizeof(path));
 	path[0] = '/';
 	path[sizeof(path) - 1] = '\0';
-	CU_ASSERT_EQUAL(sock_unix_listen(path, 0600, &fd), -ENAMETOOLONG);
+	CU_ASSERT_EQUAL(sock_unix_listen(path, 0600, 8, &fd), -ENAMETOOLONG);
 	CU_ASSERT_EQUAL(sock_unix_connect(path, &fd), -ENAMETOOLONG);
 	CU_ASSERT_EQUAL(sock_unix_connect("/nonexistent/socket", &fd), -ENOENT);
 }
@@ -241,7 +241,7 @@ what_is_no_socket_is_left_alone(void)
 	fd = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
 	CU_ASSERT_EQUAL(write(fd, "precious", 8), 8);
 	close(fd);
-	CU_ASSERT_EQUAL(sock_unix_listen(path, 0600, &fd), -EEXIST);
+	CU_ASSERT_EQUAL(sock_unix_listen(path, 0600, 8, &fd), -EEXIST);
 	CU_ASSERT_EQUAL(stat(path, &st), 0);
 	CU_ASSERT_EQUAL(st.st_size, 8);
 	unlink(path);
@@ -256,18 +256,67 @@ a_live_socket_is_refused_and_a_stale_one_replaced(void)
 	int fd, other, client;
 
 	snprintf(path, sizeof(path), "%s/socket", dir);
-	CU_ASSERT_EQUAL_FATAL(sock_unix_listen(path, 0660, &fd), 0);
+	CU_ASSERT_EQUAL_FATAL(sock_unix_listen(path, 0660, 8, &fd), 0);
 	CU_ASSERT_EQUAL(stat(path, &st), 0);
 	CU_ASSERT_EQUAL(st.st_mode & 0777, 0660);
 	CU_ASSERT_EQUAL(umask(mask), 022); /* as it was */
-	CU_ASSERT_EQUAL(sock_unix_listen(path, 0660, &other), -EADDRINUSE);
+	CU_ASSERT_EQUAL(sock_unix_listen(path, 0660, 8, &other), -EADDRINUSE);
 	CU_ASSERT_EQUAL_FATAL(sock_unix_connect(path, &client), 0);
 	CU_ASSERT_EQUAL(fcntl(client, F_GETFD), FD_CLOEXEC);
 	close(client);
 	close(fd); /* as a killed process leaves it: the file stays */
 	CU_ASSERT_EQUAL(sock_unix_connect(path, &client), -ECONNREFUSED);
-	CU_ASSERT_EQUAL_FATAL(sock_unix_listen(path, 0600, &fd), 0);
+	CU_ASSERT_EQUAL_FATAL(sock_unix_listen(path, 0600, 8, &fd), 0);
 	CU_ASSERT_EQUAL_FATAL(sock_unix_connect(path, &client), 0);
+	close(client);
+	close(fd);
+	unlink(path);
+}
+
+/* Who serves it is so slow that nobody more may wait: that must not be waited for, nor taken for nobody. */
+static void
+a_socket_with_a_full_backlog_is_served(void)
+{
+	int fd, other, client[20];
+	char path[64];
+	size_t n = 0;
+
+	snprintf(path, sizeof(path), "%s/socket", dir);
+	CU_ASSERT_EQUAL_FATAL(sock_unix_listen(path, 0600, 1, &fd), 0);
+	for (; n < 20; n++) {
+		struct sock_addr a;
+
+		CU_ASSERT_EQUAL_FATAL(sock_unix_addr(path, &a), 0);
+		client[n] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+		if (connect(client[n], &a.sa, a.len) != 0)
+			break;
+	}
+	CU_ASSERT_TRUE_FATAL(n < 20 && errno == EAGAIN);
+	CU_ASSERT_EQUAL(sock_unix_listen(path, 0600, 1, &other), -EADDRINUSE);
+	CU_ASSERT_EQUAL(access(path, F_OK), 0);
+	for (size_t i = 0; i <= n; i++)
+		close(client[i]);
+	close(fd);
+	unlink(path);
+}
+
+static void
+a_peer_of_a_unix_socket_is_its_user_and_process(void)
+{
+	char path[64], text[SOCK_TEXT_MAX], want[SOCK_TEXT_MAX];
+	struct sock_addr from = { .len = sizeof(from.ss) };
+	int fd, client, far;
+
+	snprintf(path, sizeof(path), "%s/socket", dir);
+	CU_ASSERT_EQUAL_FATAL(sock_unix_listen(path, 0600, 1, &fd), 0);
+	CU_ASSERT_EQUAL_FATAL(sock_unix_connect(path, &client), 0);
+	far = accept4(fd, &from.sa, &from.len, SOCK_CLOEXEC);
+	CU_ASSERT_TRUE_FATAL(far >= 0);
+	sock_peer_text(far, &from, text);
+	snprintf(want, sizeof(want), "unix:%u:%d", geteuid(), (int)getpid());
+	CU_ASSERT_STRING_EQUAL(text, want);
+	CU_ASSERT_EQUAL(sock_addr_port(&from), 0);
+	close(far);
 	close(client);
 	close(fd);
 	unlink(path);
@@ -281,6 +330,7 @@ the_host_of_a_text_is_what_is_before_the_port(void)
 		{ "127.0.0.1:1883", "127.0.0.1" },
 		{ "[2001:db8::1]:1883", "[2001:db8::1]" },
 		{ "local", "local" },
+		{ "unix:1000:4321", "unix:1000" },
 	};
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
@@ -296,4 +346,6 @@ UNIT_MAIN("shared/net/sock", TEST(the_host_of_a_text_is_what_is_before_the_port)
     TEST(the_star_takes_both_families_and_an_address_one),
     TEST(clients_send_at_once_and_leave_little_in_the_kernel),
     TEST(a_path_that_is_too_long_is_refused), TEST(what_is_no_socket_is_left_alone),
-    TEST(a_live_socket_is_refused_and_a_stale_one_replaced))
+    TEST(a_live_socket_is_refused_and_a_stale_one_replaced),
+    TEST(a_socket_with_a_full_backlog_is_served),
+    TEST(a_peer_of_a_unix_socket_is_its_user_and_process))
