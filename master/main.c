@@ -15,6 +15,7 @@
 
 #include "master/master.h"
 #include "shared/net/auth_files.h"
+#include "shared/net/forwarded.h"
 #include "shared/net/tls.h"
 #include "shared/base/clock.h"
 #include "shared/base/log.h"
@@ -312,7 +313,9 @@ run(bool stay)
 		return 1;
 	master.conf.number = ++master.numbers;
 	master.start_ms = clock_wall_ms();
-	bad = tls_prepare(&master.conf, &err);
+	bad = forwarded_check(&master.conf, &err);
+	if (bad == 0)
+		bad = tls_prepare(&master.conf, &err);
 	if (bad == 0)
 		bad = acl_prepare(&master.conf, &err);
 	if (bad == 0)
@@ -454,8 +457,9 @@ main(int argc, char **argv)
 		char path[PATH_MAX];
 
 		conffile_path(conffile_is_unconfirmed() ? ".previous" : "", path); /* as a start */
-		code = reload_parse(path, &c, NULL, &err) == 0 && tls_check(&c, &err) == 0 &&
-			rules_check(&c, &err) == 0 && auth_files_check(&c, &err) == 0
+		code = reload_parse(path, &c, NULL, &err) == 0 && forwarded_check(&c, &err) == 0 &&
+			tls_check(&c, &err) == 0 && rules_check(&c, &err) == 0 &&
+			auth_files_check(&c, &err) == 0
 		    ? 0
 		    : 1;
 		if (code == 0)

@@ -8,6 +8,7 @@
 #include "master/master.h"
 #include "shared/base/clock.h"
 #include "shared/base/log.h"
+#include "shared/net/forwarded.h"
 
 #define VOTE_MS 5000
 
@@ -110,6 +111,8 @@ reload_begin(const struct conf *next, reload_done_fn *done, void *arg)
 	keep_restart_keys(&the.next);
 	the.next.number = m.number = ++master.numbers;
 	bad = logfile_check(&the.next, &err);
+	if (bad == 0)
+		bad = forwarded_check(&the.next, &err);
 	if (bad == 0)
 		bad = tls_prepare(&the.next, &err);
 	if (bad == 0)

@@ -21,6 +21,7 @@
 #include "shared/conf/rules.h"
 #include "shared/ipc/proc.h"
 #include "shared/net/auth_files.h"
+#include "shared/net/forwarded.h"
 #include "shared/net/tls.h"
 
 #define STOP_MS 30000 /* children have 10 s each: workers, then persist */
@@ -509,8 +510,9 @@ cmd_config_check(int argc, char **argv)
 	static struct conf c;
 	struct conf_error err;
 
-	if (conf_parse(file, &c, &err) != 0 || tls_check(&c, &err) != 0 ||
-	    rules_check(&c, &err) != 0 || auth_files_check(&c, &err) != 0)
+	if (conf_parse(file, &c, &err) != 0 || forwarded_check(&c, &err) != 0 ||
+	    tls_check(&c, &err) != 0 || rules_check(&c, &err) != 0 ||
+	    auth_files_check(&c, &err) != 0)
 		return ctl_complain(FAILED, "%s", err.text);
 	if (!ctl.json)
 		printf("%s: ok\n", file);

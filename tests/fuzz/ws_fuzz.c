@@ -58,7 +58,7 @@ feed(struct ws *ws, const uint8_t *p, size_t len, uint8_t *to, size_t *n)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct ws *ws = ws_new(), *other = ws_new();
+	struct ws *ws = ws_new(true), *other = ws_new(false);
 	struct out o = { 0 }, none = { 0 };
 	ssize_t got = -EAGAIN;
 

@@ -9,6 +9,7 @@
 #include "shared/base/clock.h"
 #include "shared/base/htab.h"
 #include "shared/base/log.h"
+#include "shared/net/forwarded.h"
 #include "shared/net/sock.h"
 #include "worker/mqtt/block.h"
 #include "worker/mqtt/conn.h"
@@ -49,7 +50,7 @@ static void on_pause_end(struct timer *t);
 static bool accept_one(struct listener *l);
 static bool is_shared(int fd);
 static int watch_it(struct listener *l);
-static bool is_balanced(const struct listener *l);
+static bool is_balanced(const struct listener *l, const char *peer);
 static void accept_pause(void);
 static void listener_close(struct listener *l);
 static bool is_full(uint32_t limit, unsigned listener);
@@ -317,7 +318,7 @@ accept_one(struct listener *l)
 		return true;
 	}
 	/* Behind a balancer who the client is comes later: accept_half_open_moves(). */
-	if (!is_balanced(l) && !origin_lets_in(peer)) {
+	if (!is_balanced(l, peer) && !origin_lets_in(peer)) {
 		count(CNT_refused__address_rate);
 		log_every(10, LOG_WARNING, "accept: refused peer=%s: connect_rate_address", peer);
 		close(fd);
@@ -356,9 +357,13 @@ accept_one(struct listener *l)
 }
 
 static bool
-is_balanced(const struct listener *l)
+is_balanced(const struct listener *l, const char *peer)
 {
-	return l->index != CONN_NO_LISTENER && self.conf.listener[l->index].proxy_protocol;
+	const struct conf_listener *of =
+	    l->index != CONN_NO_LISTENER ? &self.conf.listener[l->index] : NULL;
+
+	return of != NULL &&
+	    (of->proxy_protocol || forwarded_is_trusted(of->trusted_proxies.s, peer));
 }
 
 static void

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include "shared/base/log.h"
+#include "shared/net/forwarded.h"
 #include "worker/mqtt/accept.h"
 #include "worker/mqtt/proxy.h"
 #include "worker/mqtt/secure.h"
@@ -19,6 +20,8 @@ static struct {
 } the;
 
 static ssize_t read_proxy(struct conn *c);
+static int take_forwarded(struct conn *c);
+static int move(struct conn *c, const char *peer);
 
 int
 stream_open(struct conn *c, int fd, unsigned listener)
@@ -29,7 +32,8 @@ stream_open(struct conn *c, int fd, unsigned listener)
 	if (conf_has_tls(&self.conf.listener[listener]) &&
 	    (c->tls = secure_accept(listener, fd)) == NULL)
 		return -ENOMEM;
-	if (conf_has_ws(&self.conf.listener[listener]) && (c->ws = ws_new()) == NULL)
+	if (conf_has_ws(&self.conf.listener[listener]) &&
+	    (c->ws = ws_new(self.conf.listener[listener].trusted_proxies.s[0] != '\0')) == NULL)
 		return -ENOMEM;
 	return 0;
 }
@@ -39,6 +43,7 @@ stream_read(struct conn *c, void *p, size_t len)
 {
 	bool more;
 	ssize_t n;
+	int err;
 
 	if (c->ws != NULL && ws_has_ended(c->ws)) {
 		the.fault = CNT_ends__websocket;
@@ -64,6 +69,9 @@ stream_read(struct conn *c, void *p, size_t len)
 		if (ws_has_own(c->ws))
 			conn_dirty(c);
 		c->unread |= n > 0 && ws_has_ended(c->ws);
+		err = take_forwarded(c);
+		if (err != 0)
+			return err;
 	}
 	return n;
 }
@@ -157,10 +165,10 @@ stream_why(void)
 static ssize_t
 read_proxy(struct conn *c)
 {
-	char peer[SOCK_TEXT_MAX], *copy;
+	char peer[SOCK_TEXT_MAX];
 	uint8_t buf[PROXY_MAX];
 	ssize_t n = recv(c->fd, buf, sizeof(buf), MSG_PEEK);
-	int used;
+	int used, err;
 
 	if (n <= 0)
 		return n == 0 ? 0 : errno == EINTR ? -EAGAIN : -errno;
@@ -177,7 +185,33 @@ read_proxy(struct conn *c)
 	c->proxied = false;
 	if (peer[0] == '\0')
 		return 1;
-	copy = strdup(peer);
+	err = move(c, peer);
+	return err != 0 ? err : 1;
+}
+
+/* Of a request that has just been answered; what comes behind it is the client's already. */
+static int
+take_forwarded(struct conn *c)
+{
+	char *list = ws_take_forwarded(c->ws), who[SOCK_TEXT_MAX];
+	int err = 0;
+
+	if (list != NULL && c->listener != CONN_NO_LISTENER) {
+		forwarded_client(
+		    self.conf.listener[c->listener].trusted_proxies.s, c->peer, list, who);
+		if (strcmp(who, c->peer) != 0)
+			err = move(c, who);
+	}
+	free(list);
+	return err;
+}
+
+/* It is from elsewhere: a balancer says so. */
+static int
+move(struct conn *c, const char *peer)
+{
+	char *copy = strdup(peer);
+
 	if (copy == NULL || !accept_half_open_moves(c->peer, peer)) {
 		free(copy);
 		return copy == NULL ? -ENOMEM : -ECONNREFUSED;
@@ -185,5 +219,5 @@ read_proxy(struct conn *c)
 	log_info("conn: proxied peer=%s by=%s", peer, c->peer);
 	free(c->peer);
 	c->peer = copy;
-	return 1;
+	return 0;
 }

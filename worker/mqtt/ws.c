@@ -38,9 +38,11 @@ struct ws {
 	uint64_t in_bytes;          /* given to it and not yet those of a whole frame */
 	uint64_t in_payload;        /* taken of the frame that it is at */
 	char *request;              /* what has come of it */
+	char *forwarded;            /* of it, until it is taken */
 	uint8_t *own;               /* goes before the next frame */
 	uint16_t request_len, own_len, own_at;
 	uint8_t state;
+	bool wants_forwarded;
 	bool in_message;              /* its last fragment has not come */
 	bool is_broken;               /* its rules */
 	uint8_t close_len;            /* of what is in control when the client has left */
@@ -50,6 +52,7 @@ struct ws {
 struct request { /* what counts of it */
 	bool is_get, upgrades, connects, has_version;
 	const char *key, *protocol; /* protocol: the one that will be spoken */
+	char *forwarded;            /* room for REQUEST_MAX bytes; NULL: it doesn't count */
 };
 
 static struct {
@@ -76,9 +79,13 @@ static int broken(struct ws *ws, uint16_t code, const char *why);
 static ssize_t on_want(uint8_t *buf, size_t len, int flags, void *arg);
 
 struct ws *
-ws_new(void)
+ws_new(bool wants_forwarded)
 {
-	return calloc(1, sizeof(struct ws));
+	struct ws *ws = calloc(1, sizeof(*ws));
+
+	if (ws != NULL)
+		ws->wants_forwarded = wants_forwarded;
+	return ws;
 }
 
 void
@@ -89,6 +96,7 @@ ws_free(struct ws *ws)
 	if (ws->in != NULL)
 		wslay_frame_context_free(ws->in);
 	free(ws->request);
+	free(ws->forwarded);
 	free(ws->own);
 	free(ws);
 }
@@ -186,6 +194,15 @@ bool
 ws_has_ended(const struct ws *ws)
 {
 	return ws->state >= WS_LEFT;
+}
+
+char *
+ws_take_forwarded(struct ws *ws)
+{
+	char *list = ws->forwarded;
+
+	ws->forwarded = NULL;
+	return list;
 }
 
 bool
@@ -286,6 +303,9 @@ answer(struct ws *ws, char *text)
 	struct request r = { 0 };
 	char accept[29];
 
+	/* Whatever it has fits: it is all there. */
+	if (ws->wants_forwarded && (ws->forwarded = r.forwarded = calloc(1, REQUEST_MAX)) == NULL)
+		return -ENOMEM;
 	if (!request_parse(text, &r))
 		return refuse(ws, "400 Bad Request", "no request of HTTP");
 	if (!r.is_get)
@@ -357,6 +377,11 @@ header_take(struct request *r, const char *name, const char *value)
 		for (int i = 1; i >= 0; i--)
 			if (has_token(value, protocols[i]))
 				r->protocol = protocols[i];
+	if (strcasecmp(name, "X-Forwarded-For") == 0 && r->forwarded != NULL) {
+		size_t n = strlen(r->forwarded);
+
+		snprintf(r->forwarded + n, REQUEST_MAX - n, "%s%s", n > 0 ? "," : "", value);
+	}
 }
 
 /* Lists are separated by commas. */

@@ -24,7 +24,7 @@ static void
 begin(void)
 {
 	out_init();
-	ws = ws_new();
+	ws = ws_new(true);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(ws);
 	nsent = 0;
 }
