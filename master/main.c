@@ -456,6 +456,7 @@ main(int argc, char **argv)
 		static struct conf c;
 		char path[PATH_MAX];
 
+		clock_init(); /* there are files that hold for a time */
 		conffile_path(conffile_is_unconfirmed() ? ".previous" : "", path); /* as a start */
 		code = reload_parse(path, &c, NULL, &err) == 0 && forwarded_check(&c, &err) == 0 &&
 			tls_check(&c, &err) == 0 && rules_check(&c, &err) == 0 &&

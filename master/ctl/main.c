@@ -21,6 +21,7 @@
 #include "shared/conf/rules.h"
 #include "shared/ipc/proc.h"
 #include "shared/net/auth_files.h"
+#include "shared/base/clock.h"
 #include "shared/net/forwarded.h"
 #include "shared/net/tls.h"
 
@@ -507,13 +508,16 @@ static int
 cmd_config_check(int argc, char **argv)
 {
 	const char *file = argc > 0 ? argv[0] : ctl.dirs.conf;
+	struct conf_error err = { "" };
 	static struct conf c;
-	struct conf_error err;
 
+	clock_init(); /* there are files that hold for a time */
 	if (conf_parse(file, &c, &err) != 0 || forwarded_check(&c, &err) != 0 ||
 	    tls_check(&c, &err) != 0 || rules_check(&c, &err) != 0 ||
 	    auth_files_check(&c, &err) != 0)
 		return ctl_complain(FAILED, "%s", err.text);
+	if (err.text[0] != '\0')
+		fprintf(stderr, "tbmqctl: warning: %s\n", err.text);
 	if (!ctl.json)
 		printf("%s: ok\n", file);
 	return ctl_done();

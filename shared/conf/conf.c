@@ -101,6 +101,7 @@ check_tls(const struct conf *c, int i, struct conf_place *at)
 		{ "key_password_file", &l->key_password_file },
 		{ "client_authorities", &l->client_authorities },
 		{ "client_revocations", &l->client_revocations },
+		{ "ocsp_response", &l->ocsp_response },
 	};
 
 	for (size_t k = 0; k < sizeof(file) / sizeof(file[0]); k++)

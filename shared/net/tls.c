@@ -13,6 +13,7 @@
 
 #include "shared/base/must.h"
 #include "shared/mqtt/topic.h"
+#include "shared/net/ocsp.h"
 
 #define TLS_RECORD_MAX 16384 /* bytes of a record that TLS allows for */
 #define TICKET_SECONDS 7200  /* that a session may be resumed after it began */
@@ -22,6 +23,7 @@ struct identity { /* a certificate with its key */
 	X509 *leaf;
 	STACK_OF(X509) * chain;
 	EVP_PKEY *key;
+	struct ocsp ocsp;
 };
 
 /* Lives as long as the SSL_CTX, whose connections may outlive their server. */
@@ -32,6 +34,7 @@ struct identities {
 
 struct tls_server {
 	SSL_CTX *ctx;
+	char warning[256];
 };
 
 struct making { /* a server */
@@ -41,7 +44,7 @@ struct making { /* a server */
 	struct span password;
 	unsigned authorities;
 	EVP_MD_CTX *trust; /* a digest of whom it trusts */
-	char *why;
+	char *why, *warning;
 };
 
 static struct {
@@ -59,12 +62,14 @@ static int take_certificate(struct making *m, const struct tls_file *f);
 static int take_key(struct making *m, const struct tls_file *f);
 static int take_authorities(struct making *m, const struct tls_file *f);
 static int take_revocations(struct making *m, const struct tls_file *f);
+static int take_ocsp(struct making *m, const struct tls_file *f);
 static int set_rules(struct making *m);
 static int set_client(struct making *m);
 static int set_session_id(struct making *m);
 static int wrong(struct making *m, const char *what, const char *path);
 static const char *reason_of(unsigned long code);
 static int on_certificate(SSL *tls, void *arg);
+static int on_status(SSL *tls, void *arg);
 static int on_alpn(SSL *tls, const unsigned char **out, unsigned char *out_len,
     const unsigned char *in, unsigned in_len, void *arg);
 static int on_ticket(SSL *tls, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
@@ -104,6 +109,7 @@ tls_check(const struct conf *c, struct conf_error *err)
 		return fd;
 	bad = tls_files_map(fd, &files);
 	close(fd);
+	err->text[0] = '\0';
 	if (bad != 0)
 		snprintf(err->text, sizeof(err->text), "cannot map the files of TLS: %s",
 		    strerror(-bad));
@@ -116,6 +122,8 @@ tls_check(const struct conf *c, struct conf_error *err)
 		bad = tls_server_new(c, i, &files, why, &s);
 		if (bad != 0)
 			snprintf(err->text, sizeof(err->text), "%s", why);
+		else if (tls_server_warning(s)[0] != '\0')
+			snprintf(err->text, sizeof(err->text), "%s", tls_server_warning(s));
 		tls_server_free(s);
 	}
 	tls_files_unmap(&files);
@@ -130,6 +138,7 @@ tls_server_new(const struct conf *c, uint32_t i, const struct tls_files *files, 
 	struct tls_server *s = calloc(1, sizeof(*s));
 	int err = -ENOMEM;
 
+	m.warning = s != NULL ? s->warning : NULL;
 	snprintf(why, 256, "listeners.%.31s: no memory", m.l->name.s);
 	ERR_clear_error();
 	if (the.ids_index < 0)
@@ -160,6 +169,12 @@ tls_server_free(struct tls_server *s)
 		return;
 	SSL_CTX_free(s->ctx);
 	free(s);
+}
+
+const char *
+tls_server_warning(const struct tls_server *s)
+{
+	return s->warning;
 }
 
 struct ssl_st *
@@ -318,6 +333,8 @@ take_file(struct making *m, const struct tls_file *f)
 		return 0;
 	case TLS_FILE_AUTHORITIES:
 		return take_authorities(m, f);
+	case TLS_FILE_OCSP:
+		return take_ocsp(m, f);
 	default:
 		return take_revocations(m, f);
 	}
@@ -428,6 +445,25 @@ take_revocations(struct making *m, const struct tls_file *f)
 	return 0;
 }
 
+/* One that is no good is no reason to go on with an old certificate. */
+static int
+take_ocsp(struct making *m, const struct tls_file *f)
+{
+	struct identity *id = &m->ids->at[m->ids->n - 1];
+	const char *why;
+	int err;
+
+	if (m->ids->n == 0 || id->ocsp.der != NULL)
+		return -EPROTO;
+	err = ocsp_read(f->data, id->leaf, &id->ocsp, &why);
+	if (err == -EINVAL)
+		snprintf(m->warning, sizeof(((struct tls_server *)0)->warning),
+		    "listeners.%.31s: %.120s %s: clients get no OCSP response", m->l->name.s,
+		    f->path, why);
+	ERR_clear_error();
+	return err == -EINVAL ? 0 : err;
+}
+
 static int
 set_rules(struct making *m)
 {
@@ -452,6 +488,7 @@ set_rules(struct making *m)
 	SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, on_ticket);
 	SSL_CTX_set_alpn_select_cb(ctx, on_alpn, (void *)(conf_has_ws(l) ? alpn_http : alpn_mqtt));
 	SSL_CTX_set_cert_cb(ctx, on_certificate, NULL);
+	SSL_CTX_set_tlsext_status_cb(ctx, on_status);
 	if (l->tls_ciphers.s[0] != '\0' && SSL_CTX_set_cipher_list(ctx, l->tls_ciphers.s) != 1)
 		return wrong(m, "names no cipher of TLS 1.2: tls_ciphers", l->tls_ciphers.s);
 	if (l->tls_ciphersuites.s[0] != '\0' &&
@@ -546,6 +583,27 @@ on_certificate(SSL *tls, void *arg)
 	return found;
 }
 
+static int
+on_status(SSL *tls, void *arg)
+{
+	const struct identities *ids = SSL_CTX_get_ex_data(SSL_get_SSL_CTX(tls), the.ids_index);
+	const X509 *in_use = SSL_get_certificate(tls);
+	uint8_t *copy;
+
+	(void)arg;
+	for (size_t i = 0; i < ids->n; i++) {
+		const struct ocsp *o = &ids->at[i].ocsp;
+
+		if (ids->at[i].leaf != in_use || !ocsp_is_valid(o))
+			continue;
+		copy = OPENSSL_memdup(o->der, o->len);
+		if (copy == NULL || SSL_set_tlsext_status_ocsp_resp(tls, copy, (long)o->len) != 1)
+			break;
+		return SSL_TLSEXT_ERR_OK;
+	}
+	return SSL_TLSEXT_ERR_NOACK;
+}
+
 /* RFC 7301, 3.2: none in common is the end. */
 static int
 on_alpn(SSL *tls, const unsigned char **out, unsigned char *out_len, const unsigned char *in,
@@ -634,6 +692,7 @@ identities_free(void *parent, void *ptr, CRYPTO_EX_DATA *data, int index, long a
 		X509_free(ids->at[i].leaf);
 		sk_X509_pop_free(ids->at[i].chain, X509_free);
 		EVP_PKEY_free(ids->at[i].key);
+		ocsp_fini(&ids->at[i].ocsp);
 	}
 	free(ids);
 }

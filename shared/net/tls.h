@@ -32,12 +32,15 @@ void tls_init(void);
 /* Keys for all servers of this process, from now on. Before the first, sessions aren't resumed. */
 void tls_set_ticket_keys(const struct tls_ticket_key key[TLS_TICKET_KEYS]);
 
-/* Could all listeners of c have one, with what is in the files now? -errno with *err. */
+/*
+ * Could all listeners of c have one, with what is in the files now? 0, with tls_server_warning() in *err, if there is one; -errno with *err.
+ */
 int tls_check(const struct conf *c, struct conf_error *err);
 /* The server of listener i of c. 0, or -errno with the reason. */
 int tls_server_new(const struct conf *c, uint32_t i, const struct tls_files *files, char why[256],
     struct tls_server **out);
-void tls_server_free(struct tls_server *s); /* its connections go on */
+void tls_server_free(struct tls_server *s);                 /* its connections go on */
+const char *tls_server_warning(const struct tls_server *s); /* what it does without; "": nothing */
 
 struct ssl_st *
 tls_accept(struct tls_server *s, int fd); /* NULL: no memory. fd stays the caller's */

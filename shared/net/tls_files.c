@@ -30,6 +30,7 @@ struct reading {
 static int read_listener(struct reading *r);
 static int read_certificates(struct reading *r);
 static int read_pairs(struct reading *r);
+static int read_ocsp(struct reading *r, const char *certificate);
 static int
 read_trust(struct reading *r, enum tls_file_kind kind, const char *key, const char *where);
 static int read_file(struct reading *r, enum tls_file_kind kind, const char *key, const char *path);
@@ -162,7 +163,26 @@ read_certificates(struct reading *r)
 	err = read_file(r, TLS_FILE_CERTIFICATE, "certificate", path);
 	if (err == 0)
 		err = read_file(r, TLS_FILE_KEY, "certificate_key", key[0] != '\0' ? key : path);
+	if (err == 0)
+		err = read_ocsp(r, path);
 	return err;
+}
+
+/* The one that is named, or beside the certificate, where none need be. */
+static int
+read_ocsp(struct reading *r, const char *certificate)
+{
+	const char *named = r->l->ocsp_response.s, *slash = strrchr(certificate, '/');
+	const char *dot = strrchr(certificate, '.');
+	char path[PATH_MAX + 8];
+
+	if (named[0] != '\0')
+		return read_file(r, TLS_FILE_OCSP, "ocsp_response", named);
+	snprintf(path, sizeof(path), "%.*s.ocsp",
+	    (int)(dot > slash ? dot - certificate : (ssize_t)strlen(certificate)), certificate);
+	if (access(path, F_OK) != 0 && errno == ENOENT)
+		return 0;
+	return read_file(r, TLS_FILE_OCSP, "certificate", path);
 }
 
 static bool
@@ -230,6 +250,14 @@ read_pairs(struct reading *r)
 
 	if (n < 0)
 		return n;
+	if (r->l->ocsp_response.s[0] != '\0') {
+		snprintf(r->err->text, sizeof(r->err->text),
+		    "listeners.%.31s.ocsp_response: certificate is a directory: put NAME.ocsp "
+		    "beside "
+		    "NAME.crt there",
+		    r->l->name.s);
+		err = -EINVAL;
+	}
 	for (int i = 0; i < n && err == 0; i++) {
 		int len = snprintf(path, sizeof(path), "%s/%s", dir, name[i]->d_name);
 
@@ -237,6 +265,8 @@ read_pairs(struct reading *r)
 		strcpy(path + len - 4, ".key");
 		if (err == 0)
 			err = read_file(r, TLS_FILE_KEY, "certificate", path);
+		if (err == 0)
+			err = read_ocsp(r, path);
 	}
 	list_free(name, n);
 	return err;

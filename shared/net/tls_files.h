@@ -19,6 +19,7 @@ enum tls_file_kind {
 	TLS_FILE_PASSWORD,
 	TLS_FILE_AUTHORITIES,
 	TLS_FILE_REVOCATIONS,
+	TLS_FILE_OCSP, /* of the certificate before it; DER */
 	TLS_FILE_KINDS
 };
 
@@ -26,7 +27,7 @@ struct tls_file {
 	uint32_t listener; /* its place in the configuration */
 	enum tls_file_kind kind;
 	const char *path; /* for messages */
-	struct span data; /* PEM; of a password: the first line */
+	struct span data; /* PEM, if nothing else is said; of a password: the first line */
 };
 
 struct tls_files {

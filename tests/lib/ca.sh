@@ -8,6 +8,7 @@
 #     alice         a client: common name, e-mail, URI and DNS name
 #     nameless      a client without a common name; expired, revoked: clients whose time has passed, or who are in crl.pem
 #     stranger.crt  a client of another authority, stranger-ca.crt
+#     ocsp/         responses for ten days: server, other, revoked
 #     self          a client that signed itself
 #     factory.crt   an authority that ca.crt has signed, and pump, a client of its; with pump.crt comes factory.crt
 set -eu
@@ -75,6 +76,15 @@ openssl req -new -key pump.key -subj "/O=Tests/CN=pump-7" -out pump.csr
 openssl x509 -req -in pump.csr -CA factory.crt -CAkey factory.key -set_serial 1 -days 3650 -out pump.crt \
 	-extfile <(echo subjectAltName=DNS:seven.pumps.example,DNS:pump-7.example) 2>/dev/null
 cat factory.crt >>pump.crt
+ocsp() { # certificate file [option...]
+	local certificate=$1 file=$2
+	shift 2
+	openssl ocsp -index ca.index -CA ca.crt -issuer ca.crt -cert "$certificate" -rsigner ca.crt -rkey ca.key -respout "$file" "$@" >/dev/null 2>&1
+}
+mkdir ocsp
+ocsp server.crt ocsp/server -ndays 10
+ocsp other.crt ocsp/other -ndays 10
+ocsp revoked.crt ocsp/revoked -ndays 10
 
 echo "not a secret" >locked.password
 openssl ec -in server.key -aes256 -passout file:locked.password -out locked.key 2>/dev/null

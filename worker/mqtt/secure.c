@@ -108,6 +108,18 @@ secure_read(struct ssl_st *tls, void *p, size_t len, bool *more_out)
 	return n;
 }
 
+/* One worker's warning is enough. */
+static int
+make(const struct conf *c, uint32_t i, const struct tls_files *files, char why[256],
+    struct tls_server **out)
+{
+	int err = tls_server_new(c, i, files, why, out);
+
+	if (err == 0 && self.slot == 0 && tls_server_warning(*out)[0] != '\0')
+		log_warning("tls: %s", tls_server_warning(*out));
+	return err;
+}
+
 static int
 build(const struct conf *c, char why[256], struct servers *out)
 {
@@ -122,7 +134,7 @@ build(const struct conf *c, char why[256], struct servers *out)
 	}
 	for (uint32_t i = 0; i < c->nlisteners && err == 0; i++)
 		if (conf_has_tls(&c->listener[i]))
-			err = tls_server_new(c, i, &files, why, &s.of[i]);
+			err = make(c, i, &files, why, &s.of[i]);
 	tls_files_unmap(&files);
 	drop_files();
 	if (err == 0)
