@@ -102,18 +102,27 @@ check_tls(const struct conf *c, int i, struct conf_place *at)
 		{ "client_authorities", &l->client_authorities },
 		{ "client_revocations", &l->client_revocations },
 		{ "ocsp_response", &l->ocsp_response },
+		{ "psk_file", &l->psk_file },
 	};
 
 	for (size_t k = 0; k < sizeof(file) / sizeof(file[0]); k++)
 		if (is_relative(file[k].path))
 			return wrong(at, i, file[k].key, "must be an absolute path");
+	if (l->psk_file.s[0] == '\0' && (l->psk_hint.s[0] != '\0' || l->psk_identity_as_username))
+		return wrong(at, i,
+		    l->psk_hint.s[0] != '\0' ? "psk_hint" : "psk_identity_as_username",
+		    "needs psk_file");
 	/* Who gives a certificate and forgets the type would serve everybody in the clear. */
 	if (!conf_has_tls(l))
-		return l->certificate.s[0] != '\0' || l->client_certificate != 0
-		    ? wrong(at, i, "certificate", "needs type = \"tls\" or \"wss\"")
+		return l->certificate.s[0] != '\0' || l->client_certificate != 0 ||
+			l->psk_file.s[0] != '\0'
+		    ? wrong(at, i, l->psk_file.s[0] != '\0' ? "psk_file" : "certificate",
+			  "needs type = \"tls\" or \"wss\"")
 		    : 0;
-	if (l->certificate.s[0] == '\0')
-		return wrong(at, i, "type", "TLS needs a certificate");
+	if (l->certificate.s[0] == '\0' && l->psk_file.s[0] == '\0')
+		return wrong(at, i, "type", "TLS needs a certificate, or psk_file");
+	if (l->certificate.s[0] == '\0' && l->client_certificate != CLIENT_CERTIFICATE_none)
+		return wrong(at, i, "client_certificate", "needs a certificate of the server");
 	if (l->client_certificate != CLIENT_CERTIFICATE_none && l->client_authorities.s[0] == '\0')
 		return wrong(at, i, "client_certificate", "needs client_authorities to check it");
 	if (l->certificate_user != CERTIFICATE_USER_none &&

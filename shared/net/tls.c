@@ -14,9 +14,15 @@
 #include "shared/base/must.h"
 #include "shared/mqtt/topic.h"
 #include "shared/net/ocsp.h"
+#include "shared/net/psk.h"
 
 #define TLS_RECORD_MAX 16384 /* bytes of a record that TLS allows for */
 #define TICKET_SECONDS 7200  /* that a session may be resumed after it began */
+/* OpenSSL's own choice, but a key in common, which only those offer who have one, comes before certificates; in TLS 1.3 it is for SHA-256. */
+#define PSK_CIPHERS "kECDHEPSK:kDHEPSK:kPSK:ALL:!COMPLEMENTOFDEFAULT:!eNULL"
+#define PSK_SUITES "TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_256_GCM_SHA384"
+#define TICKET_PSK 'k'       /* identity of a key in common */
+#define TICKET_NAMES 'n'     /* struct rec_name of a chain */
 #define AUTHORITIES_TOLD 100 /* more names than that would only make handshakes large */
 
 struct identity { /* a certificate with its key */
@@ -28,6 +34,7 @@ struct identity { /* a certificate with its key */
 
 /* Lives as long as the SSL_CTX, whose connections may outlive their server. */
 struct identities {
+	struct psks *psks; /* NULL: none */
 	size_t n;
 	struct identity at[];
 };
@@ -63,6 +70,7 @@ static int take_key(struct making *m, const struct tls_file *f);
 static int take_authorities(struct making *m, const struct tls_file *f);
 static int take_revocations(struct making *m, const struct tls_file *f);
 static int take_ocsp(struct making *m, const struct tls_file *f);
+static int take_psks(struct making *m, const struct tls_file *f);
 static int set_rules(struct making *m);
 static int set_client(struct making *m);
 static int set_session_id(struct making *m);
@@ -76,6 +84,8 @@ static int on_ticket(SSL *tls, unsigned char *name, unsigned char *iv, EVP_CIPHE
     EVP_MAC_CTX *mac, int is_new);
 static int on_new_ticket(SSL *tls, void *arg);
 static size_t chain_names(const SSL *tls, uint8_t out[TLS_NAMES_MAX]);
+static unsigned on_psk(SSL *tls, const char *identity, unsigned char *key, unsigned size);
+static int on_psk_session(SSL *tls, const unsigned char *identity, size_t len, SSL_SESSION **out);
 static int on_password(char *buf, int size, int writes, void *arg);
 static void
 identities_free(void *parent, void *ptr, CRYPTO_EX_DATA *data, int index, long argl, void *argp);
@@ -292,6 +302,58 @@ tls_user(const struct ssl_st *tls, enum conf_certificate_user what, char *out, s
 	return x == NULL || what == CERTIFICATE_USER_none ? 0 : name_of(x, what, out, size);
 }
 
+/*
+ * What a session of ours says of its client, in the data that goes with its tickets: one thing, with what it is in front.
+ */
+static bool
+ticket_put(SSL_SESSION *s, uint8_t what, struct span data)
+{
+	uint8_t buf[1 + TLS_NAMES_MAX];
+
+	if (data.len > TLS_NAMES_MAX)
+		return false;
+	buf[0] = what;
+	memcpy(buf + 1, data.p, data.len);
+	return SSL_SESSION_set1_ticket_appdata(s, buf, 1 + data.len) == 1;
+}
+
+/* Borrowed from the session; empty: it says no such thing. */
+static struct span
+ticket_get(SSL_SESSION *s, uint8_t what)
+{
+	void *p = NULL;
+	size_t len = 0;
+
+	if (SSL_SESSION_get0_ticket_appdata(s, &p, &len) != 1 || p == NULL || len < 1 ||
+	    *(const uint8_t *)p != what)
+		return span_of(NULL, 0);
+	return span_of((const uint8_t *)p + 1, len - 1);
+}
+
+/*
+ * Not what a client has offered, but what its session was made with: of TLS 1.3 what on_psk_session() has put there, which tickets keep, as they
+ * do with that of TLS 1.2.
+ */
+ssize_t
+tls_psk_identity(const struct ssl_st *tls, char *out, size_t size)
+{
+	SSL_SESSION *session = SSL_get_session(tls);
+	struct span identity = span_of(NULL, 0);
+
+	if (session == NULL)
+		return 0;
+	if (SSL_version(tls) == TLS1_3_VERSION)
+		identity = ticket_get(session, TICKET_PSK);
+	else if (SSL_get_psk_identity(tls) != NULL)
+		identity = span_str(SSL_get_psk_identity(tls));
+	if (identity.len >= size)
+		return -EINVAL;
+	if (identity.len > 0)
+		memcpy(out, identity.p, identity.len);
+	out[identity.len] = '\0';
+	return (ssize_t)identity.len;
+}
+
 bool
 tls_has_certificate(const struct ssl_st *tls)
 {
@@ -309,7 +371,7 @@ make(struct making *m, uint32_t i, const struct tls_files *files)
 
 	while (err == 0 && (got = tls_files_next(files, &at, &f)) != 0)
 		err = got < 0 ? got : f.listener == i ? take_file(m, &f) : 0;
-	if (err == 0 && m->ids->n == 0)
+	if (err == 0 && m->ids->n == 0 && m->ids->psks == NULL)
 		err = -EPROTO;
 	if (err == 0)
 		err = set_client(m);
@@ -335,6 +397,8 @@ take_file(struct making *m, const struct tls_file *f)
 		return take_authorities(m, f);
 	case TLS_FILE_OCSP:
 		return take_ocsp(m, f);
+	case TLS_FILE_PSKS:
+		return take_psks(m, f);
 	default:
 		return take_revocations(m, f);
 	}
@@ -449,11 +513,11 @@ take_revocations(struct making *m, const struct tls_file *f)
 static int
 take_ocsp(struct making *m, const struct tls_file *f)
 {
-	struct identity *id = &m->ids->at[m->ids->n - 1];
+	struct identity *id = m->ids->n > 0 ? &m->ids->at[m->ids->n - 1] : NULL;
 	const char *why;
 	int err;
 
-	if (m->ids->n == 0 || id->ocsp.der != NULL)
+	if (id == NULL || id->ocsp.der != NULL)
 		return -EPROTO;
 	err = ocsp_read(f->data, id->leaf, &id->ocsp, &why);
 	if (err == -EINVAL)
@@ -462,6 +526,27 @@ take_ocsp(struct making *m, const struct tls_file *f)
 		    f->path, why);
 	ERR_clear_error();
 	return err == -EINVAL ? 0 : err;
+}
+
+/* Whose key is removed must not come by a ticket either: the file is among what is trusted. */
+static int
+take_psks(struct making *m, const struct tls_file *f)
+{
+	const char *hint = m->l->psk_hint.s;
+	char why[128];
+	int err;
+
+	if (m->ids->psks != NULL)
+		return -EPROTO;
+	err = psks_parse(f->data, &m->ids->psks, why);
+	if (err == -EINVAL)
+		return wrong(m, why, f->path);
+	if (err != 0)
+		return err;
+	EVP_DigestUpdate(m->trust, f->data.p, f->data.len);
+	SSL_CTX_set_psk_server_callback(m->ctx, on_psk);
+	SSL_CTX_set_psk_find_session_callback(m->ctx, on_psk_session);
+	return hint[0] == '\0' || SSL_CTX_use_psk_identity_hint(m->ctx, hint) == 1 ? 0 : -ENOMEM;
 }
 
 static int
@@ -489,6 +574,10 @@ set_rules(struct making *m)
 	SSL_CTX_set_alpn_select_cb(ctx, on_alpn, (void *)(conf_has_ws(l) ? alpn_http : alpn_mqtt));
 	SSL_CTX_set_cert_cb(ctx, on_certificate, NULL);
 	SSL_CTX_set_tlsext_status_cb(ctx, on_status);
+	if (l->psk_file.s[0] != '\0' &&
+	    (SSL_CTX_set_cipher_list(ctx, PSK_CIPHERS) != 1 ||
+		SSL_CTX_set_ciphersuites(ctx, PSK_SUITES) != 1))
+		return -ENOMEM;
 	if (l->tls_ciphers.s[0] != '\0' && SSL_CTX_set_cipher_list(ctx, l->tls_ciphers.s) != 1)
 		return wrong(m, "names no cipher of TLS 1.2: tls_ciphers", l->tls_ciphers.s);
 	if (l->tls_ciphersuites.s[0] != '\0' &&
@@ -553,6 +642,12 @@ reason_of(unsigned long code)
 
 /* --- during a handshake ------------------------------------------------------------------- */
 
+static const struct identities *
+identities_of(const SSL *tls)
+{
+	return SSL_CTX_get_ex_data(SSL_get_SSL_CTX(tls), the.ids_index);
+}
+
 /*
  * Of each kind of key one certificate: with the name that the client asks for, else the first. A context has
  * room for one of each kind only, hence here.
@@ -560,12 +655,12 @@ reason_of(unsigned long code)
 static int
 on_certificate(SSL *tls, void *arg)
 {
-	const struct identities *ids = SSL_CTX_get_ex_data(SSL_get_SSL_CTX(tls), the.ids_index);
+	const struct identities *ids = identities_of(tls);
 	const char *name = SSL_get_servername(tls, TLSEXT_NAMETYPE_host_name);
 	bool found = false;
 
 	(void)arg;
-	if (ids->n == 1)
+	if (ids->n <= 1)
 		return 1;
 	SSL_certs_clear(tls);
 	for (int strict = 1; strict >= 0 && !found; strict--)
@@ -586,7 +681,7 @@ on_certificate(SSL *tls, void *arg)
 static int
 on_status(SSL *tls, void *arg)
 {
-	const struct identities *ids = SSL_CTX_get_ex_data(SSL_get_SSL_CTX(tls), the.ids_index);
+	const struct identities *ids = identities_of(tls);
 	const X509 *in_use = SSL_get_certificate(tls);
 	uint8_t *copy;
 
@@ -653,6 +748,42 @@ on_ticket(SSL *tls, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *ciph
 	return !is_new && (k != &the.key[0] || SSL_version(tls) == TLS1_3_VERSION) ? 2 : 1;
 }
 
+/* TLS 1.2; that of 1.3 comes by here, too, when on_psk_session() hasn't known it. 0: nobody's. */
+static unsigned
+on_psk(SSL *tls, const char *identity, unsigned char *key, unsigned size)
+{
+	struct span found;
+
+	if (SSL_version(tls) == TLS1_3_VERSION ||
+	    !psks_find(identities_of(tls)->psks, span_str(identity), &found) || found.len > size)
+		return 0;
+	memcpy(key, found.p, found.len);
+	return (unsigned)found.len;
+}
+
+/* TLS 1.3, whose keys are for one hash: RFC 8446, 4.2.11 says that it is SHA-256 if nobody says another. 1 without *out: nobody's. */
+static int
+on_psk_session(SSL *tls, const unsigned char *identity, size_t len, SSL_SESSION **out)
+{
+	static const unsigned char suite[] = { 0x13, 0x01 }; /* TLS_AES_128_GCM_SHA256 */
+	SSL_SESSION *s;
+	struct span key;
+
+	*out = NULL;
+	if (!psks_find(identities_of(tls)->psks, span_of(identity, len), &key))
+		return 1;
+	s = SSL_SESSION_new();
+	if (s == NULL || SSL_SESSION_set1_master_key(s, key.p, key.len) != 1 ||
+	    SSL_SESSION_set_cipher(s, SSL_CIPHER_find(tls, suite)) != 1 ||
+	    SSL_SESSION_set_protocol_version(s, TLS1_3_VERSION) != 1 ||
+	    !ticket_put(s, TICKET_PSK, span_of(identity, len))) {
+		SSL_SESSION_free(s);
+		return 0;
+	}
+	*out = s;
+	return 1;
+}
+
 static int
 on_new_ticket(SSL *tls, void *arg)
 {
@@ -663,7 +794,7 @@ on_new_ticket(SSL *tls, void *arg)
 	if (SSL_session_reused(tls)) /* it has them already */
 		return 1;
 	len = chain_names(tls, names);
-	return len == 0 || SSL_SESSION_set1_ticket_appdata(SSL_get_session(tls), names, len) == 1;
+	return len == 0 || ticket_put(SSL_get_session(tls), TICKET_NAMES, span_of(names, len));
 }
 
 static int
@@ -694,6 +825,8 @@ identities_free(void *parent, void *ptr, CRYPTO_EX_DATA *data, int index, long a
 		EVP_PKEY_free(ids->at[i].key);
 		ocsp_fini(&ids->at[i].ocsp);
 	}
+	if (ids != NULL)
+		psks_free(ids->psks);
 	free(ids);
 }
 
@@ -830,16 +963,15 @@ chain_names(const SSL *tls, uint8_t out[TLS_NAMES_MAX])
 size_t
 tls_names(const struct ssl_st *tls, uint8_t out[TLS_NAMES_MAX])
 {
-	void *names = NULL;
-	size_t len = 0;
+	struct span names;
 
 	if (!SSL_session_reused((SSL *)tls))
 		return chain_names(tls, out);
-	if (SSL_SESSION_get0_ticket_appdata(SSL_get_session(tls), &names, &len) != 1 ||
-	    len > TLS_NAMES_MAX || names == NULL)
+	names = ticket_get(SSL_get_session(tls), TICKET_NAMES);
+	if (names.len == 0 || names.len > TLS_NAMES_MAX)
 		return 0;
-	memcpy(out, names, len);
-	return len;
+	memcpy(out, names.p, names.len);
+	return names.len;
 }
 
 /* A name must mean to us what it means to who signed it: nothing hidden behind a NUL, no control characters. */

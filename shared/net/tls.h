@@ -68,6 +68,8 @@ bool tls_is_resumed(const struct ssl_st *tls);
  * certificate has none; -EINVAL: it is no text, or longer than out.
  */
 ssize_t tls_user(const struct ssl_st *tls, enum conf_certificate_user what, char *out, size_t size);
+/* Likewise the identity of the key that hands were shaken with, or shaken with first, if they are resumed. */
+ssize_t tls_psk_identity(const struct ssl_st *tls, char *out, size_t size);
 bool tls_has_certificate(const struct ssl_st *tls); /* the client's, found to be good */
 
 #define TLS_NAMES_MAX 8192

@@ -138,8 +138,10 @@ read_listener(struct reading *r)
 	/* The password first: keys need it. */
 	if (l->key_password_file.s[0] != '\0')
 		err = read_file(r, TLS_FILE_PASSWORD, "key_password_file", l->key_password_file.s);
-	if (err == 0)
+	if (err == 0 && l->certificate.s[0] != '\0')
 		err = read_certificates(r);
+	if (err == 0 && l->psk_file.s[0] != '\0')
+		err = read_file(r, TLS_FILE_PSKS, "psk_file", l->psk_file.s);
 	if (err == 0)
 		err = read_trust(
 		    r, TLS_FILE_AUTHORITIES, "client_authorities", l->client_authorities.s);

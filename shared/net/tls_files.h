@@ -20,6 +20,7 @@ enum tls_file_kind {
 	TLS_FILE_AUTHORITIES,
 	TLS_FILE_REVOCATIONS,
 	TLS_FILE_OCSP, /* of the certificate before it; DER */
+	TLS_FILE_PSKS, /* psk.h */
 	TLS_FILE_KINDS
 };
 

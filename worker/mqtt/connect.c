@@ -265,8 +265,8 @@ connect_check(struct conn *c, const struct connect *p, const char **why)
 		*why = "no such authentication method is configured";
 		return MQTT_BAD_AUTHENTICATION_METHOD;
 	}
-	if (!l->allow_anonymous && !props_has(&p->props, PROP_AUTH_METHOD) &&
-	    (c->tls == NULL || !tls_has_certificate(c->tls)) && !login_is_needed(c)) {
+	if (!l->allow_anonymous && !props_has(&p->props, PROP_AUTH_METHOD) && !login_is_done(c) &&
+	    !login_is_needed(c)) {
 		*why = "anonymous clients are not allowed";
 		return MQTT_NOT_AUTHORIZED;
 	}
@@ -297,16 +297,16 @@ connect_will_check(const struct conn *c, const struct connect *p, const char **w
 	return MQTT_OK;
 }
 
-/* Whose certificate says who it is, is that. A user name that isn't given has no place. */
+/* Whose certificate or key says who it is, is that. A user name that isn't given has no place. */
 static bool
 connect_user(const struct conn *c, const struct connect *p, struct span *out)
 {
+	const struct conf_listener *l = &self.conf.listener[c->listener];
 	static char name[USER_MAX];
-	ssize_t n = c->tls == NULL
-	    ? 0
-	    : tls_user(
-		  c->tls, self.conf.listener[c->listener].certificate_user, name, sizeof(name));
+	ssize_t n = c->tls == NULL ? 0 : tls_user(c->tls, l->certificate_user, name, sizeof(name));
 
+	if (n == 0 && c->tls != NULL && l->psk_identity_as_username)
+		n = tls_psk_identity(c->tls, name, sizeof(name));
 	if (n < 0)
 		return false;
 	*out = n > 0           ? span_of(name, (size_t)n)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "shared/base/clock.h"
+#include "shared/net/psk.h"
 #include "shared/net/tls.h"
 #include "worker/mqtt/connect.h"
 
@@ -36,11 +37,24 @@ login_is_needed(const struct conn *c)
 {
 	uint8_t order[CONF_PROVIDERS];
 
-	/* Who has shown a certificate of an authority that the listener trusts has said who it is, unless somebody looks at what it says. */
+	/* Who is done has said who it is, unless somebody looks at what its certificate says. */
 	return c->method != NULL ||
 	    (conf_providers(&self.conf, order) > 0 &&
-		(c->tls == NULL || !tls_has_certificate(c->tls) ||
-		    conf_has_provider(&self.conf, PROVIDER_x509)));
+		(!login_is_done(c) ||
+		    (tls_has_certificate(c->tls) &&
+			conf_has_provider(&self.conf, PROVIDER_x509))));
+}
+
+/* Who has shown a certificate of an authority that the listener trusts has said who it is; so has who has a key, if that is to be its name. */
+bool
+login_is_done(const struct conn *c)
+{
+	char name[PSK_IDENTITY_MAX + 1];
+
+	return c->tls != NULL &&
+	    (tls_has_certificate(c->tls) ||
+		(self.conf.listener[c->listener].psk_identity_as_username &&
+		    tls_psk_identity(c->tls, name, sizeof(name)) > 0));
 }
 
 /* In the place of what there was, of which part may be made. False: no memory. */

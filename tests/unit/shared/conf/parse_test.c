@@ -78,6 +78,14 @@ static const struct {
 	{ "listeners = ( { name = \"a\"; type = \"unix\"; path = \"/a\"; },"
 	  " { name = \"b\"; type = \"unix\"; path = \"/a\"; } );",
 	    "path: \"a\" and \"b\" have the same path" },
+	{ "listeners = ( { name = \"a\"; psk_file = \"/p\"; } );", "psk_file: needs type" },
+	{ "listeners = ( { name = \"a\"; type = \"tls\"; psk_file = \"p\"; } );", "absolute path" },
+	{ "listeners = ( { name = \"a\"; type = \"tls\"; certificate = \"/c\"; psk_hint = \"h\"; } "
+	  ");",
+	    "psk_hint: needs psk_file" },
+	{ "listeners = ( { name = \"a\"; type = \"tls\"; psk_file = \"/p\"; "
+	  "client_authorities = \"/a\"; client_certificate = \"required\"; } );",
+	    "client_certificate: needs a certificate" },
 	{ "listeners = ( { name = \"a\"; type = \"tls\"; } );", "type: TLS needs a certificate" },
 	{ "listeners = ( { name = \"a\"; type = \"tls\"; certificate = \"c.pem\"; } );",
 	    "certificate: must be an absolute path" },
