@@ -1,5 +1,5 @@
 /*
- * Access rules for the workers, which can't read the file: compiled here once, and mapped by all of them.
+ * Access rules for workers and persist, which can't read the file: compiled here once, and mapped by all of them.
  */
 #include <unistd.h>
 
@@ -39,7 +39,7 @@ acl_give(struct slot *s, bool next)
 {
 	const int *fd = next ? &the.next : &the.rules;
 
-	if (s->n < SLOT_MQTT_MAX && *fd >= 0)
+	if ((s->n < SLOT_MQTT_MAX || s->n == SLOT_PERSIST) && *fd >= 0)
 		slot_send(
 		    s, IPC_ACL_RULES, &(struct msg_none){ 0 }, sizeof(struct msg_none), fd, 1);
 }

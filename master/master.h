@@ -203,7 +203,8 @@ void tls_give_tickets(struct slot *s);
 int acl_prepare(const struct conf *next, struct conf_error *err); /* reads the file it names */
 void acl_commit(void);                                            /* it is in force */
 void acl_discard(void);
-void acl_give(struct slot *s, bool next); /* to a worker, before the configuration it is of */
+void
+acl_give(struct slot *s, bool next); /* to a worker or persist, before the configuration it is of */
 
 /* authfiles.c: likewise for auth */
 int authfiles_prepare(const struct conf *next, struct conf_error *err);

@@ -18,7 +18,7 @@
  * Placeholders stand for what the client says of itself: a value that could be more than one level, or a wildcard, or that is missing, makes
  * its rule match nothing; so does one that would begin a topic with '$'.
  *
- * Runs in: the master and tbmqctl (compiling), workers (deciding). One thread.
+ * Runs in: the master and tbmqctl (compiling), workers and persist (deciding). One thread.
  * Trusts:  neither the text nor the image: what can't be is -EINVAL with a reason, or -EPROTO.
  */
 #ifndef ACL_ACL_H

@@ -1,5 +1,6 @@
 #include "shared/conf/rules.h"
 
+#include <errno.h>
 #include <unistd.h>
 
 #include "shared/acl/acl.h"
@@ -30,6 +31,27 @@ rules_check(const struct conf *c, struct conf_error *err)
 	if (bad == 0 && fd >= 0)
 		close(fd);
 	return bad;
+}
+
+int
+rules_map(const struct conf *c, int fd, struct acl_set **out)
+{
+	struct acl_image *im = NULL;
+	struct acl_set *set = NULL;
+	int err = 0;
+
+	if (c->acl_file.s[0] != '\0')
+		err = fd >= 0 ? acl_image_map(fd, &im) : -EPROTO;
+	if (im != NULL) {
+		set = acl_set_new(&im, 1, rules_allow(c));
+		if (set == NULL) {
+			acl_image_free(im);
+			err = -ENOMEM;
+		}
+	}
+	if (err == 0)
+		*out = set;
+	return err;
 }
 
 bool

@@ -59,12 +59,14 @@ struct rec_msg {
 #define STORE_QOS2 4u    /* publisher's session is durable: have we got this packet id already? */
 #define STORE_ANSWER 8u  /* STORED is wanted */
 
-struct rec_store { /* then what follows m */
+/* Followed by: with STORE_RETAIN who has published it (acl/who.h), source_len bytes, 0: nobody wants to know; then what follows m. */
+struct rec_store {
 	uint64_t token;
 	uint64_t epoch;     /* of the publisher's session */
 	uint32_t session;   /* of the publisher; for no local and QoS 2 */
 	uint16_t packet_id; /* with STORE_QOS2 */
 	uint8_t want, spare;
+	uint32_t source_len, spare2;
 	struct rec_msg m; /* groups: those that belong to persist */
 };
 

@@ -399,11 +399,14 @@ walk_retained(void)
 		must(n++ < most);
 		r.v = keep_message(&r.v);
 		again = r;
-		must(store_retained_put(&r.v, r.seq, &again) == 0);
+		r.source = keep(r.source);
+		must(store_retained_put(&r, &again) == 0);
 		must(store_retained_get(r.v.topic, &again));
-		must(is_message(&again.v, &r.v) && again.seq == r.seq);
+		must(is_message(&again.v, &r.v) && again.seq == r.seq &&
+		    span_eq(again.source, r.source));
 		drop(at);
 		at = keep(r.v.topic);
+		drop(r.source);
 		drop_message(&r.v);
 	}
 	drop(at);

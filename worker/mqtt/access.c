@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "shared/acl/acl.h"
+#include "shared/acl/who.h"
 #include "shared/base/log.h"
 #include "shared/conf/rules.h"
 #include "shared/net/tls.h"
@@ -35,13 +35,17 @@ static struct {
 	uint32_t at;
 	uint64_t serial;
 	uint32_t handle, left;
-	uint64_t ended; /* subscriptions, since this review began */
+	uint64_t ended;  /* subscriptions, since this review began */
+	uint8_t *source; /* who the last publisher of a retained message was */
+	size_t source_room;
 } the;
 
 static int build(const struct conf *c, struct rules *out);
 static void rules_free(struct rules *r);
 static void drop_fd(void);
 static bool is_bound(struct conn *c);
+static_assert(IDENTITY_GROUPS_MAX <= ACL_WHO_GROUPS, "who.h has to know as many");
+
 static bool decide(struct conn *c, enum acl_action a, struct span topic, struct acl_verdict *out);
 static void review_will(struct conn *c);
 static void review_sub(struct conn *c, struct sub *s);
@@ -114,6 +118,9 @@ access_fini(void)
 	drop_fd();
 	rules_free(&the.now);
 	rules_free(&the.next);
+	free(the.source);
+	the.source = NULL;
+	the.source_room = 0;
 }
 
 void
@@ -126,19 +133,13 @@ static int
 build(const struct conf *c, struct rules *out)
 {
 	struct rules r = { 0 };
-	struct acl_image *im = NULL;
-	int err = 0;
+	int err = rules_map(c, the.has_fd ? the.fd : -1, &r.set);
 
-	if (c->acl_file.s[0] != '\0')
-		err = the.has_fd ? acl_image_map(the.fd, &im) : -EPROTO;
 	drop_fd();
-	if (im != NULL) {
-		r.set = acl_set_new(&im, 1, rules_allow(c));
-		r.decided[0] = calloc(acl_image_rules(im) + 1, sizeof(uint64_t));
-		if (r.set == NULL || r.decided[0] == NULL)
+	if (r.set != NULL) {
+		r.decided[0] = calloc(acl_image_rules(r.set->image[0]) + 1, sizeof(uint64_t));
+		if (r.decided[0] == NULL)
 			err = -ENOMEM;
-		if (r.set == NULL)
-			acl_image_free(im);
 	}
 	if (err == 0)
 		*out = r;
@@ -304,6 +305,35 @@ access_receive(struct conn *c, struct span topic)
 	log_debug(
 	    "access: withheld id=%s topic=\"%s\" by=%s", conn_name(c), log_esc(topic), by(&v));
 	return false;
+}
+
+struct span
+access_source(struct conn *c)
+{
+	struct span groups[IDENTITY_GROUPS_MAX];
+	struct span attributes = identity_attributes(c->identity);
+	struct acl_who who = who_is(c);
+	char name[NAME_SIZE];
+	struct wr w;
+	size_t len;
+
+	if (the.now.set == NULL || !self.conf.check_retain_source)
+		return span_of(NULL, 0);
+	who.cert = cert_of(c, name);
+	who.groups = groups;
+	who.ngroups = identity_groups(c, groups);
+	len = acl_who_len(&who, attributes);
+	if (len > the.source_room) {
+		uint8_t *p = realloc(the.source, len);
+
+		if (p == NULL)
+			return span_of(NULL, 0);
+		the.source = p;
+		the.source_room = len;
+	}
+	w = wr_of(the.source, len);
+	acl_who_write(&w, &who, attributes);
+	return span_of(the.source, len);
 }
 
 /* --- after a change ---------------------------------------------------------------------- */

@@ -35,6 +35,9 @@ bool access_subscribe(struct conn *c, struct span filter, bool *checked_out);
 /* The same of all that persist brings for a durable session: what has waited there may have been allowed when it came. */
 bool access_receive(struct conn *c, struct span topic);
 
+/* Who it is, for persist to ask again when what it retains is given out (who.h); empty: nobody wants to know. Lent until the next call. */
+struct span access_source(struct conn *c);
+
 /* Answers to administrators: the rules, and how often each has decided here; what would be decided, and why. */
 json_t *access_list(const struct request *r);
 json_t *access_explain(const struct request *r, const char **why_out); /* NULL: why not */

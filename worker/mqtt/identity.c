@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "shared/acl/who.h"
 #include "shared/base/clock.h"
 #include "worker/mqtt/access.h"
 
@@ -101,20 +102,13 @@ identity_split(struct span names, struct span out[IDENTITY_GROUPS_MAX])
 }
 
 struct span
+identity_attributes(const struct identity *w)
+{
+	return w != NULL ? span_of(w->data + w->groups_len, w->attributes_len) : span_of(NULL, 0);
+}
+
+struct span
 identity_attribute(const void *identity, struct span name)
 {
-	const struct identity *w = identity;
-	const char *p = w != NULL ? w->data + w->groups_len : NULL;
-	const char *end = w != NULL ? p + w->attributes_len : NULL;
-
-	while (p < end) {
-		size_t len = strnlen(p, (size_t)(end - p));
-		const char *value = p + len + 1;
-		size_t value_len = value < end ? strnlen(value, (size_t)(end - value)) : 0;
-
-		if (span_eq(span_of(p, len), name))
-			return span_of(value, value_len);
-		p = value + value_len + 1;
-	}
-	return span_of(NULL, 0);
+	return acl_attribute(identity_attributes(identity), name);
 }

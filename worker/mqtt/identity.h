@@ -23,5 +23,7 @@ size_t identity_split(struct span names, struct span out[IDENTITY_GROUPS_MAX]);
 size_t identity_groups(const struct conn *c, struct span out[IDENTITY_GROUPS_MAX]);
 /* An attribute's value, likewise; empty: it has none of that name. */
 struct span identity_attribute(const void *identity, struct span name);
+/* All of them, as identity_set() was given them, likewise. identity NULL: none. */
+struct span identity_attributes(const struct identity *w);
 
 #endif

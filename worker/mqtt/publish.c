@@ -356,8 +356,12 @@ store(struct conn *c, const struct msg_view *v, const struct persist_part *part,
 		.want = part->want,
 		.m = rec_msg_of(v, part->ngroups, part->plain),
 	};
-	struct iovec iov[5] = {
+	struct span source = c != NULL && (part->want & STORE_RETAIN) && v->payload.len > 0
+	    ? access_source(c)
+	    : span_of(NULL, 0);
+	struct iovec iov[6] = {
 		{ &rec, sizeof(rec) },
+		{ (void *)source.p, source.len },
 		{ (void *)part->groups, part->ngroups * sizeof(part->groups[0]) },
 		{ (void *)v->topic.p, v->topic.len },
 		{ (void *)v->props.p, v->props.len },
@@ -367,6 +371,7 @@ store(struct conn *c, const struct msg_view *v, const struct persist_part *part,
 	enum mesh_sent sent;
 
 	rec.m.hops = (uint8_t)part->hops;
+	rec.source_len = (uint32_t)source.len;
 	if (part->want & STORE_ANSWER) {
 		a = ask_new(ASK_PUBLISH, c, &rec.token);
 		if (a == NULL) {
@@ -378,7 +383,7 @@ store(struct conn *c, const struct msg_view *v, const struct persist_part *part,
 		a->size = (uint32_t)(v->topic.len + v->props.len + v->payload.len);
 		a->msg = part->held != NULL ? msg_ref(part->held) : NULL;
 	}
-	sent = mesh_send(self.mesh, SLOT_PERSIST, REC_STORE, iov, 5);
+	sent = mesh_send(self.mesh, SLOT_PERSIST, REC_STORE, iov, 6);
 	if (sent >= MESH_FULL) {
 		count(CNT_dropped__overflow);
 		if (a != NULL) {

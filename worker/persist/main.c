@@ -8,6 +8,7 @@
 #include "worker/persist/publish.h"
 #include "worker/persist/retained.h"
 #include "worker/persist/session.h"
+#include "worker/persist/source.h"
 #include "worker/persist/store.h"
 #include "worker/persist/sub.h"
 #include "worker/persist/sys.h"
@@ -18,9 +19,10 @@ static bool started;
 static int
 start(void)
 {
-	int err = store_open(self.birth.data_dir);
+	int err = source_start();
 
-	if (err != 0 || (err = directory_init()) != 0 || (err = sub_init()) != 0 ||
+	if (err != 0 || (err = store_open(self.birth.data_dir)) != 0 ||
+	    (err = directory_init()) != 0 || (err = sub_init()) != 0 ||
 	    (err = session_init()) != 0 || (err = will_init()) != 0 ||
 	    (err = retained_init()) != 0 || (err = expiry_init()) != 0 || (err = sys_init()) != 0 ||
 	    (err = peer_init()) != 0)
@@ -47,6 +49,7 @@ on_turn(void)
 static void
 conf_commit(const struct conf *was)
 {
+	source_commit();
 	sub_show_all();
 	peer_conf();
 	if (was->sys_interval != self.conf.sys_interval)
@@ -92,7 +95,10 @@ main(int argc, char **argv)
 		.go = go,
 		.on_turn = on_turn,
 		.after_flush = peer_after_flush,
+		.conf_check = source_check,
 		.conf_commit = conf_commit,
+		.conf_withdraw = source_withdraw,
+		.acl_rules = source_rules,
 		.stop = stop,
 		.request = admin_request,
 	};
@@ -101,6 +107,7 @@ main(int argc, char **argv)
 	code = child_main(&child, argc, argv);
 	if (started)
 		fini();
+	source_fini();
 	child_fini();
 	return code;
 }

@@ -7,6 +7,7 @@
 #include "worker/persist/out.h"
 #include "worker/persist/peer.h"
 #include "worker/persist/retained.h"
+#include "worker/persist/source.h"
 #include "worker/persist/session.h"
 #include "worker/persist/share.h"
 #include "worker/persist/store.h"
@@ -64,7 +65,7 @@ publish_store(unsigned slot, struct span body, bool again)
 {
 	struct session *from;
 	struct rec_store rec;
-	struct span groups;
+	struct span groups, source;
 	struct topic_hash t;
 	struct store_msg m;
 	struct msg_view v;
@@ -73,7 +74,8 @@ publish_store(unsigned slot, struct span body, bool again)
 	enum limit full;
 	bool matched = false;
 
-	if (!rec_take(&body, &rec, sizeof(rec)) || !rec_msg_parse(&rec.m, body, &v, &groups))
+	if (!rec_take(&body, &rec, sizeof(rec)) || !rec_span(&body, rec.source_len, &source) ||
+	    !rec_msg_parse(&rec.m, body, &v, &groups))
 		return -EPROTO;
 	from = session_about(slot, rec.session, rec.epoch);
 	if (rec.want & STORE_QOS2) {
@@ -122,7 +124,7 @@ publish_store(unsigned slot, struct span body, bool again)
 			why = CNT_publish_refused__queue_full;
 	}
 	if (rec.want & STORE_RETAIN) {
-		enum mqtt_reason kept = retained_update(&v);
+		enum mqtt_reason kept = retained_update(&v, source);
 
 		if (kept != MQTT_OK) {
 			reason = (uint8_t)kept;
@@ -203,7 +205,7 @@ publish_own_kept(const struct msg_view *v, const struct session *publisher)
 	store_msg_init(&m, v, the.ntargets);
 	give_targets(&m, &matched);
 	if (v->retain)
-		retained_update(v);
+		retained_update(v, source_of(publisher));
 	give_groups(&m, &t, publisher);
 	store_msg_fini(&m);
 }

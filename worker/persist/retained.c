@@ -9,6 +9,7 @@
 #include "shared/mqtt/topic.h"
 #include "worker/persist/out.h"
 #include "worker/persist/peer.h"
+#include "worker/persist/source.h"
 #include "worker/persist/store.h"
 #include "worker/persist/sub.h"
 #include "worker/persist/will.h"
@@ -109,6 +110,12 @@ is_counted(struct span topic)
 	return topic.len < 5 || memcmp(topic.p, "$SYS/", 5) != 0;
 }
 
+static size_t
+size_of(const struct store_retained *r)
+{
+	return msg_view_size(&r->v) + r->source.len;
+}
+
 static uint64_t
 now_retained(enum counter c)
 {
@@ -136,9 +143,10 @@ retained_seq(void)
 }
 
 enum mqtt_reason
-retained_update(const struct msg_view *v)
+retained_update(const struct msg_view *v, struct span source)
 {
-	size_t size = msg_view_size(v), old_size = 0;
+	struct store_retained now = { .v = *v, .seq = the.seq + 1, .source = source };
+	size_t size = size_of(&now), old_size = 0;
 	bool counted = is_counted(v->topic), replaces;
 	struct store_retained old;
 
@@ -150,7 +158,7 @@ retained_update(const struct msg_view *v)
 		return MQTT_OK;
 	}
 	if (replaces)
-		old_size = msg_view_size(&old.v);
+		old_size = size_of(&old);
 	if (counted &&
 	    ((!replaces && self.conf.retained_max_messages > 0 &&
 		 now_retained(CNT_retained) >= self.conf.retained_max_messages) ||
@@ -161,7 +169,7 @@ retained_update(const struct msg_view *v)
 		log_every(10, LOG_WARNING, "retained: full, not kept topic=%s", log_esc(v->topic));
 		return MQTT_QUOTA_EXCEEDED;
 	}
-	if (store_retained_put(v, the.seq + 1, replaces ? &old : NULL) != 0) {
+	if (store_retained_put(&now, replaces ? &old : NULL) != 0) {
 		count(CNT_dropped__no_memory);
 		return MQTT_QUOTA_EXCEEDED;
 	}
@@ -197,7 +205,7 @@ forget(const struct store_retained *r)
 {
 	if (is_counted(r->v.topic)) {
 		count_sub(CNT_retained, 1);
-		count_sub(CNT_retained_bytes, msg_view_size(&r->v));
+		count_sub(CNT_retained_bytes, size_of(r));
 		the.is_changed = true;
 	}
 	store_retained_del(r);
@@ -221,7 +229,7 @@ count_all(void)
 	while (store_retained_seek(at, true, &r)) {
 		at = r.v.topic;
 		n++;
-		bytes += msg_view_size(&r.v);
+		bytes += size_of(&r);
 		if (n % 4096 == 0)
 			mesh_beat(self.mesh);
 	}
@@ -608,7 +616,7 @@ get_go_on(struct get *g, unsigned *looked)
 			continue;
 		if (msg_is_expired(&r.v, clock_wall_ms()))
 			retained_expired(&r);
-		else
+		else if (source_may(&r))
 			get_give(g, &r, d);
 	}
 	return false;

@@ -21,7 +21,8 @@ void retained_fini(void);
 uint64_t retained_seq(void); /* of the last update */
 int retained_save(void);     /* how many there are, into the batch */
 /* An empty payload removes. MQTT_OK, or MQTT_QUOTA_EXCEEDED: not kept. */
-enum mqtt_reason retained_update(const struct msg_view *v);
+/* source: who has published it, see store.h */
+enum mqtt_reason retained_update(const struct msg_view *v, struct span source);
 void retained_live_later(
     void); /* the last update goes to subscribers when its batch is safe and its publisher's worker knows, or will_turn() does */
 void retained_clear(struct span topic);                /* an administrator's */

@@ -13,6 +13,7 @@
 #include "worker/persist/store_int.h"
 
 #define RECORD_VERSION 1
+#define RECORD_SOURCED 2 /* of a retained message: with its source */
 #define TELL_US 2000000
 #define IDS 100000 /* reserved at once: at most so many are skipped after a crash */
 
@@ -253,16 +254,22 @@ key_text(struct key *k, struct span text)
 	}
 }
 
-bool
-record_put(enum kv_table t, const struct key *k, size_t len, bool fresh, struct wr *w)
+static bool
+put_as(uint8_t version, enum kv_table t, const struct key *k, size_t len, bool fresh, struct wr *w)
 {
 	uint8_t *p = kv_put(t, key_span(k), len + 1, fresh);
 
 	if (p == NULL)
 		return false;
 	*w = wr_of(p, len + 1);
-	wr_u8(w, RECORD_VERSION);
+	wr_u8(w, version);
 	return true;
+}
+
+bool
+record_put(enum kv_table t, const struct key *k, size_t len, bool fresh, struct wr *w)
+{
+	return put_as(RECORD_VERSION, t, k, len, fresh, w);
 }
 
 void
@@ -275,7 +282,10 @@ record_bad(enum kv_table t)
 bool
 record_is_good(enum kv_table t, struct rd *r)
 {
-	if (rd_u8(r) == RECORD_VERSION)
+	uint8_t version = rd_u8(r);
+
+	if (version == RECORD_VERSION ||
+	    (version == RECORD_SOURCED && (t == KV_RETAINED || t == KV_VOLATILE)))
 		return true;
 	record_bad(t);
 	return false;
@@ -664,8 +674,11 @@ retained_due(struct span topic, uint64_t from_ms, uint64_t to_ms)
 }
 
 int
-store_retained_put(const struct msg_view *v, uint64_t seq, const struct store_retained *old)
+store_retained_put(const struct store_retained *r, const struct store_retained *old)
 {
+	const struct msg_view *v = &r->v;
+	bool sourced = r->source.len > 0;
+	size_t len = 8 + (sourced ? 4 + r->source.len : 0) + message_len(v);
 	uint64_t from_ms = old != NULL ? msg_expires_ms(&old->v) : 0, to_ms = msg_expires_ms(v);
 	struct key k = { .len = 0 };
 	struct wr w;
@@ -673,11 +686,16 @@ store_retained_put(const struct msg_view *v, uint64_t seq, const struct store_re
 	key_text(&k, v->topic);
 	if (retained_due(v->topic, from_ms, to_ms) != 0)
 		return -ENOMEM;
-	if (!record_put(retained_table(v->topic), &k, 8 + message_len(v), false, &w)) {
+	if (!put_as(sourced ? RECORD_SOURCED : RECORD_VERSION, retained_table(v->topic), &k, len,
+		false, &w)) {
 		(void)retained_due(v->topic, to_ms, from_ms);
 		return -ENOMEM;
 	}
-	wr_u64(&w, seq);
+	wr_u64(&w, r->seq);
+	if (sourced) {
+		wr_u32(&w, (uint32_t)r->source.len);
+		wr_raw(&w, r->source);
+	}
 	message_write(&w, v);
 	must(!w.over);
 	return 0;
@@ -688,9 +706,12 @@ bool
 retained_read(struct span key, struct rd *r, struct store_retained *out)
 {
 	struct key of = { .len = 0 };
-	struct store_retained x;
+	struct store_retained x = { .source = span_of(NULL, 0) };
+	bool sourced = r->p[-1] == RECORD_SOURCED; /* the version has been read and is good */
 
 	x.seq = rd_u64(r);
+	if (sourced)
+		x.source = rd_bytes(r, rd_u32(r));
 	message_read(r, &x.v);
 	key_text(&of, x.v.topic);
 	if (r->bad || !span_eq(key_span(&of), key)) {

@@ -169,11 +169,12 @@ bool store_queue_next(uint64_t *id);
 
 struct store_retained {
 	struct msg_view v;
-	uint64_t seq; /* of the update */
+	uint64_t seq;       /* of the update */
+	struct span source; /* who had published it, as acl/who.h has it; empty: unknown */
 };
 
 /* Replaces `old`, as it is now; NULL: there is none. */
-int store_retained_put(const struct msg_view *v, uint64_t seq, const struct store_retained *old);
+int store_retained_put(const struct store_retained *r, const struct store_retained *old);
 bool store_retained_get(struct span topic, struct store_retained *out);
 int store_retained_del(const struct store_retained *r);
 /* The first topic at or above `from`, or above it. Of topics with the same first 512 bytes the order is unspecified. */

@@ -240,7 +240,9 @@ change_others(uint64_t i)
 
 	v.has_expiry = true;
 	v.expiry = DUE_MS / 1000;
-	err = store_retained_put(&v, i, store_retained_get(v.topic, &old) ? &old : NULL);
+	err = store_retained_put(
+	    &(struct store_retained){ .v = v, .seq = i, .source = span_str("who") },
+	    store_retained_get(v.topic, &old) ? &old : NULL);
 	if (err == 0 && store_retained_get(span_str(name_of("r", (i + 2) % 5)), &old))
 		err = store_retained_del(&old);
 	if (err == 0)

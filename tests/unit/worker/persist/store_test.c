@@ -448,7 +448,8 @@ retained_topics_are_in_byte_order(void)
 	fake_start();
 	for (uint64_t i = 0; i < N; i++) {
 		v = message(topics[i], "x");
-		CU_ASSERT_EQUAL(store_retained_put(&v, i, NULL), 0);
+		CU_ASSERT_EQUAL(
+		    store_retained_put(&(struct store_retained){ .v = v, .seq = i }, NULL), 0);
 	}
 	for (unsigned i = 0; i < N; i++) {
 		CU_ASSERT_TRUE_FATAL(store_retained_seek(at, true, &r));
@@ -463,10 +464,65 @@ retained_topics_are_in_byte_order(void)
 	CU_ASSERT_EQUAL(store_retained_del(&r), 0);
 	CU_ASSERT_FALSE(store_retained_get(span_str("a/b"), &r));
 	v = message("a", "new");
-	store_retained_put(&v, 77, NULL);
+	store_retained_put(&(struct store_retained){ .v = v, .seq = 77 }, NULL);
 	CU_ASSERT_TRUE(store_retained_get(span_str("a"), &r));
 	CU_ASSERT_EQUAL(r.seq, 77);
 	CU_ASSERT_EQUAL(r.v.payload.len, 3);
+	fake_stop();
+}
+
+/* Who published it stays with it, and one of before, which has nothing of that, can still be read. */
+static void
+retained_messages_keep_their_source(void)
+{
+	static char who[70000];
+	struct store_retained r = { .v = message("a", "x"), .seq = 5 }, got;
+	struct span value;
+
+	fake_start();
+	memset(who, 'w', sizeof(who));
+	CU_ASSERT_EQUAL(store_retained_put(&r, NULL), 0);
+	CU_ASSERT_TRUE_FATAL(store_retained_get(span_str("a"), &got));
+	CU_ASSERT_EQUAL(got.source.len, 0);
+	CU_ASSERT_EQUAL(kv_get(KV_RETAINED, span_str("a"), &value), 0);
+	CU_ASSERT_EQUAL(value.p[0], 1);
+	r.source = span_of(who, sizeof(who));
+	CU_ASSERT_EQUAL(store_retained_put(&r, &got), 0);
+	CU_ASSERT_TRUE_FATAL(store_retained_get(span_str("a"), &got));
+	CU_ASSERT_TRUE(span_eq(got.source, r.source));
+	CU_ASSERT_TRUE(span_eq(got.v.payload, span_str("x")) && got.seq == 5);
+	CU_ASSERT_EQUAL(kv_get(KV_RETAINED, span_str("a"), &value), 0);
+	CU_ASSERT_EQUAL(value.p[0], 2);
+	fake_stop();
+}
+
+/* A length beyond the record, and a version that nobody knows. */
+static void
+sources_that_cannot_be_are_left_out(void)
+{
+	struct store_retained r = { .v = message("a", "x"), .seq = 5, .source = span_str("who") },
+			      got;
+	uint8_t bytes[100], *p;
+	struct span value;
+
+	fake_start();
+	CU_ASSERT_EQUAL(store_retained_put(&r, NULL), 0);
+	CU_ASSERT_EQUAL(kv_get(KV_RETAINED, span_str("a"), &value), 0);
+	CU_ASSERT_TRUE_FATAL(value.len < sizeof(bytes));
+	memcpy(bytes, value.p, value.len);
+	bytes[9] = 0xff;
+	p = kv_put(KV_RETAINED, span_str("a"), value.len, false);
+	memcpy(p, bytes, value.len);
+	CU_ASSERT_FALSE(store_retained_get(span_str("a"), &got));
+	bytes[9] = 0;
+	bytes[0] = 3;
+	p = kv_put(KV_RETAINED, span_str("a"), value.len, false);
+	memcpy(p, bytes, value.len);
+	CU_ASSERT_FALSE(store_retained_get(span_str("a"), &got));
+	bytes[0] = 2;
+	p = kv_put(KV_RETAINED, span_str("a"), value.len, false);
+	memcpy(p, bytes, value.len);
+	CU_ASSERT_TRUE(store_retained_get(span_str("a"), &got));
 	fake_stop();
 }
 
@@ -483,9 +539,9 @@ long_topics_are_told_apart(void)
 	b[4000] = 'y';
 	fake_start();
 	v = message(a, "1");
-	CU_ASSERT_EQUAL(store_retained_put(&v, 1, NULL), 0);
+	CU_ASSERT_EQUAL(store_retained_put(&(struct store_retained){ .v = v, .seq = 1 }, NULL), 0);
 	v = message(b, "2");
-	CU_ASSERT_EQUAL(store_retained_put(&v, 2, NULL), 0);
+	CU_ASSERT_EQUAL(store_retained_put(&(struct store_retained){ .v = v, .seq = 2 }, NULL), 0);
 	CU_ASSERT_TRUE(store_retained_get(span_str(a), &r) && r.seq == 1);
 	CU_ASSERT_TRUE(store_retained_get(span_str(b), &r) && r.seq == 2);
 	/* From what both begin with. */
@@ -662,6 +718,7 @@ UNIT_MAIN("worker/persist/store", TEST(what_others_keep_is_there_after_a_crash_i
     TEST(a_shared_message_lives_as_long_as_its_last_entry), TEST(states_outlive_a_kill),
     TEST(where_a_queue_begins_is_learned_once_after_a_kill),
     TEST(what_may_have_been_handed_out_is_known_after_a_kill),
-    TEST(retained_topics_are_in_byte_order), TEST(long_topics_are_told_apart),
+    TEST(retained_topics_are_in_byte_order), TEST(retained_messages_keep_their_source),
+    TEST(sources_that_cannot_be_are_left_out), TEST(long_topics_are_told_apart),
     TEST(wills_and_ids_belong_to_their_session), TEST(sessions_come_back_with_their_subscriptions),
     TEST(a_group_keeps_its_number))
