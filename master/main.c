@@ -14,14 +14,12 @@
 #include <unistd.h>
 
 #include "master/master.h"
-#include "shared/net/auth_files.h"
 #include "shared/net/forwarded.h"
-#include "shared/net/tls.h"
+#include "shared/net/conf_files.h"
 #include "shared/base/clock.h"
 #include "shared/base/log.h"
 
 #include "shared/base/secrets.h"
-#include "shared/conf/rules.h"
 
 #define TICK_MS 500
 
@@ -458,9 +456,7 @@ main(int argc, char **argv)
 
 		clock_init(); /* there are files that hold for a time */
 		conffile_path(conffile_is_unconfirmed() ? ".previous" : "", path); /* as a start */
-		code = reload_parse(path, &c, NULL, &err) == 0 && forwarded_check(&c, &err) == 0 &&
-			tls_check(&c, &err) == 0 && rules_check(&c, &err) == 0 &&
-			auth_files_check(&c, &err) == 0
+		code = reload_parse(path, &c, NULL, &err) == 0 && conf_files_check(&c, &err) == 0
 		    ? 0
 		    : 1;
 		if (code == 0)

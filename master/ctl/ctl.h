@@ -21,6 +21,9 @@ struct command {
 	command_fn *fn;
 };
 
+struct conf;
+struct conf_error;
+
 struct ctl {
 	struct dirs dirs;
 	bool json;
@@ -85,6 +88,10 @@ command_fn cmd_auth_list, cmd_auth_show, cmd_auth_add, cmd_auth_passwd, cmd_auth
 /* --- block.c ------------------------------------------------------------------------------ */
 
 command_fn cmd_block_add, cmd_block_list, cmd_block_remove;
+
+/* --- import.c ----------------------------------------------------------------------------- */
+
+command_fn cmd_config_import;
 
 /* --- acl.c -------------------------------------------------------------------------------- */
 

@@ -1,7 +1,7 @@
 /*
  * tbmqctl - starts, stops, watches and changes a broker; see its --help
  *
- * Every command is a row of a table, which tells what it takes (args.c) and from which help is made. All but `start`, `config check` and `store restore` are requests on the
+ * Every command is a row of a table, which tells what it takes (args.c) and from which help is made. All but `start`, `config check`, `config import` and `store restore` are requests on the
  * broker's control socket (shared/child/request.h).
  */
 #include <errno.h>
@@ -18,12 +18,9 @@
 #include <unistd.h>
 
 #include "master/ctl/ctl.h"
-#include "shared/conf/rules.h"
 #include "shared/ipc/proc.h"
-#include "shared/net/auth_files.h"
+#include "shared/net/conf_files.h"
 #include "shared/base/clock.h"
-#include "shared/net/forwarded.h"
-#include "shared/net/tls.h"
 
 #define STOP_MS 30000 /* children have 10 s each: workers, then persist */
 #define NAP_MS 20
@@ -55,6 +52,11 @@ static const struct command commands[] = {
 	{ "config confirm", "", "keep what was applied with --confirm", cmd_config_confirm },
 	{ "config rollback", "", "go back to the file before the last apply", cmd_config_rollback },
 	{ "config sample", "", "print the documented sample file", cmd_config_sample },
+	{ "config import", "FILE [--output FILE] [--replace] [--force]",
+	    "make a configuration of a mosquitto.conf, on stdout or in a file, which has to be new "
+	    "without --replace; what becomes of each option is told, and what is not supported is "
+	    "left out only with --force",
+	    cmd_config_import },
 	{ "log-level", "LEVEL [MODULE]",
 	    "err, warning, notice, info or debug, until the next reload", cmd_log_level },
 	{ "worker restart", "N",
@@ -512,9 +514,7 @@ cmd_config_check(int argc, char **argv)
 	static struct conf c;
 
 	clock_init(); /* there are files that hold for a time */
-	if (conf_parse(file, &c, &err) != 0 || forwarded_check(&c, &err) != 0 ||
-	    tls_check(&c, &err) != 0 || rules_check(&c, &err) != 0 ||
-	    auth_files_check(&c, &err) != 0)
+	if (conf_parse(file, &c, &err) != 0 || conf_files_check(&c, &err) != 0)
 		return ctl_complain(FAILED, "%s", err.text);
 	if (err.text[0] != '\0')
 		fprintf(stderr, "tbmqctl: warning: %s\n", err.text);

@@ -41,8 +41,7 @@ login_is_needed(const struct conn *c)
 	return c->method != NULL ||
 	    (conf_providers(&self.conf, order) > 0 &&
 		(!login_is_done(c) ||
-		    (tls_has_certificate(c->tls) &&
-			conf_has_provider(&self.conf, PROVIDER_x509))));
+		    (tls_has_certificate(c->tls) && conf_has_provider(&self.conf, PROVIDER_x509))));
 }
 
 /* Who has shown a certificate of an authority that the listener trusts has said who it is; so has who has a key, if that is to be its name. */

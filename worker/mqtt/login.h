@@ -18,7 +18,7 @@ struct login;
 
 bool login_is_needed(const struct conn *c);
 bool login_is_done(const struct conn *c); /* by what it has shown to TLS */
-bool login_has_methods(void); /* clients may come with an authentication method */
+bool login_has_methods(void);             /* clients may come with an authentication method */
 /* c->id, c->user and c->method are those it is to have. False: no memory, or no room to ask. */
 bool login_ask(struct conn *c, const struct connect *p);
 bool login_ask_anew(struct conn *c, struct span data); /* it is connected */

@@ -15,6 +15,7 @@ static const struct row {
 	{ "config apply", "$DIR/good.conf --confirm 60", "$DIR/good.conf --confirm soon", 3 },
 	{ "config confirm", "", "", 3 }, /* once */
 	{ "config rollback", "", "x", 3 }, { "config sample", "", "x", 0 },
+	{ "config import", "$DIR/mosquitto.conf", "$DIR/none", 0 },
 	{ "log-level", "notice conn", "loud", 3 }, { "worker restart", "0", "64", 3 },
 	{ "client list", "--connected --prefix k --filter k --worker 0", "--prefix", 3 },
 	{ "client show", "known", "unknown", 3 }, { "client kick", "known", "unknown", 3 },
@@ -90,7 +91,8 @@ SCENARIO(2)
 {
 	struct mq *m;
 
-	check(broker_sh("printf 'name,user_name\\nbob,bob\\n' >$DIR/users") == 0);
+	check(broker_sh("printf 'name,user_name\\nbob,bob\\n' >$DIR/users; printf 'port 1\\n' "
+			">$DIR/mosquitto.conf") == 0);
 	for (size_t i = 0; i < ROWS; i++)
 		if (rows[i].stopped != 0 && run(&rows[i], rows[i].arguments) != rows[i].stopped)
 			fail("%s without a broker", rows[i].words);
