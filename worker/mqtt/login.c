@@ -69,7 +69,8 @@ hold(struct conn *c, enum what what, const struct span part[], size_t n, uint64_
 	l = malloc(sizeof(*l) + len);
 	if (l == NULL)
 		return false;
-	*l = (struct login){ .conn = c, .until_ms = until_ms, .turn = ++turn, .what = what };
+	turn++;
+	*l = (struct login){ .conn = c, .until_ms = until_ms, .turn = turn, .what = what };
 	for (size_t i = 0; i < n; i++) {
 		if (part[i].len > 0)
 			memcpy(l->data + l->len, part[i].p, part[i].len);
