@@ -34,8 +34,8 @@ derive(const struct kept *k, struct span password, uint8_t *out)
 	const char *name = k->method == SCRYPT ? "SCRYPT" : "PBKDF2";
 	EVP_KDF *kdf = EVP_KDF_fetch(NULL, name, NULL);
 	EVP_KDF_CTX *ctx = EVP_KDF_CTX_new(kdf);
-	uint64_t n = UINT64_C(1) << k->cost, r = k->r, p = k->p, most = MEMORY_MAX + (1 << 20),
-		 iterations = k->cost;
+	uint64_t n = k->method == SCRYPT ? UINT64_C(1) << k->cost : 0, r = k->r, p = k->p,
+		 most = MEMORY_MAX + (1 << 20), iterations = k->cost;
 	OSSL_PARAM at[8], *to = at;
 	bool done;
 
