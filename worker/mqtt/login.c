@@ -52,7 +52,8 @@ login_is_done(const struct conn *c)
 
 	return c->tls != NULL &&
 	    (tls_has_certificate(c->tls) ||
-		(self.conf.listener[c->listener].psk_identity_as_username &&
+		(c->listener != CONN_NO_LISTENER &&
+		    self.conf.listener[c->listener].psk_identity_as_username &&
 		    tls_psk_identity(c->tls, name, sizeof(name)) > 0));
 }
 
