@@ -38,8 +38,9 @@ on_said(void *arg, const struct mosquitto_said *s)
 		fprintf(stderr, "%s:%u: %s: %s: %s\n", s->file, s->line, s->option,
 		    fate_name[s->fate], s->text);
 	else
-		fprintf(stderr, "%s: %s without being told: %s: %s\n", s->file, s->option,
-		    fate_name[s->fate], s->text);
+		fprintf(stderr, "%s: %s%s: %s: %s\n", s->file, s->option,
+		    s->fate <= MOSQUITTO_DIFFERS ? " without being told" : "", fate_name[s->fate],
+		    s->text);
 	if (r->options != NULL)
 		json_array_append_new(r->options,
 		    json_pack("{s:s, s:i, s:s, s:s, s:s}", "file", s->file, "line", (int)s->line,

@@ -123,7 +123,7 @@ bind_to(struct span source, const struct acl_who *who)
 bool
 source_may(const struct store_retained *r)
 {
-	struct acl_known known;
+	struct acl_known known = { 0 };
 	bool may;
 
 	if (r->source.len == 0 || the.now == NULL || !self.conf.check_retain_source)
