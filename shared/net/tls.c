@@ -112,6 +112,7 @@ tls_check(const struct conf *c, struct conf_error *err)
 	struct tls_files files = { 0 };
 	int bad = 0, fd;
 
+	err->text[0] = '\0';
 	if (!tls_files_are_needed(c))
 		return 0;
 	fd = tls_files_read(c, err);

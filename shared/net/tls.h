@@ -33,7 +33,7 @@ void tls_init(void);
 void tls_set_ticket_keys(const struct tls_ticket_key key[TLS_TICKET_KEYS]);
 
 /*
- * Could all listeners of c have one, with what is in the files now? 0, with tls_server_warning() in *err, if there is one; -errno with *err.
+ * Could all listeners of c have one, with what is in the files now? 0, with tls_server_warning() in *err, or ""; -errno with *err.
  */
 int tls_check(const struct conf *c, struct conf_error *err);
 /* The server of listener i of c. 0, or -errno with the reason. */

@@ -36,6 +36,7 @@ SCENARIO(2)
 
 	clock_move(0);
 	broker_start();
+	check(broker_sh("$CTL config check 2>&1 | grep warning") != 0);
 	port = tls_listener(
 	    "one", "certificate = \"$CA/server.crt\"; certificate_key = \"$CA/server.key\"; ");
 	sni = tls_listener("many", "certificate = \"$CA/sni\"; ");
