@@ -8,8 +8,8 @@
 #include "shared/base/must.h"
 #include "shared/child/child.h"
 
-/* No credential's: a name has no NUL. */
-static const char secret_name[] = { '\0', 's' };
+/* No credential's: a name is text in UTF-8. */
+static const char secret_name[] = { '\xff', 's' };
 
 static struct {
 	struct keep_set *first, *last; /* the first is with persist */
