@@ -148,6 +148,19 @@ parse(const json_t *j, enum mode mode, struct credential **out)
 	return wrong;
 }
 
+/* Takes s; NULL: there was no memory for it. */
+static void
+write_set(struct keep_set *s, int fd)
+{
+	if (s == NULL) {
+		request_error(self.loop, fd, "no memory");
+		return;
+	}
+	s->fd = fd;
+	s->done = on_written;
+	keep_write(s);
+}
+
 static void
 put(const struct request *r, int fd)
 {
@@ -180,13 +193,7 @@ put(const struct request *r, int fd)
 		}
 		snprintf(c->name, sizeof(c->name), "%s", c->to->name);
 	}
-	if (s == NULL) {
-		request_error(self.loop, fd, "no memory");
-		return;
-	}
-	s->fd = fd;
-	s->done = on_written;
-	keep_write(s);
+	write_set(s, fd);
 }
 
 static void
@@ -213,13 +220,7 @@ take_out(const struct request *r, int fd)
 		}
 		snprintf(s->change[i].name, sizeof(s->change[i].name), "%s", name);
 	}
-	if (s == NULL) {
-		request_error(self.loop, fd, "no memory");
-		return;
-	}
-	s->fd = fd;
-	s->done = on_written;
-	keep_write(s);
+	write_set(s, fd);
 }
 
 static void
