@@ -46,20 +46,6 @@ struct acl_build {
 	uint32_t edges; /* in use */
 };
 
-static const uint32_t size_of[ACL_PARTS] = {
-	[ACL_PART_RULES] = sizeof(struct acl_rule_rec),
-	[ACL_PART_ROOTS] = sizeof(struct acl_root_rec),
-	[ACL_PART_NODES] = sizeof(struct acl_node),
-	[ACL_PART_ENDS] = sizeof(struct acl_end),
-	[ACL_PART_EDGES] = sizeof(uint32_t),
-	[ACL_PART_SUBJECTS] = sizeof(struct acl_subject_rec),
-	[ACL_PART_MEMBERS] = sizeof(struct acl_subject_rec),
-	[ACL_PART_PATTERNS] = sizeof(struct acl_pattern_rec),
-	[ACL_PART_REGEXES] = sizeof(struct acl_text),
-	[ACL_PART_TRIED] = sizeof(uint32_t),
-	[ACL_PART_TEXT] = 1,
-};
-
 static int add_filter(struct acl_build *b, uint32_t root, uint32_t rule, struct span filter);
 static int build_finish(struct acl_build *b, void **out, size_t *len_out);
 
@@ -95,13 +81,13 @@ grow(struct grown *g, uint32_t size, uint32_t n)
 static void *
 add(struct acl_build *b, enum acl_part_kind k)
 {
-	return grow(&b->part[k], size_of[k], 1);
+	return grow(&b->part[k], acl_size_of[k], 1);
 }
 
 static void *
 at(const struct acl_build *b, enum acl_part_kind k, uint32_t i)
 {
-	return b->part[k].p + (size_t)i * size_of[k];
+	return b->part[k].p + (size_t)i * acl_size_of[k];
 }
 
 static int
@@ -586,11 +572,11 @@ build_finish(struct acl_build *b, void **out, size_t *len_out)
 	sum_up(b);
 	for (unsigned k = ACL_PART_SUBJECTS; k <= ACL_PART_MEMBERS; k++)
 		if (b->part[k].n > 0)
-			qsort_r(b->part[k].p, b->part[k].n, size_of[k], subject_cmp,
+			qsort_r(b->part[k].p, b->part[k].n, acl_size_of[k], subject_cmp,
 			    b->part[ACL_PART_TEXT].p);
 	for (unsigned k = 0; k < ACL_PARTS; k++) {
 		head.part[k] = (struct acl_part){ (uint32_t)len, b->part[k].n };
-		len += aligned((size_t)b->part[k].n * size_of[k]);
+		len += aligned((size_t)b->part[k].n * acl_size_of[k]);
 		if (len > UINT32_MAX)
 			return -ENOMEM;
 	}
@@ -601,8 +587,8 @@ build_finish(struct acl_build *b, void **out, size_t *len_out)
 	memcpy(p, &head, sizeof(head));
 	for (unsigned k = 0; k < ACL_PARTS; k++)
 		if (b->part[k].n > 0)
-			memcpy(
-			    p + head.part[k].off, b->part[k].p, (size_t)b->part[k].n * size_of[k]);
+			memcpy(p + head.part[k].off, b->part[k].p,
+			    (size_t)b->part[k].n * acl_size_of[k]);
 	*out = p;
 	*len_out = len;
 	return 0;

@@ -99,7 +99,7 @@ acl_image_rule(const struct acl_image *im, uint32_t n)
 
 /* --- is it what it has to be? ------------------------------------------------------------ */
 
-static const uint32_t size_of[ACL_PARTS] = {
+const uint32_t acl_size_of[ACL_PARTS] = {
 	[ACL_PART_RULES] = sizeof(struct acl_rule_rec),
 	[ACL_PART_ROOTS] = sizeof(struct acl_root_rec),
 	[ACL_PART_NODES] = sizeof(struct acl_node),
@@ -132,7 +132,7 @@ is_whole(const struct acl_image *im, size_t len)
 	for (unsigned k = 0; k < ACL_PARTS; k++) {
 		struct acl_part p = h->part[k];
 
-		if (p.off % 8 != 0 || p.off > len || (uint64_t)p.n * size_of[k] > len - p.off)
+		if (p.off % 8 != 0 || p.off > len || (uint64_t)p.n * acl_size_of[k] > len - p.off)
 			return false;
 	}
 	return has_text(im, h->name) && h->part[ACL_PART_RULES].n <= ACL_RULES_MAX &&

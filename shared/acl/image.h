@@ -105,6 +105,8 @@ struct acl_image {
 	struct regex **regex;
 };
 
+extern const uint32_t acl_size_of[ACL_PARTS]; /* bytes of an element */
+
 static inline const void *
 acl_part(const struct acl_image *im, enum acl_part_kind k)
 {

@@ -24,6 +24,9 @@ struct login {
 	    []; /* struct rec_login with what follows it; what auth has to know; what is to be said to the client */
 };
 
+static size_t
+    held; /* bytes, of all connections: what they may send while there is no auth has a limit, too */
+
 static void on_late(struct timer *t);
 
 bool
@@ -57,7 +60,7 @@ login_is_done(const struct conn *c)
 		    tls_psk_identity(c->tls, name, sizeof(name)) > 0));
 }
 
-/* In the place of what there was, of which part may be made. False: no memory. */
+/* In the place of what there was, of which part may be made. False: no memory, or too much is held. */
 static bool
 hold(struct conn *c, enum what what, const struct span part[], size_t n, uint64_t until_ms)
 {
@@ -67,7 +70,7 @@ hold(struct conn *c, enum what what, const struct span part[], size_t n, uint64_
 
 	for (size_t i = 0; i < n; i++)
 		len += part[i].len;
-	l = malloc(sizeof(*l) + len);
+	l = held + len <= self.conf.overflow_size ? malloc(sizeof(*l) + len) : NULL;
 	if (l == NULL)
 		return false;
 	turn++;
@@ -80,6 +83,7 @@ hold(struct conn *c, enum what what, const struct span part[], size_t n, uint64_
 	if (what == A_QUESTION)
 		memcpy(l->data + offsetof(struct rec_login, turn), &l->turn, sizeof(l->turn));
 	login_drop(c);
+	held += l->len;
 	c->login = l;
 	timer_init(&l->timer, on_late);
 	if (what != AN_ANSWER)
@@ -257,6 +261,7 @@ login_drop(struct conn *c)
 	if (c->login == NULL)
 		return;
 	timer_del(&c->login->timer);
+	held -= c->login->len;
 	OPENSSL_cleanse(c->login->data, c->login->len);
 	free(c->login);
 	c->login = NULL;
