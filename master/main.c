@@ -282,6 +282,21 @@ take_conf(void)
 	return dirs_make_data(master.dirs.data) == 0;
 }
 
+/* All that the configuration names: files, then sockets. */
+static int
+prepare(struct conf_error *err)
+{
+	int bad = forwarded_check(&master.conf, err);
+
+	if (bad == 0)
+		bad = tls_prepare(&master.conf, err);
+	if (bad == 0)
+		bad = acl_prepare(&master.conf, err);
+	if (bad == 0)
+		bad = authfiles_prepare(&master.conf, err);
+	return bad != 0 ? bad : listen_bind(&master.conf, master.listener, err);
+}
+
 static int
 run(bool stay)
 {
@@ -311,16 +326,7 @@ run(bool stay)
 		return 1;
 	master.conf.number = ++master.numbers;
 	master.start_ms = clock_wall_ms();
-	bad = forwarded_check(&master.conf, &err);
-	if (bad == 0)
-		bad = tls_prepare(&master.conf, &err);
-	if (bad == 0)
-		bad = acl_prepare(&master.conf, &err);
-	if (bad == 0)
-		bad = authfiles_prepare(&master.conf, &err);
-	if (bad == 0)
-		bad = listen_bind(&master.conf, master.listener, &err);
-	if (bad != 0) {
+	if (prepare(&err) != 0) {
 		fprintf(stderr, "tbmqd: %s\n", err.text);
 		return 1;
 	}
