@@ -223,6 +223,7 @@ static const struct call watched[] = {
 	{ SCMP_SYS(open), ALL },
 	{ SCMP_SYS(stat), ALL },
 	{ SCMP_SYS(readlink), ALL },
+	{ SCMP_SYS(getdents), ALL },
 	{ SCMP_SYS(getdents64), ALL },
 	{ SCMP_SYS(mkdir), ALL },
 	{ SCMP_SYS(clone), ALL },
