@@ -52,6 +52,7 @@ fetch_init(void)
 {
 	const curl_version_info_data *v = curl_version_info(CURLVERSION_NOW);
 
+	timer_init(&the.timer, on_timer);
 	/* In /etc/hosts and by DNS, both of which the C library has in itself: others would be loaded when they are first asked, which the sandbox forbids. */
 	__nss_configure_lookup("hosts", "files dns");
 	if (curl_global_init(CURL_GLOBAL_ALL) != CURLE_OK)
@@ -63,7 +64,6 @@ fetch_init(void)
 	the.multi = curl_multi_init();
 	if (the.multi == NULL)
 		return -ENOMEM;
-	timer_init(&the.timer, on_timer);
 	curl_multi_setopt(the.multi, CURLMOPT_SOCKETFUNCTION, on_socket);
 	curl_multi_setopt(the.multi, CURLMOPT_TIMERFUNCTION, on_timeout);
 	curl_multi_setopt(the.multi, CURLMOPT_MAXCONNECTS, (long)KEPT_CONNECTIONS);

@@ -14,6 +14,7 @@
 #include "worker/auth/login.h"
 #include "worker/auth/peer.h"
 
+static bool is_started;
 static bool is_linked; /* with all who live */
 static int files = -1; /* of the configuration to come */
 
@@ -69,6 +70,12 @@ start(void)
 
 	http_init();
 	jwt_init();
+	credential_init();
+	keep_init(on_loaded);
+	login_init();
+	is_started = true;
+	if (err == 0)
+		err = verify_init();
 	if (err != 0)
 		return err;
 	err = prepare(&self.conf, why);
@@ -78,10 +85,7 @@ start(void)
 	}
 	jwt_commit();
 	http_commit();
-	credential_init();
-	keep_init(on_loaded);
-	login_init();
-	return verify_init();
+	return 0;
 }
 
 static int
@@ -113,6 +117,18 @@ conf_withdraw(void)
 	http_withdraw();
 }
 
+static void
+finish(void)
+{
+	login_fini();
+	jwt_fini();
+	http_fini();
+	fetch_fini();
+	verify_fini();
+	keep_fini();
+	credential_fini();
+}
+
 /* The master stops workers first. */
 static void
 stop(void)
@@ -141,14 +157,9 @@ main(int argc, char **argv)
 	};
 	int code = child_main(&child, argc, argv);
 
-	login_fini();
-	jwt_fini();
-	http_fini();
-	fetch_fini();
 	drop_files();
-	verify_fini();
-	keep_fini();
-	credential_fini();
+	if (is_started)
+		finish();
 	child_fini();
 	return code;
 }
