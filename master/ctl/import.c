@@ -125,7 +125,7 @@ give(const struct conf *c, struct report *r)
 int
 cmd_config_import(int argc, char **argv)
 {
-	struct report r = { .options = ctl.json ? json_array() : NULL };
+	struct report r = { .options = NULL };
 	const char *file = argv[0];
 	static struct conf c;
 	struct conf_error err;
@@ -135,6 +135,8 @@ cmd_config_import(int argc, char **argv)
 	(void)argc;
 	if (in == NULL)
 		return ctl_complain(FAILED, "cannot open %s: %s", file, strerror(errno));
+	if (ctl.json)
+		r.options = json_array();
 	if (mosquitto_read(in, file, false, on_said, &r, &c) != 0)
 		code =
 		    ctl_complain(FAILED, "%u are wrong, nothing is imported", r.n[MOSQUITTO_WRONG]);
