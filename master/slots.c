@@ -436,10 +436,10 @@ on_timer(struct timer *t)
 
 	if (s->state == SLOT_BACKOFF) {
 		slot_birth(s);
-	} else if (s->hung || s->state == SLOT_STOPPING) {
+	} else if (s->hung) {
 		if (s->pid > 0)
 			kill(s->pid, SIGKILL);
-	} else if (s->stop_asked) {
+	} else if (s->state == SLOT_STOPPING || s->stop_asked) {
 		slot_kill(s, SIGKILL, "did not end when asked");
 	} else if (s->chan.fd < 0) {
 		slot_kill(s, SIGKILL, "closed its control socket, but did not end");

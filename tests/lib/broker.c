@@ -196,7 +196,7 @@ static void
 look_for_reports(void)
 {
 	static const char *const bad[] = { "must(", "AddressSanitizer", "LeakSanitizer",
-		"runtime error:" };
+		"runtime error:", "did not end when asked" };
 	static const char *const file[] = { "log/tbmq.log", "err" };
 	char path[200];
 
