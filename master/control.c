@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "master/master.h"
+#include "shared/acl/acl.h"
 #include "shared/base/clock.h"
 #include "shared/base/log.h"
 #include "shared/child/request.h"
@@ -374,6 +375,16 @@ file_applied(void)
 }
 
 static void
+reload_over(void)
+{
+	json_decref(the.reload.changes);
+	json_decref(the.reload.overridden);
+	the.reload = (struct reload){ .fd = -1 };
+	if (the.again)
+		control_reload();
+}
+
+static void
 reload_done(void *arg, int err, const char *why)
 {
 	int fd = the.reload.fd;
@@ -392,11 +403,7 @@ reload_done(void *arg, int err, const char *why)
 			"overridden", the.reload.overridden));
 	else if (fd >= 0)
 		request_error(master.loop, fd, "%s", why);
-	json_decref(the.reload.changes);
-	json_decref(the.reload.overridden);
-	the.reload = (struct reload){ .fd = -1 };
-	if (the.again)
-		control_reload();
+	reload_over();
 }
 
 /* fd: who waits for the answer, or -1; taken. confirm_s: of one that is applied, 0: for good. */
@@ -543,6 +550,71 @@ config_confirm(const struct request *r)
 	return done();
 }
 
+/* --- kept access rules ------------------------------------------------------------------- */
+
+static void
+rules_done(void *arg, int err, const char *why)
+{
+	int fd = the.reload.fd;
+
+	(void)arg;
+	notify_ready();
+	if (err == 0)
+		request_answer(master.loop, fd, done());
+	else
+		request_error(master.loop, fd, "%s", why);
+	reload_over();
+}
+
+static json_t *
+list_rules(const struct request *r)
+{
+	return rulefile_page(r->after, r->limit);
+}
+
+/* add {rule, before}, remove {rule} or {line}, load {file} */
+static int
+stage_rules(const struct request *r, char why[256])
+{
+	const char *rule = request_str(r, "rule"), *file = request_str(r, "file");
+	double line = 0;
+
+	if ((request_num(r, "before", &line) || request_num(r, "line", &line)) &&
+	    !(line >= 1 && line <= ACL_FILE_MAX)) {
+		snprintf(why, 256, "lines are counted from 1");
+		return -EINVAL;
+	}
+	if (strcmp(r->verb, "add") == 0 && rule != NULL)
+		return rulefile_add(rule, (size_t)line, why);
+	if (strcmp(r->verb, "remove") == 0 && (rule != NULL || line > 0))
+		return rulefile_remove(rule, (size_t)line, why);
+	if (strcmp(r->verb, "load") == 0 && file != NULL)
+		return rulefile_load(file, why);
+	snprintf(why, 256, "add takes a rule, remove a rule or a line, load a file");
+	return -EINVAL;
+}
+
+/* Takes fd. */
+static void
+change_rules(const struct request *r, int fd)
+{
+	char why[256];
+
+	if (reload_is_running()) {
+		request_error(master.loop, fd, "a reload is under way; try again");
+		return;
+	}
+	if (stage_rules(r, why) != 0) {
+		request_error(master.loop, fd, "%s", why);
+		return;
+	}
+	log_notice("control: kept access rules are to change: %s", r->verb);
+	the.again = false;
+	the.reload = (struct reload){ .fd = fd, .file = FILE_AS_IT_IS };
+	notify_reloading();
+	reload_kept_rules(rules_done, NULL);
+}
+
 /* --- dispatch ---------------------------------------------------------------------------- */
 
 static const struct {
@@ -561,6 +633,7 @@ static const struct {
 	{ "list", "block", list_blocks },
 	{ "add", "block", add_block },
 	{ "remove", "block", remove_block },
+	{ "list", "rule", list_rules },
 	{ "diff", "config", config_diff },
 	{ "show", "config", config_show },
 	{ "confirm", "config", config_confirm },
@@ -617,6 +690,8 @@ handle(struct asker *a)
 		config_apply(&r, fd);
 	else if (is(&r, "rollback", "config"))
 		roll_back(fd);
+	else if (strcmp(r.resource, "rule") == 0)
+		change_rules(&r, fd);
 	else
 		hand_over(&r, a->text, len, fd);
 out:

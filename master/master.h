@@ -9,6 +9,7 @@
  *     control.c  requests of tbmqctl               status.c   what it answers about the processes
  *     logfile.c  where log lines go                notify.c   the service manager
  *     conffile.c configuration file, that before it, and one on trial
+ *     rulefile.c access rules that administrators add while it runs
  *     tls.c  certificates and ticket keys for the workers
  *     acl.c  access rules for the workers
  *     quarantine.c  records that persist dies of, clients that workers die of
@@ -162,6 +163,8 @@ void unix_unlink(const struct listener *l);
 /* reload.c */
 typedef void reload_done_fn(void *arg, int err, const char *why);
 void reload_begin(const struct conf *next, reload_done_fn *done, void *arg);
+/* Kept rules that are staged, and nothing else. */
+void reload_kept_rules(reload_done_fn *done, void *arg);
 void reload_vote(struct slot *s, const struct msg_vote *v);
 void reload_gone(void); /* someone died, perhaps in the middle of a vote */
 /* With what overrides it. of_file: without, may be NULL. */
@@ -200,8 +203,12 @@ void tls_give(struct slot *s, bool next); /* to a worker, before the configurati
 void tls_give_tickets(struct slot *s);
 
 /* acl.c */
-int acl_prepare(const struct conf *next, struct conf_error *err); /* reads the file it names */
-void acl_commit(void);                                            /* it is in force */
+int acl_prepare(const struct conf *next,
+    struct conf_error *err); /* reads the file it names, and what is kept */
+int acl_prepare_staged(
+    struct conf_error *err); /* reads kept rules that are staged; the rest is as it was */
+int acl_keep(char why[128]); /* what is staged is to survive us; 0 if nothing is */
+void acl_commit(void);       /* it is in force */
 void acl_discard(void);
 void
 acl_give(struct slot *s, bool next); /* to a worker or persist, before the configuration it is of */
@@ -211,6 +218,17 @@ int authfiles_prepare(const struct conf *next, struct conf_error *err);
 void authfiles_commit(void);
 void authfiles_discard(void);
 void authfiles_give(struct slot *s, bool next);
+
+/* rulefile.c: rules that are kept beside the configuration */
+void rulefile_path(char out[PATH_MAX]);
+void rulefile_staged(char out[PATH_MAX]);
+/* These stage a copy that is different; 0, or -errno with the reason. Lines are counted from 1. */
+int rulefile_add(const char *rule, size_t before, char why[256]);  /* 0: at the end */
+int rulefile_remove(const char *rule, size_t line, char why[256]); /* rule NULL: by its line */
+int rulefile_load(const char *file, char why[256]);
+int rulefile_keep(void); /* what is staged takes its place; -errno */
+void rulefile_discard(void);
+json_t *rulefile_page(const char *after, unsigned limit); /* an answer */
 
 /* conffile.c */
 void conffile_path(const char *suffix, char out[PATH_MAX]); /* the file, or a companion of it */

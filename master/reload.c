@@ -1,5 +1,6 @@
 /*
- * A reload is a transaction: parse, bind what is new, offer the snapshot to every child, switch only if all say yes in time.
+ * A reload is a transaction: parse, bind what is new, offer the snapshot to every child, switch only if all say yes in time. A change of the rules that the
+ * master keeps is one, too, with the configuration as it was.
  */
 #include <errno.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 
 static struct {
 	bool running, timer_ready;
+	bool kept_rules; /* nothing else: what the configuration names is as it was */
 	struct conf next;
 	int snapshot;
 	struct listener listener[LISTENERS_MAX];
@@ -22,6 +24,7 @@ static struct {
 	void *arg;
 } the = { .snapshot = -1 };
 
+static void discard_files(void);
 static void reload_end(int err, const char *why);
 static void reload_count(void);
 
@@ -92,14 +95,69 @@ offer(struct slot *s)
 {
 	struct msg_conf m = { .number = the.next.number };
 
-	tls_give(s, true);
+	tls_give(s, !the.kept_rules);
 	acl_give(s, true);
-	authfiles_give(s, true);
+	authfiles_give(s, !the.kept_rules);
 	slot_send(s, IPC_CONF_OFFER, &m, sizeof(m), &the.snapshot, 1);
 }
 
-void
-reload_begin(const struct conf *next, reload_done_fn *done, void *arg)
+/* Files, then sockets. */
+static int
+prepare(struct conf_error *err)
+{
+	int bad;
+
+	if (the.kept_rules)
+		return acl_prepare_staged(err);
+	bad = logfile_check(&the.next, err);
+	if (bad == 0)
+		bad = forwarded_check(&the.next, err);
+	if (bad == 0)
+		bad = tls_prepare(&the.next, err);
+	if (bad == 0)
+		bad = acl_prepare(&the.next, err);
+	if (bad == 0)
+		bad = authfiles_prepare(&the.next, err);
+	if (bad == 0)
+		bad = listen_bind(&the.next, the.listener, err);
+	if (bad != 0)
+		discard_files();
+	return bad;
+}
+
+static void
+discard_files(void)
+{
+	acl_discard();
+	if (the.kept_rules)
+		return;
+	tls_discard();
+	authfiles_discard();
+}
+
+static void
+discard(void)
+{
+	discard_files();
+	if (!the.kept_rules)
+		listen_discard(the.listener);
+}
+
+static void
+commit(void)
+{
+	acl_commit();
+	if (the.kept_rules)
+		return;
+	tls_commit();
+	authfiles_commit();
+	listen_commit(the.listener);
+	(void)logfile_apply();
+	slots_want(workers_of(&master.conf));
+}
+
+static void
+begin(const struct conf *next, reload_done_fn *done, void *arg)
 {
 	struct conf_error err;
 	struct msg_conf m;
@@ -110,30 +168,14 @@ reload_begin(const struct conf *next, reload_done_fn *done, void *arg)
 	the.next = *next;
 	keep_restart_keys(&the.next);
 	the.next.number = m.number = ++master.numbers;
-	bad = logfile_check(&the.next, &err);
-	if (bad == 0)
-		bad = forwarded_check(&the.next, &err);
-	if (bad == 0)
-		bad = tls_prepare(&the.next, &err);
-	if (bad == 0)
-		bad = acl_prepare(&the.next, &err);
-	if (bad == 0)
-		bad = authfiles_prepare(&the.next, &err);
-	if (bad == 0)
-		bad = listen_bind(&the.next, the.listener, &err);
+	bad = prepare(&err);
 	if (bad != 0) {
-		tls_discard();
-		acl_discard();
-		authfiles_discard();
 		done(arg, bad, err.text);
 		return;
 	}
 	the.snapshot = conf_snapshot(&the.next);
 	if (the.snapshot < 0) {
-		tls_discard();
-		acl_discard();
-		authfiles_discard();
-		listen_discard(the.listener);
+		discard();
 		done(arg, the.snapshot, "cannot make a snapshot");
 		return;
 	}
@@ -152,6 +194,20 @@ reload_begin(const struct conf *next, reload_done_fn *done, void *arg)
 		offer(s);
 	}
 	reload_count();
+}
+
+void
+reload_begin(const struct conf *next, reload_done_fn *done, void *arg)
+{
+	the.kept_rules = false;
+	begin(next, done, arg);
+}
+
+void
+reload_kept_rules(reload_done_fn *done, void *arg)
+{
+	the.kept_rules = true;
+	begin(&master.conf, done, arg);
 }
 
 void
@@ -191,9 +247,12 @@ static void
 reload_end(int err, const char *why)
 {
 	struct msg_conf m = { .number = the.next.number };
+	char unkept[128];
 
 	the.running = false;
 	timer_del(&the.timer);
+	if (err == 0 && (err = acl_keep(unkept)) != 0)
+		why = unkept;
 	for (unsigned i = 0; i < SLOTS; i++) {
 		struct slot *s = &master.slot[i];
 
@@ -206,10 +265,7 @@ reload_end(int err, const char *why)
 		    s, err == 0 ? IPC_CONF_COMMIT : IPC_CONF_WITHDRAW, &m, sizeof(m), NULL, 0);
 	}
 	if (err != 0) {
-		tls_discard();
-		acl_discard();
-		authfiles_discard();
-		listen_discard(the.listener);
+		discard();
 		close(the.snapshot);
 		the.done(the.arg, err, why);
 		return;
@@ -217,12 +273,7 @@ reload_end(int err, const char *why)
 	close(master.snapshot);
 	master.snapshot = the.snapshot;
 	master.conf = the.next;
-	tls_commit();
-	acl_commit();
-	authfiles_commit();
-	listen_commit(the.listener);
-	(void)logfile_apply();
-	slots_want(workers_of(&master.conf));
+	commit();
 	log_notice(
 	    "reload: configuration number=%llu is in force", (unsigned long long)the.next.number);
 	the.done(the.arg, 0, NULL);

@@ -1,6 +1,8 @@
 /*
  * Access rules: what they are and how often each has decided, and what they say of a client
  */
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -94,6 +96,70 @@ cmd_acl_list(int argc, char **argv)
 	json_decref(status);
 	return code;
 }
+
+/* --- rules that are kept ----------------------------------------------------------------- */
+
+int
+cmd_acl_add(int argc, char **argv)
+{
+	const char *before = ctl_option("--before");
+	json_t *r = ctl_request("add", "rule");
+	long line;
+
+	(void)argc;
+	ctl_parameter(r, "rule", argv[0]);
+	if (before != NULL) {
+		if (!ctl_number(before, 1, LONG_MAX, &line)) {
+			json_decref(r);
+			return ctl_bad_usage("--before: lines are counted from 1");
+		}
+		ctl_parameter_number(r, "before", line);
+	}
+	return ctl_simple(r);
+}
+
+int
+cmd_acl_remove(int argc, char **argv)
+{
+	json_t *r = ctl_request("remove", "rule");
+	long line;
+
+	(void)argc;
+	if (ctl_number(argv[0], 1, LONG_MAX, &line))
+		ctl_parameter_number(r, "line", line);
+	else
+		ctl_parameter(r, "rule", argv[0]);
+	return ctl_simple(r);
+}
+
+int
+cmd_acl_load(int argc, char **argv)
+{
+	(void)argc;
+	return ctl_simple(ctl_with_file(ctl_request("load", "rule"), argv[0]));
+}
+
+int
+cmd_acl_export(int argc, char **argv)
+{
+	json_t *r = ctl_request("list", "rule"), *page, *item;
+	size_t i;
+	int code;
+
+	(void)argc;
+	(void)argv;
+	if (ctl.json)
+		return ctl_print_list(r, NULL);
+	while ((page = ctl_page(r, &code)) != NULL) {
+		json_array_foreach(json_object_get(page, "items"), i, item)
+			puts(json_string_value(json_object_get(item, "text")));
+		json_decref(page);
+	}
+	json_decref(r);
+	return code;
+}
+
+/* --- what they say of a client ----------------------------------------------------------- */
 
 /* What persist knows of the client, or NULL: nothing. The caller's. */
 static json_t *

@@ -53,6 +53,8 @@ int ctl_done(void); /* there is nothing to say but that it is done */
 json_t *ctl_request(const char *verb, const char *resource);
 void ctl_parameter(json_t *r, const char *name, const char *value); /* NULL: none */
 void ctl_parameter_number(json_t *r, const char *name, long value);
+/* A file that the broker opens, or NULL: none. Gives r back. */
+json_t *ctl_with_file(json_t *r, const char *file);
 /* The answer, or NULL with the exit code in *code and everything said. Takes request. */
 json_t *ctl_answer(json_t *request, int *code);
 int ctl_simple(json_t *r); /* asks, and prints the answer if it is wanted as JSON */
@@ -95,7 +97,8 @@ command_fn cmd_config_import;
 
 /* --- acl.c -------------------------------------------------------------------------------- */
 
-command_fn cmd_acl_list, cmd_explain;
+command_fn cmd_acl_list, cmd_acl_add, cmd_acl_remove, cmd_acl_load, cmd_acl_export, cmd_explain;
+
 /* --- refused.c ---------------------------------------------------------------------------- */
 
 command_fn cmd_refused_list, cmd_refused_clear;

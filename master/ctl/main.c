@@ -110,6 +110,14 @@ static const struct command commands[] = {
 	{ "auth export", "", "all credentials as CSV, with what is kept of passwords",
 	    cmd_auth_export },
 	{ "acl list", "", "access rules, and how often each has decided", cmd_acl_list },
+	{ "acl add", "RULE [--before LINE]",
+	    "add a rule, one argument, to those that are kept beside the configuration and decide "
+	    "before its acl_file; at their end, or before a line",
+	    cmd_acl_add },
+	{ "acl remove", "RULE|LINE", "remove one of them, by its text or its line",
+	    cmd_acl_remove },
+	{ "acl load", "FILE", "have the rules of a file in place of all of them", cmd_acl_load },
+	{ "acl export", "", "print them as acl load takes them", cmd_acl_export },
 	{ "explain", "CLIENT ACTION TOPIC [--user NAME] [--cert NAME] [--groups A,B]",
 	    "what the access rules say to publish, subscribe or receive, and which one; of a "
 	    "client "
@@ -487,17 +495,6 @@ print_changes(json_t *r)
 	return DONE;
 }
 
-/* The master opens it: the path must not depend on where we are. */
-static json_t *
-with_file(json_t *r, const char *file)
-{
-	char path[PATH_MAX];
-
-	if (file != NULL)
-		ctl_parameter(r, "file", realpath(file, path) != NULL ? path : file);
-	return r;
-}
-
 static int
 cmd_reload(int argc, char **argv)
 {
@@ -562,7 +559,8 @@ cmd_config_show(int argc, char **argv)
 static int
 cmd_config_diff(int argc, char **argv)
 {
-	return print_changes(with_file(ctl_request("diff", "config"), argc > 0 ? argv[0] : NULL));
+	return print_changes(
+	    ctl_with_file(ctl_request("diff", "config"), argc > 0 ? argv[0] : NULL));
 }
 
 static int
@@ -575,7 +573,7 @@ cmd_config_apply(int argc, char **argv)
 	(void)argc;
 	if (confirm != NULL && !ctl_number(confirm, 1, 86400, &seconds))
 		return ctl_bad_usage("--confirm takes 1 to 86400 seconds");
-	r = with_file(ctl_request("apply", "config"), argv[0]);
+	r = ctl_with_file(ctl_request("apply", "config"), argv[0]);
 	if (confirm != NULL)
 		ctl_parameter_number(r, "confirm_s", seconds);
 	return print_changes(r);

@@ -51,6 +51,17 @@ ctl_done(void)
 
 /* --- requests ---------------------------------------------------------------------------- */
 
+/* Its path must not depend on where we are. */
+json_t *
+ctl_with_file(json_t *r, const char *file)
+{
+	char path[PATH_MAX];
+
+	if (file != NULL)
+		ctl_parameter(r, "file", realpath(file, path) != NULL ? path : file);
+	return r;
+}
+
 json_t *
 ctl_answer(json_t *request, int *code)
 {

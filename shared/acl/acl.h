@@ -85,8 +85,8 @@ struct acl_set {
 /* Rules from a stream; name is for messages and is kept in the image. The caller frees *out. 0, or -errno with *err. */
 int acl_compile(FILE *in, const char *name, enum acl_format format, void **out, size_t *len_out,
     struct acl_error *err);
-/* Of a file, as a sealed memfd, the caller's; or -errno with *err. */
-int acl_read(const char *path, enum acl_format format, struct acl_error *err);
+/* Of a file, as a sealed memfd, the caller's; or -errno with *err. name: the file's, or of the one whose place it is to take. */
+int acl_read(const char *path, const char *name, enum acl_format format, struct acl_error *err);
 
 /* --- images and sets --------------------------------------------------------------------- */
 

@@ -44,7 +44,7 @@ seal(const void *p, size_t len)
 }
 
 int
-acl_read(const char *path, enum acl_format format, struct acl_error *err)
+acl_read(const char *path, const char *name, enum acl_format format, struct acl_error *err)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), bad = 0;
 	struct stat st;
@@ -53,7 +53,7 @@ acl_read(const char *path, enum acl_format format, struct acl_error *err)
 	FILE *in = NULL;
 
 	if (fd < 0)
-		return failed(err, path, errno);
+		return failed(err, name, errno);
 	if (fstat(fd, &st) != 0)
 		bad = errno;
 	else if (!S_ISREG(st.st_mode))
@@ -64,16 +64,16 @@ acl_read(const char *path, enum acl_format format, struct acl_error *err)
 		bad = ENOMEM;
 	if (in == NULL) {
 		close(fd);
-		return failed(err, path, bad);
+		return failed(err, name, bad);
 	}
-	bad = acl_compile(in, path, format, &p, &len, err);
+	bad = acl_compile(in, name, format, &p, &len, err);
 	fclose(in);
 	if (bad != 0)
 		return bad;
 	bad = seal(p, len);
 	free(p);
 	if (bad < 0)
-		snprintf(err->text, sizeof(err->text), "%.255s: no memory for the rules: %s", path,
+		snprintf(err->text, sizeof(err->text), "%.255s: no memory for the rules: %s", name,
 		    strerror(-bad));
 	return bad;
 }

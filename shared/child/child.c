@@ -16,6 +16,7 @@
 #include "shared/base/log.h"
 #include "shared/base/secrets.h"
 #include "shared/child/sandbox.h"
+#include "shared/conf/rules.h"
 #include "shared/mem/heap.h"
 
 #define HEAP_MS 1000 /* how old the counter may be */
@@ -448,10 +449,16 @@ on_tls_files(struct chan *ch, const void *body, size_t len, const int *fd)
 static int
 on_acl_rules(struct chan *ch, const void *body, size_t len, const int *fd)
 {
+	const struct msg_rules *m = body;
+
 	(void)ch;
-	(void)body;
 	(void)len;
-	return hand_over(me.kind->acl_rules, fd[0]);
+	if (m->from >= RULES_FROM || me.kind->acl_rules == NULL) {
+		close(fd[0]);
+		return m->from >= RULES_FROM ? -EPROTO : 0;
+	}
+	me.kind->acl_rules(m->from, fd[0]);
+	return 0;
 }
 
 static int

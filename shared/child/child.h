@@ -38,8 +38,8 @@ struct child {
 	void (*listener_gone)(uint32_t id);
 	void (*tls_files)(
 	    int fd); /* of the configuration that comes next, also that of start(); fd is taken */
-	void (*acl_rules)(int fd);  /* the same */
-	void (*auth_files)(int fd); /* auth: the same for its providers */
+	void (*acl_rules)(unsigned from, int fd); /* the same; enum rules_from */
+	void (*auth_files)(int fd);               /* auth: the same for its providers */
 	void (*tls_tickets)(const struct tls_ticket_key key[TLS_TICKET_KEYS]);
 	void (*quarantine)(
 	    const struct msg_quarantine *q); /* workers: whom to refuse from now on */

@@ -1,5 +1,5 @@
 /*
- * rules.h - the access rules that a configuration names
+ * rules.h - the access rules of a configuration: those that administrators have added while the broker runs, then those of its file
  *
  * Runs in: the master and tbmqctl, which may read files; workers and persist get what was made of them.
  */
@@ -10,13 +10,24 @@
 
 struct acl_set;
 
-/* Sealed memfd, the caller's, or -1: it names none. 0, or -errno with *err. */
+enum rules_from { RULES_KEPT, RULES_FILE, RULES_FROM }; /* in the order in which they decide */
+
+/* What a process was given for the configuration that comes next. All zero: nothing. */
+struct rules_given {
+	struct {
+		int fd;
+		bool is_there;
+	} of[RULES_FROM];
+};
+
+/* The file's, as a sealed memfd, the caller's, or -1: it names none. 0, or -errno with *err. */
 int rules_read(const struct conf *c, int *fd_out, struct conf_error *err);
 int
 rules_check(const struct conf *c, struct conf_error *err); /* the same, of which nothing stays */
-/* Of a process that is given them: what rules_read() has made of c's; -1: nothing was given. *out NULL: c has none. fd stays open. */
-int rules_map(const struct conf *c, int fd, struct acl_set **out);
-/* What holds where none decides. */
-bool rules_allow(const struct conf *c);
+
+void rules_give(struct rules_given *g, enum rules_from from, int fd); /* fd is taken */
+void rules_drop(struct rules_given *g);
+/* What c's rules are by what was given, which is dropped. *out NULL: there are none. -EPROTO, -ENOMEM. */
+int rules_map(const struct conf *c, struct rules_given *g, struct acl_set **out);
 
 #endif

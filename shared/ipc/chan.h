@@ -77,6 +77,9 @@ struct msg_drain {
 struct msg_tls_tickets {
 	uint8_t key[2][80]; /* tls.h */
 };
+struct msg_rules {
+	uint32_t from; /* enum rules_from */
+};
 struct msg_quarantine {
 	uint32_t n;
 	struct who of[QUARANTINE_CLIENTS]; /* client "": whoever comes from there */

@@ -27,8 +27,7 @@ struct rules {
 };
 
 static struct {
-	int fd; /* of the configuration to come */
-	bool has_fd;
+	struct rules_given given;
 	struct rules now, next;
 	/* Who is looked at again: the next one, and one whose subscriptions are not all done. */
 	bool reviews;
@@ -42,7 +41,6 @@ static struct {
 
 static int build(const struct conf *c, struct rules *out);
 static void rules_free(struct rules *r);
-static void drop_fd(void);
 static bool is_bound(struct conn *c);
 static_assert(IDENTITY_GROUPS_MAX <= ACL_WHO_GROUPS, "who.h has to know as many");
 
@@ -51,11 +49,9 @@ static void review_will(struct conn *c);
 static void review_sub(struct conn *c, struct sub *s);
 
 void
-access_rules(int fd)
+access_rules(unsigned from, int fd)
 {
-	drop_fd();
-	the.fd = fd;
-	the.has_fd = true;
+	rules_give(&the.given, from, fd);
 }
 
 int
@@ -86,7 +82,26 @@ are_same(const struct acl_set *a, const struct acl_set *b)
 {
 	if (a == NULL || b == NULL)
 		return a == b;
-	return a->allow == b->allow && a->n == b->n && acl_image_eq(a->image[0], b->image[0]);
+	if (a->allow != b->allow || a->n != b->n)
+		return false;
+	for (unsigned i = 0; i < a->n; i++)
+		if (!acl_image_eq(a->image[i], b->image[i]))
+			return false;
+	return true;
+}
+
+/* Of rules that stay as they were. */
+static void
+keep_counts(struct rules *from, struct rules *to)
+{
+	for (unsigned i = 0; from->set != NULL && i < from->set->n; i++)
+		for (unsigned j = 0; to->set != NULL && j < to->set->n; j++)
+			if (acl_image_eq(from->set->image[i], to->set->image[j])) {
+				uint64_t *fresh = to->decided[j];
+
+				to->decided[j] = from->decided[i];
+				from->decided[i] = fresh;
+			}
 }
 
 void
@@ -96,6 +111,7 @@ access_commit(void)
 		rules_free(&the.next);
 		return;
 	}
+	keep_counts(&the.now, &the.next);
 	rules_free(&the.now);
 	the.now = the.next;
 	the.next = (struct rules){ 0 };
@@ -115,7 +131,7 @@ access_withdraw(void)
 void
 access_fini(void)
 {
-	drop_fd();
+	rules_drop(&the.given);
 	rules_free(&the.now);
 	rules_free(&the.next);
 	free(the.source);
@@ -133,12 +149,11 @@ static int
 build(const struct conf *c, struct rules *out)
 {
 	struct rules r = { 0 };
-	int err = rules_map(c, the.has_fd ? the.fd : -1, &r.set);
+	int err = rules_map(c, &the.given, &r.set);
 
-	drop_fd();
-	if (r.set != NULL) {
-		r.decided[0] = calloc(acl_image_rules(r.set->image[0]) + 1, sizeof(uint64_t));
-		if (r.decided[0] == NULL)
+	for (unsigned i = 0; r.set != NULL && i < r.set->n; i++) {
+		r.decided[i] = calloc(acl_image_rules(r.set->image[i]) + 1, sizeof(uint64_t));
+		if (r.decided[i] == NULL)
 			err = -ENOMEM;
 	}
 	if (err == 0)
@@ -155,14 +170,6 @@ rules_free(struct rules *r)
 	for (unsigned i = 0; i < ACL_IMAGES; i++)
 		free(r->decided[i]);
 	*r = (struct rules){ 0 };
-}
-
-static void
-drop_fd(void)
-{
-	if (the.has_fd)
-		close(the.fd);
-	the.has_fd = false;
 }
 
 /* --- deciding ---------------------------------------------------------------------------- */
@@ -446,7 +453,7 @@ text_of(struct span s)
 	return j != NULL ? j : json_string("");
 }
 
-/* One of two images: "IMAGE:RULE" is the cursor. */
+/* "IMAGE:RULE" is the cursor. */
 json_t *
 access_list(const struct request *r)
 {

@@ -20,8 +20,8 @@
 
 struct sub;
 
-void access_rules(int fd); /* of the configuration that comes next; fd is taken */
-int access_start(void);    /* for self.conf; -errno: said in the log */
+void access_rules(unsigned from, int fd); /* of the configuration that comes next; fd is taken */
+int access_start(void);                   /* for self.conf; -errno: said in the log */
 int access_check(const struct conf *next, char why[256]);
 void access_commit(void);
 void access_withdraw(void);

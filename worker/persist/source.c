@@ -10,8 +10,7 @@
 #include "shared/conf/rules.h"
 
 static struct {
-	int fd; /* of the configuration to come */
-	bool has_fd;
+	struct rules_given given;
 	struct acl_set *now, *next;
 	/* The one that was asked for last: a page is mostly of few. */
 	struct acl_bound *bound;
@@ -29,35 +28,16 @@ forget(void)
 	the.len = 0;
 }
 
-static void
-drop_fd(void)
-{
-	if (the.has_fd)
-		close(the.fd);
-	the.has_fd = false;
-}
-
 void
-source_rules(int fd)
+source_rules(unsigned from, int fd)
 {
-	drop_fd();
-	the.fd = fd;
-	the.has_fd = true;
-}
-
-static int
-build(const struct conf *c, struct acl_set **out)
-{
-	int err = rules_map(c, the.has_fd ? the.fd : -1, out);
-
-	drop_fd();
-	return err;
+	rules_give(&the.given, from, fd);
 }
 
 int
 source_start(void)
 {
-	int err = build(&self.conf, &the.now);
+	int err = rules_map(&self.conf, &the.given, &the.now);
 
 	if (err != 0)
 		log_err("source: the access rules can't be used: %s", strerror(-err));
@@ -70,7 +50,7 @@ source_check(const struct conf *next, char why[256])
 	int err;
 
 	source_withdraw();
-	err = build(next, &the.next);
+	err = rules_map(next, &the.given, &the.next);
 	if (err != 0)
 		snprintf(why, 256, "the access rules can't be used: %s", strerror(-err));
 	return err;
@@ -94,7 +74,7 @@ source_withdraw(void)
 void
 source_fini(void)
 {
-	drop_fd();
+	rules_drop(&the.given);
 	forget();
 	acl_set_unref(&the.now);
 	acl_set_unref(&the.next);

@@ -14,8 +14,8 @@
 #include "worker/persist/directory.h"
 #include "worker/persist/store.h"
 
-void source_rules(int fd); /* of the configuration that comes next; fd is taken */
-int source_start(void);    /* for self.conf */
+void source_rules(unsigned from, int fd); /* of the configuration that comes next; fd is taken */
+int source_start(void);                   /* for self.conf */
 int source_check(const struct conf *next, char why[256]);
 void source_commit(void);
 void source_withdraw(void);

@@ -111,10 +111,10 @@ what_is_no_file_is_told(void)
 {
 	struct acl_error err;
 
-	CU_ASSERT_EQUAL(acl_read("/nonexistent/acl", ACL_TBMQ, &err), -ENOENT);
+	CU_ASSERT_EQUAL(acl_read("/nonexistent/acl", "/nonexistent/acl", ACL_TBMQ, &err), -ENOENT);
 	CU_ASSERT_STRING_EQUAL(err.text, "cannot read /nonexistent/acl: No such file or directory");
-	CU_ASSERT_EQUAL(acl_read("/", ACL_TBMQ, &err), -EINVAL);
-	CU_ASSERT_EQUAL(acl_read("/dev/zero", ACL_TBMQ, &err), -EINVAL);
+	CU_ASSERT_EQUAL(acl_read("/", "/", ACL_TBMQ, &err), -EINVAL);
+	CU_ASSERT_EQUAL(acl_read("/dev/zero", "/dev/zero", ACL_TBMQ, &err), -EINVAL);
 }
 
 static void
@@ -147,7 +147,7 @@ a_file_becomes_an_image_that_is_mapped(void)
 	struct acl_error err;
 
 	CU_ASSERT_EQUAL(write(fd, text, strlen(text)), (ssize_t)strlen(text));
-	memfd = acl_read(path, ACL_TBMQ, &err);
+	memfd = acl_read(path, path, ACL_TBMQ, &err);
 	CU_ASSERT_TRUE(memfd >= 0);
 	CU_ASSERT_EQUAL(acl_image_map(memfd, &im), 0);
 	CU_ASSERT_EQUAL(acl_image_rules(im), 1);
@@ -162,8 +162,9 @@ static void
 the_examples_are_right(void)
 {
 	struct acl_error err = { "" };
-	int own = acl_read("etc/acl.example", ACL_TBMQ, &err),
-	    mosquittos = acl_read("etc/acl.mosquitto.example", ACL_MOSQUITTO, &err);
+	int own = acl_read("etc/acl.example", "etc/acl.example", ACL_TBMQ, &err),
+	    mosquittos = acl_read(
+		"etc/acl.mosquitto.example", "etc/acl.mosquitto.example", ACL_MOSQUITTO, &err);
 
 	CU_ASSERT_TRUE(own >= 0 && mosquittos >= 0);
 	CU_ASSERT_STRING_EQUAL(err.text, "");
