@@ -35,27 +35,48 @@ count() { # name log status
 	return "$f"
 }
 
-one() { # name command...
+names=()
+
+# Two at a time; finish() counts them.
+begin() { # name command...
 	local name=$1 log=$logs/$1.log
 	shift
 	mkdir -p "$(dirname "$log")"
-	timeout -k 5 300 "$@" >"$log" 2>&1 </dev/null
-	count "$name" "$log" $? || tail -n 60 "$log"
+	while [[ $(jobs -rp | wc -l) -ge 2 ]]; do
+		wait -n
+	done
+	(
+		timeout -k 5 300 "$@" >"$log" 2>&1 </dev/null
+		echo $? >"$log.status"
+	) &
+	names+=("$name")
+}
+
+finish() {
+	local name log
+	wait
+	for name in "${names[@]}"; do
+		log=$logs/$name.log
+		count "$name" "$log" "$(<"$log.status")" || tail -n 60 "$log"
+	done
+	names=()
 }
 
 for part in "$@"; do
 	case $part in
 	unit)
 		while read -r test; do
-			one "unit/$test" "$BUILD/unit/$test"
+			begin "unit/$test" "$BUILD/unit/$test"
 		done < <(cd tests/unit && find . -name '*_test.c' -printf '%P\n' | sed 's/\.c$//' |
 			grep -F -- "$T" | sort)
+		finish
 		;;
 	replay)
 		while read -r fuzz; do
-			one "replay/$fuzz" "$BUILD/replay/$fuzz" "tests/fuzz/corpus/$fuzz"
+			begin "replay/$fuzz" "$BUILD/replay/$fuzz" "tests/fuzz/corpus/$fuzz"
 		done < <(cd tests/fuzz && find . -name '*_fuzz.c' -printf '%P\n' |
 			sed 's/_fuzz\.c$//' | grep -F -- "$T" | sort)
+		finish
 		;;
 	scenario)
 		[[ -x tests/scenario/run.sh ]] || continue
