@@ -45,6 +45,8 @@ reload_parse(const char *file, struct conf *out, struct conf *of_file, struct co
 	for (int i = 0; i < master.noverrides && bad == 0; i++)
 		bad = conf_override(&c, master.overrides[i].text, err);
 	if (bad == 0)
+		bad = conf_check(&c, err);
+	if (bad == 0)
 		*out = c;
 	return bad;
 }

@@ -382,8 +382,6 @@ conf_override(struct conf *c, const char *assignment, struct conf_error *err)
 		snprintf(err->text, sizeof(err->text), "%s: %s", t.key->name, why);
 		return -EINVAL;
 	}
-	if (conf_check(&next, err) != 0)
-		return -EINVAL;
 	*c = next;
 	return 0;
 }

@@ -154,7 +154,7 @@ void conf_defaults(struct conf *c); /* one listener: "default", 127.0.0.1:1883 *
 int conf_parse_string(
     const char *text, struct conf *out, struct conf_error *err); /* without @include */
 int conf_parse(const char *path, struct conf *out, struct conf_error *err);
-/* "name=value" from the command line or the environment, checked like a line of the file; listener keys as "listener.NAME.key=value". */
+/* "name=value" from the command line or the environment, checked like a line of the file; listener keys as "listener.NAME.key=value". What several have to agree on conf_check() tells after the last. */
 int conf_override(struct conf *c, const char *assignment, struct conf_error *err);
 /* Is an assignment about this key, named as conf_each() does? */
 bool conf_overrides(const struct conf *c, const char *assignment, const char *key);

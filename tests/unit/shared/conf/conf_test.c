@@ -211,13 +211,16 @@ a_snapshot_can_not_be_changed(void)
 static bool
 refuses(const char *assignment, const char *says)
 {
-	static struct conf was;
+	static struct conf was, next;
 	bool ok;
 
-	was = conf;
+	was = next = conf;
 	err.text[0] = '\0';
-	ok = conf_override(&conf, assignment, &err) == -EINVAL && strstr(err.text, says) != NULL &&
-	    is_untouched(&conf, &was);
+	if (conf_override(&next, assignment, &err) == 0)
+		ok = conf_check(&next, &err) == -EINVAL;
+	else
+		ok = is_untouched(&next, &was);
+	ok = ok && strstr(err.text, says) != NULL;
 	if (!ok)
 		printf("\n    %s: \"%s\" ", assignment, err.text);
 	return ok;
@@ -268,6 +271,12 @@ an_override_sets_what_the_file_would(void)
 	CU_ASSERT_EQUAL(conf_override(&conf, "listener.default.name=a.b", &err), 0);
 	CU_ASSERT_EQUAL(conf_override(&conf, "listener.a.b.port=9", &err), 0);
 	CU_ASSERT_EQUAL(conf.listener[0].port, 9);
+	/* In whatever order, what belongs together. */
+	CU_ASSERT_EQUAL(conf_override(&conf, "listener.a.b.type=tls", &err), 0);
+	CU_ASSERT_EQUAL(conf_check(&conf, &err), -EINVAL);
+	CU_ASSERT_EQUAL(conf_override(&conf, "listener.a.b.certificate=/c", &err), 0);
+	CU_ASSERT_EQUAL(conf_override(&conf, "listener.a.b.certificate_key=/k", &err), 0);
+	CU_ASSERT_EQUAL(conf_check(&conf, &err), 0);
 	CU_ASSERT_EQUAL(conf_override(&conf, "port=0", &err), 0);
 	CU_ASSERT_EQUAL(conf.listener[0].port, 0);
 	conf.nlisteners = 0;
