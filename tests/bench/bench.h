@@ -32,7 +32,10 @@ struct options {
 	uint64_t leave;              /* flag: durable sessions stay on the broker */
 	const char *restart, *dir;   /* command; where files of the floors are */
 	uint64_t batch;              /* records synced at once there */
-	uint64_t json;               /* flag */
+	const char *tls; /* file of who signs the broker's certificate; NULL: in the clear */
+	uint64_t resume; /* flag: with TLS sessions of before */
+	uint64_t users;  /* how many there are; 0: nobody says who it is */
+	uint64_t json;   /* flag */
 };
 
 extern struct options opt;

@@ -82,7 +82,7 @@ cycle_until(uint64_t t)
 bool
 conns_cycle(void)
 {
-	uint64_t cpu0 = 0, cpu1 = 0, own0, own1, t0, t1, cycles;
+	uint64_t cpu0 = 0, cpu1 = 0, own0, own1, t0, t1, cycles, resumed;
 	double seconds;
 
 	cn.client = clients_new(opt.clients, &cycle_hooks);
@@ -97,6 +97,7 @@ conns_cycle(void)
 	own0 = own_cpu_ns();
 	t0 = now_ns();
 	cycles = cn.cycles;
+	resumed = clients.resumed;
 	cycle_until(t0 + opt.seconds * 1000000000);
 	if (opt.pid != 0 && !proc_cpu_ns(opt.pid, &cpu1))
 		fail("process %d is gone", (int)opt.pid);
@@ -112,6 +113,8 @@ conns_cycle(void)
 		figure("connects_per_broker_s", "connects per broker CPU second",
 		    (double)cycles * 1e9 / (double)(cpu1 - cpu0), "");
 	}
+	if (opt.tls != NULL)
+		figure("resumed", "TLS sessions resumed", (double)(clients.resumed - resumed), "");
 	figure("own_us_per_connect", "own CPU per connect",
 	    (double)(own1 - own0) / 1e3 / (double)cycles, "us");
 	figure("latency_p50_us", "connect to CONNACK, median",

@@ -153,6 +153,11 @@ static const struct setting settings[] = {
 	{ "leave", 0, &opt.leave, 0, 1, "don't end the durable sessions that were made" },
 	{ "dir", 0, &opt.dir, 0, 0, "sync-floor, read-floor: where the files are (.)" },
 	{ "batch", 'b', &opt.batch, 1, 1000000, "sync-floor: records of a batch (1)" },
+	{ "tls", 0, &opt.tls, 0, 0,
+	    "speak TLS; the broker's certificate is signed by what is in this file" },
+	{ "resume", 0, &opt.resume, 0, 1, "TLS: resume a session of before" },
+	{ "users", 0, &opt.users, 1, 1000000,
+	    "connect as u0, u1, …, so many, with passwords p0, p1, … (as nobody)" },
 	{ "json", 0, &opt.json, 0, 1, "print one JSON object" },
 };
 
@@ -205,6 +210,9 @@ main(int argc, char **argv)
 	    .keep_alive = (uint16_t)opt.keep_alive,
 	    .payload_max = opt.size,
 	    .receive_max = (uint16_t)opt.receive_max,
+	    .authority = opt.tls,
+	    .resumes = opt.resume,
+	    .users = (uint32_t)opt.users,
 	    .name = "bench" });
 	good = mode->run();
 	if (clients.dropped > 0)

@@ -245,6 +245,63 @@ durable() { # name, brokers, figures, mode and options...
 	done <<<"$figures"
 }
 
+# With what `openssl speed` says of the same machine: a full handshake has a signature and two of the other (a key, and what both make of them).
+tls_rows() { # names: full handshakes, resumed ones, memory
+	local ca=$dir/ca
+	is_picked "$1" || is_picked "$2" || is_picked "$3" || return 0
+	tests/lib/ca.sh "$ca" >/dev/null || exit 1
+	settings=(listener.default.type=tls listener.default.certificate="$ca/server.crt"
+		listener.default.certificate_key="$ca/server.key")
+	lines=("certfile $ca/server.crt" "keyfile $ca/server.key")
+	row "$1" connects_per_broker_s connect --tls "$ca/ca.crt"
+	row "$2" connects_per_broker_s connect --tls "$ca/ca.crt" --resume
+	row "$3" bytes_per_client idle -n 2000 --tls "$ca/ca.crt"
+	settings=()
+	lines=()
+	openssl speed -seconds 1 ecdsap256 ecdhx25519 2>/dev/null |
+		awk '/nistp256/ { sign = $(NF - 1) } /X25519/ { derive = $NF }
+			END { printf "\nopenssl speed: %d signatures (P-256), %d key exchanges (X25519) a second.\n", sign, derive }'
+	table=
+}
+
+# A broker on which only 500 users may connect, each with a password of its own, of which none is remembered.
+start_with_users() { # broker
+	local users=$dir/users
+	lines=("password_file $users.mosquitto" 'allow_anonymous false')
+	settings=(authentication=basic listener.default.allow_anonymous=false auth_cache=0)
+	seq 0 499 | sed 's/.*/u&:p&/' >"$users.mosquitto"
+	seq 0 499 | sed '1i name,user_name,password
+		s/.*/u&,u&,p&/' >"$users.csv"
+	[[ $1 != mosquitto ]] || mosquitto_passwd -U "$users.mosquitto"
+	start "$1" && { [[ $1 == mosquitto ]] || ctl auth import "$users.csv" >/dev/null; }
+}
+
+# What others feel while 64 clients come in over and over, by 500 passwords.
+storm_rows() { # name
+	local broker storm calm=() stormy=()
+	local load=(p2p -n 10 --rate 1000 --users 500 -q 1)
+	is_picked "$1" || return 0
+	for broker in mosquitto 1-power 2-power; do
+		if ! start_with_users "$broker"; then
+			echo "run.sh: $broker did not start: $(<"$dir/log")" >&2
+			status=1
+		fi
+		calm+=("$(shown latency_p99_us "$(bench "${load[@]}" --port "$port")")")
+		"$BUILD/bin/tbmq-bench" connect -n 64 --users 500 --port "$port" -d 600 >/dev/null 2>&1 &
+		storm=$!
+		stormy+=("$(shown latency_p99_us "$(bench "${load[@]}" --port "$port")")")
+		kill "$storm" 2>/dev/null
+		wait "$storm" 2>/dev/null
+		stop
+	done
+	settings=()
+	lines=()
+	begin_table '| | mosquitto | 1 worker | 2 workers |'
+	echo "| $1: before it, µs | ${calm[0]} | ${calm[1]} | ${calm[2]} |"
+	echo "| $1: in it, µs | ${stormy[0]} | ${stormy[1]} | ${stormy[2]} |"
+	table=
+}
+
 pick=${1:-}
 us=broker_us_per_delivery
 echo "$(nproc) processors, $(uname -sr), $(mosquitto -h 2>/dev/null | head -n 1)"
@@ -282,6 +339,11 @@ done
 alone=
 settings=()
 lines=()
+
+tls_rows 'full TLS handshakes per CPU second' 'resumed TLS handshakes per CPU second' 'idle TLS client, B'
+
+storm_rows 'p2p 10→10, 1,000/s, QoS 1, 99 % and a storm of passwords'
+
 row 'subscription, B' bytes_per_subscription subs --subscriptions 1000000
 
 some='mosquitto-durable 1-memory 1-power'

@@ -15,6 +15,8 @@
 
 #include "shared/mqtt/props.h"
 #include "shared/mqtt/rd.h"
+#include "tests/lib/bytes.h"
+#include "tests/lib/tls_client.h"
 #include "tests/lib/tool.h"
 
 #define EVENTS 512
@@ -26,6 +28,7 @@ struct clients clients;
 const char *const client_state_name[] = {
 	[CLIENT_CLOSED] = "closed",
 	[CLIENT_CONNECTING] = "connecting",
+	[CLIENT_SHAKING] = "in a TLS handshake",
 	[CLIENT_ASKING] = "without a CONNACK",
 	[CLIENT_UP] = "up",
 };
@@ -40,6 +43,7 @@ static struct {
 	size_t in_room;
 	uint8_t ack[IN_ROOM]; /* answers to what was just read */
 	size_t ack_len;
+	struct bytes plain, cipher; /* of TLS: what has come, what goes */
 } net;
 
 static void client_drop(struct client *c, const char *why);
@@ -70,6 +74,10 @@ clients_init(const struct client_options *o)
 	net.run = (unsigned)getpid();
 	net.in_room = IN_ROOM + 2 * o->payload_max;
 	net.in = grab(1, net.in_room);
+	if (o->authority != NULL)
+		tls_client_authority(o->authority);
+	if (o->authority != NULL && o->resumes)
+		tls_client_resumes();
 	clients.now = now_ns();
 }
 
@@ -128,6 +136,8 @@ client_open(struct client *c)
 		fail("socket %llu: %s", (unsigned long long)clients.opened, strerror(errno));
 	bind_source(c->fd);
 	setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	if (net.options.users > 0)
+		c->user = (uint32_t)(clients.opened % net.options.users);
 	clients.opened++;
 	c->state = CLIENT_CONNECTING;
 	watch(c, EPOLL_CTL_ADD, EPOLLOUT);
@@ -144,6 +154,8 @@ client_end(struct client *c)
 	close(c->fd);
 	free(c->in.p);
 	free(c->out.p);
+	tls_client_free(c->tls);
+	c->tls = NULL;
 	c->in = c->out = (struct backlog){ 0 };
 }
 
@@ -172,8 +184,9 @@ client_drop(struct client *c, const char *why)
 	client_end(c);
 }
 
-void
-client_send(struct client *c, const void *data, size_t len)
+/* As it is on the wire. */
+static void
+put_out(struct client *c, const void *data, size_t len)
 {
 	ssize_t n = 0;
 
@@ -189,6 +202,27 @@ client_send(struct client *c, const void *data, size_t len)
 		watch(c, EPOLL_CTL_MOD, EPOLLIN | EPOLLOUT);
 	}
 	backlog_add(&c->out, (const uint8_t *)data + n, len - (size_t)n);
+}
+
+static void
+put_cipher(struct client *c)
+{
+	size_t len = net.cipher.len;
+
+	net.cipher.len = 0;
+	if (len > 0)
+		put_out(c, net.cipher.p, len);
+}
+
+void
+client_send(struct client *c, const void *data, size_t len)
+{
+	if (c->tls == NULL) {
+		put_out(c, data, len);
+		return;
+	}
+	tls_client_put(c->tls, span_of(data, len), &net.cipher);
+	put_cipher(c);
 }
 
 static void
@@ -211,38 +245,39 @@ on_writable(struct client *c)
 }
 
 static void
-on_connected(struct client *c)
+ask(struct client *c)
 {
-	char id[64];
-	int err = 0,
-	    len = snprintf(
-		id, sizeof(id), "%s-%u-%s-%u", net.options.name, net.run, c->hooks->role, c->index);
+	char id[64], user[16] = "", password[16] = "";
+	bool has_user = net.options.users > 0;
+	int len = snprintf(
+	    id, sizeof(id), "%s-%u-%s-%u", net.options.name, net.run, c->hooks->role, c->index);
 	bool is_5 = net.options.version == MQTT_5, expires = is_5 && c->hooks->durable;
 	bool limited = is_5 && net.options.receive_max > 0, has_will = c->hooks->will != NULL;
 	uint32_t props = (expires ? 5 : 0) + (limited ? 3 : 0);
-	socklen_t err_len = sizeof(err);
 	struct client_will will;
-	size_t will_len = 0;
+	size_t will_len = 0, user_len = 0;
 	struct wr w;
 	uint8_t *buf;
 
-	getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &err, &err_len);
-	if (err != 0) {
-		client_drop(c, strerror(err));
-		return;
-	}
 	if (has_will) {
 		c->hooks->will(c, &will);
 		will_len = (is_5 ? 1 : 0) + 4 + strlen(will.topic) + will.payload.len;
 	}
-	buf = grab(1, 128 + will_len);
-	w = wr_of(buf, 128 + will_len);
+	if (has_user) {
+		user_len = 4 + (size_t)snprintf(user, sizeof(user), "u%u", c->user) +
+		    (size_t)snprintf(password, sizeof(password), "p%u", c->user);
+	}
+	buf = grab(1, 160 + will_len);
+	w = wr_of(buf, 160 + will_len);
 	wr_u8(&w, PKT_CONNECT << 4);
-	wr_varint(&w, 12 + (uint32_t)len + (is_5 ? 1 : 0) + props + (uint32_t)will_len);
+	wr_varint(
+	    &w, 12 + (uint32_t)len + (is_5 ? 1 : 0) + props + (uint32_t)(will_len + user_len));
 	wr_str(&w, span_str("MQTT"));
 	wr_u8(&w, (uint8_t)net.options.version);
 	/* 0x02: clean start */
-	wr_u8(&w, (c->hooks->durable ? 0 : 0x02) | (has_will ? 0x04 | (uint8_t)will.qos << 3 : 0));
+	wr_u8(&w,
+	    (c->hooks->durable ? 0 : 0x02) | (has_will ? 0x04 | (uint8_t)will.qos << 3 : 0) |
+		(has_user ? 0xc0 : 0));
 	wr_u16(&w, (uint16_t)net.options.keep_alive);
 	if (is_5)
 		wr_varint(&w, props);
@@ -257,10 +292,35 @@ on_connected(struct client *c)
 		wr_str(&w, span_str(will.topic));
 		wr_str(&w, will.payload);
 	}
+	if (has_user) {
+		wr_str(&w, span_str(user));
+		wr_str(&w, span_str(password));
+	}
 	c->state = CLIENT_ASKING;
-	watch(c, EPOLL_CTL_MOD, EPOLLIN);
 	client_send(c, buf, (size_t)(w.p - buf));
 	free(buf);
+}
+
+static void
+on_connected(struct client *c)
+{
+	int err = 0;
+	socklen_t err_len = sizeof(err);
+
+	getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &err, &err_len);
+	if (err != 0) {
+		client_drop(c, strerror(err));
+		return;
+	}
+	watch(c, EPOLL_CTL_MOD, EPOLLIN);
+	if (net.options.authority == NULL) {
+		ask(c);
+		return;
+	}
+	c->state = CLIENT_SHAKING;
+	c->tls = tls_client_new(net.options.host);
+	(void)tls_client_take(c->tls, span_of(NULL, 0), &net.plain, &net.cipher);
+	put_cipher(c);
 }
 
 void
@@ -325,6 +385,7 @@ on_connack(struct client *c, struct rd *r)
 	c->present = present & 1;
 	c->state = CLIENT_UP;
 	clients.up++;
+	clients.resumed += c->tls != NULL && tls_client_is_resumed(c->tls);
 	if (c->hooks->on_up != NULL)
 		c->hooks->on_up(c);
 	return NULL;
@@ -435,12 +496,63 @@ packet_len(struct span in, size_t *header_out)
 	return -1;
 }
 
+/* What has come in the clear, behind what was there of a packet; it is all in net.in. */
+static void
+on_bytes(struct client *c, size_t len)
+{
+	struct span left = span_of(net.in, len);
+	const char *why = NULL;
+	size_t header;
+
+	net.ack_len = 0;
+	while (why == NULL && c->state != CLIENT_CLOSED) {
+		int64_t n = packet_len(left, &header);
+
+		if (n < 0 || n > (int64_t)net.in_room / 2)
+			why = "malformed or oversized packet";
+		if (n <= 0 || why != NULL || left.len < (size_t)n)
+			break;
+		why = on_packet(c, left.p[0], span_of(left.p + header, (size_t)n - header));
+		left = span_of(left.p + n, left.len - (size_t)n);
+	}
+	if (c->state == CLIENT_CLOSED)
+		return;
+	c->in.len = 0;
+	if (left.len > 0)
+		backlog_add(&c->in, left.p, left.len);
+	if (net.ack_len > 0)
+		client_send(c, net.ack, net.ack_len);
+	if (why != NULL && c->state != CLIENT_CLOSED)
+		client_drop(c, why);
+}
+
+/* False: it has failed, and is dropped. Bytes in the clear, moved behind those in net.in, are in *len then. */
+static bool
+on_cipher(struct client *c, size_t held, size_t *len)
+{
+	bool good;
+
+	net.plain.len = 0;
+	good = tls_client_take(c->tls, span_of(net.in + held, *len), &net.plain, &net.cipher);
+	put_cipher(c);
+	if (!good)
+		client_drop(c, tls_client_bad(c->tls));
+	if (c->state == CLIENT_CLOSED)
+		return false;
+	if (c->state == CLIENT_SHAKING && tls_client_is_open(c->tls))
+		ask(c);
+	*len = net.plain.len;
+	if (net.plain.len > net.in_room - held)
+		fail("TLS: more than there is room for");
+	if (net.plain.len > 0)
+		memcpy(net.in + held, net.plain.p, net.plain.len);
+	return c->state != CLIENT_CLOSED;
+}
+
 static void
 on_readable(struct client *c)
 {
-	size_t held = c->in.len, header;
-	struct span left = span_of(net.in, held);
-	const char *why = NULL;
+	size_t held = c->in.len, len;
 	ssize_t n;
 
 	if (held > 0)
@@ -452,28 +564,10 @@ on_readable(struct client *c)
 			    c, n == 0 ? "the broker closed the connection" : strerror(errno));
 		return;
 	}
-	left.len += (size_t)n;
-	net.ack_len = 0;
 	clients.reads++;
-	while (why == NULL && c->state != CLIENT_CLOSED) {
-		int64_t len = packet_len(left, &header);
-
-		if (len < 0 || len > (int64_t)net.in_room / 2)
-			why = "malformed or oversized packet";
-		if (len <= 0 || why != NULL || left.len < (size_t)len)
-			break;
-		why = on_packet(c, left.p[0], span_of(left.p + header, (size_t)len - header));
-		left = span_of(left.p + len, left.len - (size_t)len);
-	}
-	if (c->state == CLIENT_CLOSED)
-		return;
-	c->in.len = 0;
-	if (left.len > 0)
-		backlog_add(&c->in, left.p, left.len);
-	if (net.ack_len > 0)
-		client_send(c, net.ack, net.ack_len);
-	if (why != NULL && c->state != CLIENT_CLOSED)
-		client_drop(c, why);
+	len = (size_t)n;
+	if (c->tls == NULL || on_cipher(c, held, &len))
+		on_bytes(c, held + len);
 }
 
 void

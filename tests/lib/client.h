@@ -16,7 +16,7 @@
 
 #include "shared/mqtt/packet.h"
 
-enum client_state { CLIENT_CLOSED, CLIENT_CONNECTING, CLIENT_ASKING, CLIENT_UP };
+enum client_state { CLIENT_CLOSED, CLIENT_CONNECTING, CLIENT_SHAKING, CLIENT_ASKING, CLIENT_UP };
 
 extern const char *const client_state_name[];
 
@@ -49,16 +49,18 @@ struct backlog {
 struct client {
 	const struct client_hooks *hooks; /* those that can't be called may be NULL */
 	enum client_state state;
-	uint32_t index;
+	uint32_t index, user;
 	int fd;
 	uint16_t receive_max; /* the broker's, since CONNACK */
 	bool present;         /* likewise: there was a session */
 	struct backlog in, out;
+	struct tls_client *tls; /* NULL: in the clear */
 };
 
 struct clients {
 	uint64_t opened, up, dropped; /* dropped: refused or lost, not closed by us */
 	uint64_t reads;               /* that brought something: a sign of life */
+	uint64_t resumed;             /* of those that were up, with a TLS session of before */
 	uint64_t refused;             /* filters and messages answered with an error */
 	uint64_t now;                 /* when the last turn woke */
 	char why[128];                /* of the first that was dropped */
@@ -72,6 +74,11 @@ struct client_options {
 	enum mqtt_version version;
 	size_t payload_max;
 	uint16_t receive_max; /* to be said in CONNECT; 0: nothing is, nor can be to MQTT 3 */
+	const char
+	    *authority; /* TLS: file of who signs the broker's certificate; NULL: in the clear */
+	bool resumes;   /* TLS: sessions of connections before */
+	uint32_t
+	    users; /* one after the other is u0, u1, … with password p0, p1, …; 0: nobody says who it is */
 };
 
 /* Once; raises the limit of descriptors. */

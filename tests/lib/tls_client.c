@@ -15,6 +15,7 @@ struct tls_client {
 };
 
 static SSL_CTX *ctx;
+static SSL_SESSION *last; /* ours; NULL: none was given out, or they are not kept */
 
 void
 tls_client_authority(const char *cafile)
@@ -24,6 +25,23 @@ tls_client_authority(const char *cafile)
 	if (ctx == NULL || SSL_CTX_load_verify_locations(ctx, cafile, NULL) != 1)
 		errx(1, "tls: no authorities in %s", cafile);
 	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
+}
+
+static int
+on_session(SSL *ssl, SSL_SESSION *session)
+{
+	(void)ssl;
+	SSL_SESSION_free(last);
+	last = session;
+	return 1;
+}
+
+void
+tls_client_resumes(void)
+{
+	SSL_CTX_set_session_cache_mode(
+	    ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL_STORE);
+	SSL_CTX_sess_set_new_cb(ctx, on_session);
 }
 
 struct tls_client *
@@ -49,6 +67,8 @@ tls_client_new(const char *host)
 		    SSL_set1_host(t->ssl, host) == 1 && SSL_set_tlsext_host_name(t->ssl, host) == 1;
 	if (!good)
 		errx(1, "tls: no name of a host: %s", host);
+	if (last != NULL)
+		SSL_set_session(t->ssl, last);
 	return t;
 }
 
@@ -57,6 +77,8 @@ tls_client_free(struct tls_client *t)
 {
 	if (t == NULL)
 		return;
+	/* Else OpenSSL takes its session for spoilt. */
+	SSL_set_shutdown(t->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
 	SSL_free(t->ssl); /* and both BIOs */
 	free(t);
 }
@@ -134,6 +156,12 @@ bool
 tls_client_is_open(const struct tls_client *t)
 {
 	return t->open;
+}
+
+bool
+tls_client_is_resumed(const struct tls_client *t)
+{
+	return SSL_session_reused(t->ssl) == 1;
 }
 
 bool
