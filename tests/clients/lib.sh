@@ -90,8 +90,10 @@ print(next(l["port"] for l in json.load(sys.stdin)["listeners"] if l["name"] == 
 
 tests/lib/ca.sh "$dir/ca" >/dev/null || exit 1
 export CAFILE=$dir/ca/ca.crt
-# A keep alive short enough to outlive in a test, and aliases for those who take them.
-"$BUILD/bin/tbmqctl" --dir "$dir" start --port 0 --workers "$WORKERS" --set max_keepalive=4 --set topic_alias_max_out=4 >"$dir/out" 2>"$dir/err" || no_broker
+# A keep alive short enough to outlive in a test, aliases for those who take them, and SCRAM; strangers may come in all the same.
+"$BUILD/bin/tbmqctl" --dir "$dir" start --port 0 --workers "$WORKERS" --set max_keepalive=4 --set topic_alias_max_out=4 --set authentication=scram >"$dir/out" 2>"$dir/err" || no_broker
+export SCRAM_USER=scram SCRAM_PASSWORD="not a secret"
+"$BUILD/bin/tbmqctl" --dir "$dir" auth add "$SCRAM_USER" --scram <<<"$SCRAM_PASSWORD" >"$dir/out" 2>"$dir/err" || no_broker
 # The file's last line is ");".
 sed -i '$ d' "$dir/tbmq.conf"
 sed 's/PAIR/certificate = "CA.crt"; certificate_key = "CA.key";/; s|"CA|"'"$dir"'/ca/server|g' >>"$dir/tbmq.conf" <<-END

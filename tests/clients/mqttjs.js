@@ -1,5 +1,6 @@
 // Shows with MQTT.js what README.md lists: mqttjs.js PORT VERSION.
 const assert = require('assert');
+const crypto = require('crypto');
 const fs = require('fs');
 const mqtt = require('mqtt');
 
@@ -46,11 +47,15 @@ class Queue {
 
 class Client {
 	// Listens from the start: messages may come right behind CONNACK.
-	constructor(role, { resume = false, expiry, aliases, ...options } = {}) {
+	constructor(role, { resume = false, expiry, aliases, exchange, ...options } = {}) {
 		const properties = {};
 		this.kept = resume;
 		if (expiry !== undefined) properties.sessionExpiryInterval = expiry;
 		if (aliases !== undefined) properties.topicAliasMaximum = aliases;
+		if (exchange) {
+			properties.authenticationMethod = exchange.method;
+			properties.authenticationData = exchange.first();
+		}
 		this.got = new Queue();
 		this.acks = new Queue();
 		this.ends = new Queue();
@@ -64,6 +69,16 @@ class Client {
 			properties: version === 5 ? properties : undefined,
 			...options,
 		});
+		if (exchange) {
+			this.c.handleAuth = (packet, done) => done(undefined, {
+				cmd: 'auth',
+				reasonCode: 24,
+				properties: {
+					authenticationMethod: exchange.method,
+					authenticationData: exchange.second(packet.properties.authenticationData),
+				},
+			});
+		}
 		this.connected = new Promise((done, fail) => {
 			this.c.on('connect', done);
 			this.c.on('error', fail);
@@ -303,6 +318,50 @@ async function showAssignedId() {
 	shown('assigned-id');
 }
 
+// The client's side of SCRAM (RFC 5802), for which MQTT.js has the packets only.
+class Scram {
+	constructor(hash, password) {
+		this.hash = hash;
+		this.method = { sha256: 'SCRAM-SHA-256', sha512: 'SCRAM-SHA-512' }[hash];
+		this.password = password;
+	}
+
+	hmac(key, text) {
+		return crypto.createHmac(this.hash, key).update(text).digest();
+	}
+
+	first() {
+		this.own = `n=${process.env.SCRAM_USER},r=${crypto.randomBytes(18).toString('base64')}`;
+		return Buffer.from(`n,,${this.own}`);
+	}
+
+	second(data) {
+		const said = data.toString();
+		const [, nonce, salt, iterations] = said.match(/^r=([^,]+),s=([^,]+),i=(\d+)$/);
+		const length = crypto.createHash(this.hash).digest().length;
+		const salted = crypto.pbkdf2Sync(this.password, Buffer.from(salt, 'base64'), Number(iterations), length, this.hash);
+		const key = this.hmac(salted, 'Client Key');
+		const last = `c=biws,r=${nonce}`;
+		const all = `${this.own},${said},${last}`;
+		const signature = this.hmac(crypto.createHash(this.hash).update(key).digest(), all);
+		this.expected = `v=${this.hmac(this.hmac(salted, 'Server Key'), all).toString('base64')}`;
+		return Buffer.from(`${last},p=${Buffer.from(key.map((b, i) => b ^ signature[i])).toString('base64')}`);
+	}
+}
+
+async function showEnhancedAuth() {
+	for (const hash of ['sha256', 'sha512']) {
+		const exchange = new Scram(hash, process.env.SCRAM_PASSWORD);
+		const c = await connect('known', { exchange });
+		assert.strictEqual(c.ack.properties.authenticationData.toString(), exchange.expected);
+		await c.publish(name('known'), 'x', 1);
+		await c.leave();
+		const wrong = new Client('unknown', { exchange: new Scram(hash, 'guessed') });
+		await assert.rejects(soon('refusal', wrong.connected), (e) => e.code === 0x86 || e.code === 0x87);
+	}
+	shown('enhanced-auth');
+}
+
 // What takes time begins before the rest and ends after it.
 async function slowStart(pub) {
 	const quiet = await connect('quiet', { keepalive: version === 5 ? 60 : KEEP_ALIVE });
@@ -361,6 +420,7 @@ async function main() {
 		await showSubscriptionId(pub);
 		await showAliases();
 		await showAssignedId();
+		await showEnhancedAuth();
 	}
 	await slowEnd(slow, pub);
 	await pub.leave();
