@@ -46,7 +46,7 @@ begin() { # name command...
 		wait -n
 	done
 	(
-		timeout -k 5 300 "$@" >"$log" 2>&1 </dev/null
+		timeout -k 5 900 "$@" >"$log" 2>&1 </dev/null
 		echo $? >"$log.status"
 	) &
 	names+=("$name")
