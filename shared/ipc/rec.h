@@ -108,7 +108,9 @@ struct rec_connect {
 	uint32_t will_delay;   /* seconds */
 	uint64_t connected_ms; /* wall clock */
 	uint8_t durability;    /* enum conf_durability: what its answers wait for */
-	uint8_t spare[7];
+	uint8_t spare[3];
+	uint32_t
+	    source_len; /* with a will: who its client is to the access rules (shared/acl/who.h); 0: nobody wants to know */
 	struct rec_msg will; /* lengths of the will; ngroups 0 */
 };
 

@@ -30,7 +30,7 @@
 #include "shared/ipc/ring.h"
 #include "shared/ipc/who.h"
 
-#define SEGMENT_ABI 11
+#define SEGMENT_ABI 12
 #define SEGMENT_SHARES 16384 /* of each kind; a power of two */
 
 /* What a worker has taken of a limit that holds for the whole broker; see worker/mqtt/share.h. */

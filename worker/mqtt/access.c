@@ -315,7 +315,13 @@ access_receive(struct conn *c, struct span topic)
 }
 
 struct span
-access_source(struct conn *c)
+access_source(const struct conn *c)
+{
+	return self.conf.check_retain_source ? access_will_source(c) : span_of(NULL, 0);
+}
+
+struct span
+access_will_source(const struct conn *c)
 {
 	struct span groups[IDENTITY_GROUPS_MAX];
 	struct span attributes = identity_attributes(c->identity);
@@ -324,7 +330,7 @@ access_source(struct conn *c)
 	struct wr w;
 	size_t len;
 
-	if (the.now.set == NULL || !self.conf.check_retain_source)
+	if (the.now.set == NULL)
 		return span_of(NULL, 0);
 	who.cert = cert_of(c, name);
 	who.groups = groups;

@@ -35,8 +35,9 @@ bool access_subscribe(struct conn *c, struct span filter, bool *checked_out);
 /* The same of all that persist brings for a durable session: what has waited there may have been allowed when it came. */
 bool access_receive(struct conn *c, struct span topic);
 
-/* Who it is, for persist to ask again when what it retains is given out (who.h); empty: nobody wants to know. Lent until the next call. */
-struct span access_source(struct conn *c);
+/* Who it is, for persist to ask again (who.h) when what it retains is given out, or when its will is due; empty: nobody wants to know. Lent until the next call. */
+struct span access_source(const struct conn *c);
+struct span access_will_source(const struct conn *c);
 
 /* Answers to administrators: the rules, and how often each has decided here; what would be decided, and why. */
 json_t *access_list(const struct request *r);

@@ -408,7 +408,7 @@ connect_record(const struct conn *c, unsigned type, unsigned flags, uint64_t tok
 		.connected_ms = clock_wall_ms(),
 		.durability = c->durability,
 	};
-	struct iovec iov[8] = {
+	struct iovec iov[9] = {
 		{ &rec, sizeof(rec) },
 		{ c->id, c->id_len },
 		{ c->user, c->user_len },
@@ -420,7 +420,11 @@ connect_record(const struct conn *c, unsigned type, unsigned flags, uint64_t tok
 	if (c->will != NULL) {
 		struct msg_view will = msg_view(c->will);
 
+		struct span source = access_will_source(c);
+
 		rec.will = rec_msg_of(&will, 0, true);
+		rec.source_len = (uint32_t)source.len;
+		iov[n++] = (struct iovec){ (void *)source.p, source.len };
 		iov[n++] = (struct iovec){ (void *)will.topic.p, will.topic.len };
 		iov[n++] = (struct iovec){ (void *)will.props.p, will.props.len };
 		iov[n++] = (struct iovec){ (void *)will.payload.p, will.payload.len };

@@ -7,7 +7,6 @@
 #include "worker/persist/out.h"
 #include "worker/persist/peer.h"
 #include "worker/persist/retained.h"
-#include "worker/persist/source.h"
 #include "worker/persist/session.h"
 #include "worker/persist/share.h"
 #include "worker/persist/store.h"
@@ -188,12 +187,12 @@ publish_release(unsigned slot, struct span body)
 void
 publish_own(const struct msg_view *v, const struct session *publisher)
 {
-	publish_own_kept(v, publisher);
+	publish_own_kept(v, publisher, span_of(NULL, 0));
 	publish_own_rest(v);
 }
 
 void
-publish_own_kept(const struct msg_view *v, const struct session *publisher)
+publish_own_kept(const struct msg_view *v, const struct session *publisher, struct span source)
 {
 	struct topic_hash t;
 	struct store_msg m;
@@ -205,7 +204,7 @@ publish_own_kept(const struct msg_view *v, const struct session *publisher)
 	store_msg_init(&m, v, the.ntargets);
 	give_targets(&m, &matched);
 	if (v->retain)
-		retained_update(v, source_of(publisher));
+		retained_update(v, source);
 	give_groups(&m, &t, publisher);
 	store_msg_fini(&m);
 }

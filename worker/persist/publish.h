@@ -20,8 +20,9 @@ int publish_released_before(unsigned slot, struct span body);
  * that want it. publisher may be NULL.
  */
 void publish_own(const struct msg_view *v, const struct session *publisher);
-/* In two parts: what goes into the store, */
-void publish_own_kept(const struct msg_view *v, const struct session *publisher);
+/* In two parts: what goes into the store (source: who it is from, if it is to be known of what is retained), */
+void
+publish_own_kept(const struct msg_view *v, const struct session *publisher, struct span source);
 /* and what goes to workers, when that is safe. */
 void publish_own_rest(const struct msg_view *v);
 bool publish_has_rest(const struct msg_view *v);

@@ -616,7 +616,7 @@ get_go_on(struct get *g, unsigned *looked)
 			continue;
 		if (msg_is_expired(&r.v, clock_wall_ms()))
 			retained_expired(&r);
-		else if (source_may(&r))
+		else if (source_may_give(&r))
 			get_give(g, &r, d);
 	}
 	return false;

@@ -23,7 +23,7 @@
 
 struct connect { /* a CONNECT or REGISTER; borrows from the record */
 	struct rec_connect rec;
-	struct span id, user, peer, listener;
+	struct span id, user, peer, listener, source;
 	struct msg_view will;
 };
 
@@ -211,7 +211,8 @@ connect_parse(struct span body, struct connect *out)
 	    !rec_span(&body, c.rec.client_id_len, &c.id) ||
 	    !rec_span(&body, c.rec.user_name_len, &c.user) ||
 	    !rec_span(&body, c.rec.peer_len, &c.peer) ||
-	    !rec_span(&body, c.rec.listener_len, &c.listener))
+	    !rec_span(&body, c.rec.listener_len, &c.listener) ||
+	    !rec_span(&body, c.rec.source_len, &c.source))
 		return false;
 	if (c.id.len == 0 || !utf8_is_valid(c.id) || !utf8_is_valid(c.user) || c.rec.window == 0)
 		return false;
@@ -219,7 +220,7 @@ connect_parse(struct span body, struct connect *out)
 	    c.rec.durability > DURABILITY_memory)
 		return false;
 	if (!(c.rec.flags & CONNECT_WILL)
-		? body.len != 0
+		? body.len != 0 || c.source.len != 0
 		: c.rec.will.ngroups != 0 || !rec_msg_parse(&c.rec.will, body, &c.will, NULL))
 		return false;
 	*out = c;
@@ -488,6 +489,7 @@ session_register(unsigned slot, struct span body)
 		will_set(s,
 		    &(struct store_will){
 			.v = c.will,
+			.source = c.source,
 			.epoch = s->epoch,
 			.delay = c.rec.will_delay,
 		    });
@@ -793,6 +795,7 @@ grant(struct session *s, const struct connect *c, unsigned slot)
 	uint64_t epoch = ++the.epoch;
 	struct store_will will = {
 		.v = c->will,
+		.source = c->source,
 		.epoch = epoch,
 		.delay = c->rec.will_delay,
 		.asker = asker_of(slot, &c->rec),

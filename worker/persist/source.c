@@ -16,7 +16,6 @@ static struct {
 	struct acl_bound *bound;
 	uint8_t *bytes;
 	size_t len;
-	uint8_t *own; /* of source_of() */
 } the;
 
 static void
@@ -78,8 +77,6 @@ source_fini(void)
 	forget();
 	acl_set_unref(&the.now);
 	acl_set_unref(&the.next);
-	free(the.own);
-	the.own = NULL;
 }
 
 static bool
@@ -100,41 +97,36 @@ bind_to(struct span source, const struct acl_who *who)
 	return true;
 }
 
-bool
-source_may(const struct store_retained *r)
+static bool
+may_publish(struct span source, struct span topic)
 {
 	struct acl_known known = { 0 };
 	bool may;
 
-	if (r->source.len == 0 || the.now == NULL || !self.conf.check_retain_source)
+	if (source.len == 0 || the.now == NULL)
 		return true;
-	may = acl_who_read(r->source, &known) && bind_to(r->source, &known.who) &&
-	    acl_decide(the.bound, &known.who, ACL_PUBLISH, r->v.topic).allowed;
+	may = acl_who_read(source, &known) && bind_to(source, &known.who) &&
+	    acl_decide(the.bound, &known.who, ACL_PUBLISH, topic).allowed;
 	count_add(CNT_acl_errors, acl_errors());
-	if (may)
+	return may;
+}
+
+bool
+source_may_give(const struct store_retained *r)
+{
+	if (!self.conf.check_retain_source || may_publish(r->source, r->v.topic))
 		return true;
 	count(CNT_dropped__retain_source);
 	log_debug("source: withheld topic=\"%s\"", log_esc(r->v.topic));
 	return false;
 }
 
-struct span
-source_of(const struct session *s)
+bool
+source_may_will(const struct store_will *w)
 {
-	struct acl_who who = { 0 };
-	struct wr w;
-	size_t len;
-
-	if (s == NULL || the.now == NULL || !self.conf.check_retain_source)
-		return span_of(NULL, 0);
-	who.client = session_id(s);
-	who.user = span_str(s->user != NULL ? s->user : "");
-	len = acl_who_len(&who, span_of(NULL, 0));
-	free(the.own);
-	the.own = malloc(len);
-	if (the.own == NULL)
-		return span_of(NULL, 0);
-	w = wr_of(the.own, len);
-	acl_who_write(&w, &who, span_of(NULL, 0));
-	return span_of(the.own, len);
+	if (may_publish(w->source, w->v.topic))
+		return true;
+	count(CNT_wills_ended);
+	log_info("source: will ended topic=\"%s\"", log_esc(w->v.topic));
+	return false;
 }

@@ -1,9 +1,9 @@
 /*
- * source.h - may what is retained still be given out, by who had published it?
+ * source.h - may what is kept still be published, by who has left it with us?
  *
  * With check_retain_source the worker says who a publisher is, and that stays with the retained message. Whenever it is about to be given to a
  * subscriber, the access rules in force (shared/acl) are asked whether that client might still publish to its topic. What has no known source
- * ($SYS, and what came while there were no rules) is given out. A will's source is its client by identifier and user name.
+ * ($SYS, and what came while there were no rules) is given out. Likewise a will is published only if its client might publish it when it is due.
  *
  * Runs in: persist's loop. The master hands over rules as it does to workers.
  */
@@ -21,8 +21,7 @@ void source_commit(void);
 void source_withdraw(void);
 void source_fini(void);
 
-bool source_may(const struct store_retained *r);
-/* Of a will; empty: none is wanted. Lent until the next call. */
-struct span source_of(const struct session *s);
+bool source_may_give(const struct store_retained *r);
+bool source_may_will(const struct store_will *w); /* false: it is counted and logged */
 
 #endif

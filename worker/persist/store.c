@@ -13,7 +13,7 @@
 #include "worker/persist/store_int.h"
 
 #define RECORD_VERSION 1
-#define RECORD_SOURCED 2 /* of a retained message: with its source */
+#define RECORD_SOURCED 2 /* of a retained message or a will: with its source */
 #define TELL_US 2000000
 #define IDS 100000 /* reserved at once: at most so many are skipped after a crash */
 
@@ -285,7 +285,7 @@ record_is_good(enum kv_table t, struct rd *r)
 	uint8_t version = rd_u8(r);
 
 	if (version == RECORD_VERSION ||
-	    (version == RECORD_SOURCED && (t == KV_RETAINED || t == KV_VOLATILE)))
+	    (version == RECORD_SOURCED && (t == KV_RETAINED || t == KV_VOLATILE || t == KV_WILL)))
 		return true;
 	record_bad(t);
 	return false;
@@ -673,12 +673,46 @@ retained_due(struct span topic, uint64_t from_ms, uint64_t to_ms)
 	return due_move(from_ms, to_ms, key_span(&what));
 }
 
+/* Behind the fixed part of a record, if there is one. */
+static uint8_t
+version_of(struct span source)
+{
+	return source.len > 0 ? RECORD_SOURCED : RECORD_VERSION;
+}
+
+static size_t
+source_len(struct span source)
+{
+	return source.len > 0 ? 4 + source.len : 0;
+}
+
+static void
+source_write(struct wr *w, struct span source)
+{
+	if (source.len == 0)
+		return;
+	wr_u32(w, (uint32_t)source.len);
+	wr_raw(w, source);
+}
+
+/* Of a record at its beginning: the version has been read and is good. */
+static bool
+is_sourced(const struct rd *r)
+{
+	return r->p[-1] == RECORD_SOURCED;
+}
+
+static struct span
+source_read(struct rd *r, bool sourced)
+{
+	return sourced ? rd_bytes(r, rd_u32(r)) : span_of(NULL, 0);
+}
+
 int
 store_retained_put(const struct store_retained *r, const struct store_retained *old)
 {
 	const struct msg_view *v = &r->v;
-	bool sourced = r->source.len > 0;
-	size_t len = 8 + (sourced ? 4 + r->source.len : 0) + message_len(v);
+	size_t len = 8 + source_len(r->source) + message_len(v);
 	uint64_t from_ms = old != NULL ? msg_expires_ms(&old->v) : 0, to_ms = msg_expires_ms(v);
 	struct key k = { .len = 0 };
 	struct wr w;
@@ -686,16 +720,12 @@ store_retained_put(const struct store_retained *r, const struct store_retained *
 	key_text(&k, v->topic);
 	if (retained_due(v->topic, from_ms, to_ms) != 0)
 		return -ENOMEM;
-	if (!put_as(sourced ? RECORD_SOURCED : RECORD_VERSION, retained_table(v->topic), &k, len,
-		false, &w)) {
+	if (!put_as(version_of(r->source), retained_table(v->topic), &k, len, false, &w)) {
 		(void)retained_due(v->topic, to_ms, from_ms);
 		return -ENOMEM;
 	}
 	wr_u64(&w, r->seq);
-	if (sourced) {
-		wr_u32(&w, (uint32_t)r->source.len);
-		wr_raw(&w, r->source);
-	}
+	source_write(&w, r->source);
 	message_write(&w, v);
 	must(!w.over);
 	return 0;
@@ -706,12 +736,11 @@ bool
 retained_read(struct span key, struct rd *r, struct store_retained *out)
 {
 	struct key of = { .len = 0 };
-	struct store_retained x = { .source = span_of(NULL, 0) };
-	bool sourced = r->p[-1] == RECORD_SOURCED; /* the version has been read and is good */
+	bool sourced = is_sourced(r);
+	struct store_retained x;
 
 	x.seq = rd_u64(r);
-	if (sourced)
-		x.source = rd_bytes(r, rd_u32(r));
+	x.source = source_read(r, sourced);
 	message_read(r, &x.v);
 	key_text(&of, x.v.topic);
 	if (r->bad || !span_eq(key_span(&of), key)) {
@@ -806,7 +835,8 @@ store_will_put(const struct store_will *x)
 	struct key k = number_key(x->number);
 	struct wr w;
 
-	if (!record_put(KV_WILL, &k, 4 + 8 + 8 + 4 + 8 + 1 + message_len(&x->v), false, &w))
+	if (!put_as(version_of(x->source), KV_WILL, &k,
+		4 + 8 + 8 + 4 + 8 + 1 + source_len(x->source) + message_len(&x->v), false, &w))
 		return -ENOMEM;
 	wr_u32(&w, x->delay);
 	wr_u64(&w, x->epoch);
@@ -814,6 +844,7 @@ store_will_put(const struct store_will *x)
 	wr_u32(&w, x->asker.gen);
 	wr_u64(&w, x->asker.token);
 	wr_u8(&w, x->asker.slot);
+	source_write(&w, x->source);
 	message_write(&w, &x->v);
 	must(!w.over);
 	return 0;
@@ -822,8 +853,8 @@ store_will_put(const struct store_will *x)
 bool
 will_read(struct rd *r, struct store_will *out)
 {
+	bool sourced = is_sourced(r), is_this_run;
 	struct store_will x;
-	bool is_this_run;
 
 	x.delay = rd_u32(r);
 	x.epoch = rd_u64(r);
@@ -833,6 +864,7 @@ will_read(struct rd *r, struct store_will *out)
 	x.asker.slot = rd_u8(r);
 	if (!is_this_run)
 		x.asker.gen = 0;
+	x.source = source_read(r, sourced);
 	message_read(r, &x.v);
 	if (r->bad) {
 		record_bad(KV_WILL);

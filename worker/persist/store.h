@@ -206,7 +206,8 @@ struct store_asker { /* of a CONNECT */
 
 struct store_will {
 	struct msg_view v;
-	uint64_t epoch;           /* of the connection */
+	struct span source; /* who its client is to the access rules; empty: nobody wants to know */
+	uint64_t epoch;     /* of the connection */
 	uint32_t number, delay;   /* delay in seconds */
 	struct store_asker asker; /* whose CONNECT it came with */
 };

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "shared/base/clock.h"
 #include "shared/base/hash.h"
@@ -13,6 +14,7 @@
 #include "worker/persist/queue.h"
 #include "worker/persist/retained.h"
 #include "worker/persist/session.h"
+#include "worker/persist/source.h"
 
 #define DUE UINT32_C(0x80000000) /* numbers of wills that belong to no session any more */
 #define DUES (UINT32_MAX - DUE)  /* how many there are: the last of all is no number */
@@ -36,8 +38,8 @@ static struct {
 	bool is_open;
 } the;
 
-static void publish(struct msg *m, const struct session *s);
-static void publish_stored(struct store_will *w);
+static void publish(struct msg *m, const struct session *s, struct span source);
+static void publish_stored(struct store_will *w, struct session *s);
 static struct due *due_new(uint32_t number, struct msg *m, uint64_t batch);
 static void due_free(struct due *d);
 static void on_delay(struct timer *t);
@@ -145,20 +147,38 @@ void
 will_publish(struct session *s)
 {
 	struct store_will w;
-	struct msg *copy;
 
-	if (!s->has_will || !store_will_get(s->number, &w))
-		return;
-	w.v.publish_ms = clock_wall_ms(); /* 3.1.3.2.4: its expiry begins now */
-	copy = msg_new(&w.v);
-	/* First forgotten, then published: in one commit, but never twice in this process. */
-	will_drop(s);
-	publish(copy, s);
+	if (s->has_will && store_will_get(s->number, &w))
+		publish_stored(&w, s);
 }
 
-/* Takes m, which may be NULL. */
+/* s NULL: of a session that isn't there any more. w is gone then. */
 static void
-publish(struct msg *m, const struct session *s)
+publish_stored(struct store_will *w, struct session *s)
+{
+	bool may = source_may_will(w);
+	size_t len = self.conf.check_retain_source ? w->source.len : 0;
+	uint8_t *source = may && len > 0 ? malloc(len) : NULL;
+	struct msg *copy = NULL;
+
+	w->v.publish_ms = clock_wall_ms(); /* 3.1.3.2.4: its expiry begins now */
+	if (source != NULL)
+		memcpy(source, w->source.p, len);
+	if (may && (source != NULL || len == 0))
+		copy = msg_new(&w->v);
+	/* First forgotten, then published: in one commit, but never twice in this process. */
+	if (s != NULL)
+		will_drop(s);
+	else
+		store_will_del(w->number);
+	if (may)
+		publish(copy, s, span_of(source, source != NULL ? len : 0));
+	free(source);
+}
+
+/* Takes m, which may be NULL: there is no memory for it. */
+static void
+publish(struct msg *m, const struct session *s, struct span source)
 {
 	struct due *due = NULL;
 	struct msg_view v;
@@ -171,7 +191,7 @@ publish(struct msg *m, const struct session *s)
 	log_debug("will: published id=%s topic=%s", s != NULL ? log_esc(session_id(s)) : "",
 	    log_esc(v.topic));
 	count(CNT_wills_published);
-	publish_own_kept(&v, s);
+	publish_own_kept(&v, s, source);
 	/* Before all have registered nobody can tell. */
 	if (!peer_is_recovered() || publish_has_rest(&v)) {
 		the.last_due = DUE + (the.last_due + 1 - DUE) % DUES;
@@ -281,21 +301,9 @@ will_gone(uint32_t number, uint64_t epoch, bool is_due)
 	if (!store_will_get(number, &w) || w.epoch != epoch)
 		return;
 	if (is_due)
-		publish_stored(&w);
+		publish_stored(&w, NULL);
 	else
 		store_will_del(number);
-}
-
-/* Of a session that isn't there any more. */
-static void
-publish_stored(struct store_will *w)
-{
-	struct msg *copy;
-
-	w->v.publish_ms = clock_wall_ms();
-	copy = msg_new(&w->v);
-	store_will_del(w->number);
-	publish(copy, NULL);
 }
 
 void
@@ -316,7 +324,7 @@ will_recover(void)
 			s->has_will = true;
 			will_start(s, s->durable->expiry, s->durable->left_ms);
 		} else {
-			publish_stored(&w);
+			publish_stored(&w, NULL);
 		}
 	}
 }
