@@ -1,17 +1,11 @@
 /*
- * What a command takes is told by the text of its row, the one that --help prints. Its options may stand before it, so
+ * What a command takes is told by the texts of its row, those that --help prints. Its options may stand before it, so
  * whether an option has a value must not depend on the command: one name means the same in every row.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "master/ctl/ctl.h"
-
-struct part { /* of a row: an option or a word */
-	const char *name;
-	size_t len;
-	bool is_option, has_value, is_optional;
-};
 
 struct given {
 	char *text;        /* as it was written */
@@ -25,37 +19,26 @@ static struct {
 	int n;
 } the;
 
-/* Takes one part off the text of a row, and gives what follows it; NULL: there is no more. */
-static const char *
-next_part(const char *text, struct part *out)
-{
-	text += strspn(text, " .");
-	if (*text == '\0')
-		return NULL;
-	*out = (struct part){ .is_optional = *text == '[' };
-	text += strspn(text, "[");
-	out->name = text;
-	out->len = strcspn(text, " ]");
-	out->is_option = strncmp(text, "--", 2) == 0;
-	text += out->len;
-	out->has_value = out->is_option && text[0] == ' ' && text[1] != '[';
-	if (out->has_value)
-		text += 1 + strcspn(text + 1, " ]");
-	return text + strspn(text, "]");
-}
-
-/* The option of that name in a row. */
 static bool
-find_option(const char *arguments, const char *name, size_t len, struct part *out)
+find_in(const struct command_option *o, const char *name, size_t len, struct command_part *out)
 {
-	while ((arguments = next_part(arguments, out)) != NULL)
-		if (out->is_option && out->len == len && memcmp(out->name, name, len) == 0)
+	for (; o->syntax != NULL; o++)
+		if (command_part(o->syntax, out) != NULL && out->len == len &&
+		    memcmp(out->name, name, len) == 0)
 			return true;
 	return false;
 }
 
+/* The option of that name, of all commands or of c, unless that is NULL. */
+static bool
+find_option(const struct command *c, const struct given *g, struct command_part *out)
+{
+	return find_in(command_common, g->text, g->len, out) ||
+	    (c != NULL && find_in(c->options, g->text, g->len, out));
+}
+
 int
-args_split(int argc, char **argv, const struct command *rows, size_t nrows, char **words)
+args_split(int argc, char **argv, char **words)
 {
 	bool all_words = false;
 	int n = 0;
@@ -65,7 +48,7 @@ args_split(int argc, char **argv, const struct command *rows, size_t nrows, char
 		return -1;
 	for (int i = 0; i < argc; i++) {
 		struct given g = { .text = argv[i], .len = strcspn(argv[i], "=") };
-		struct part part;
+		struct command_part part;
 		bool known;
 
 		if (all_words || strncmp(argv[i], "--", 2) != 0) {
@@ -76,12 +59,12 @@ args_split(int argc, char **argv, const struct command *rows, size_t nrows, char
 			all_words = true;
 			continue;
 		}
-		known = find_option(ARGS_COMMON, g.text, g.len, &part);
-		for (size_t r = 0; r < nrows && !known; r++)
-			known = find_option(rows[r].arguments, g.text, g.len, &part);
+		known = find_option(NULL, &g, &part);
+		for (size_t c = 0; c < COMMANDS && !known; c++)
+			known = find_option(&commands[c], &g, &part);
 		if (g.text[g.len] == '=') {
 			g.value = g.text + g.len + 1;
-		} else if (known && part.has_value && i + 1 < argc) {
+		} else if (known && part.value != NULL && i + 1 < argc) {
 			g.value = argv[++i];
 			g.apart = true;
 		}
@@ -109,26 +92,19 @@ ctl_option(const char *name)
 	return g == NULL ? NULL : g->value != NULL ? g->value : "";
 }
 
-bool
-args_are_handed_on(const struct command *c)
-{
-	return strstr(c->arguments, "...") != NULL;
-}
-
 static int
 bad_option(const struct given *g, const struct command *c)
 {
-	struct part part;
+	struct command_part part;
 
-	if (!find_option(ARGS_COMMON, g->text, g->len, &part) &&
-	    (c == NULL || !find_option(c->arguments, g->text, g->len, &part)))
-		return c != NULL && args_are_handed_on(c)
+	if (!find_option(c, g, &part))
+		return c != NULL && command_hands_on(c)
 		    ? DONE
 		    : ctl_complain(USAGE, "there is no option %s%s%s; see tbmqctl --help", g->text,
 			  c != NULL ? " of " : "", c != NULL ? c->words : "");
-	if (part.has_value != (g->value != NULL))
+	if ((part.value != NULL) != (g->value != NULL))
 		return ctl_complain(USAGE, "%.*s %s; see tbmqctl --help", (int)g->len, g->text,
-		    part.has_value ? "needs a value" : "has no value");
+		    part.value != NULL ? "needs a value" : "has no value");
 	return DONE;
 }
 
@@ -136,8 +112,9 @@ int
 args_check(const struct command *c, int nwords)
 {
 	int least = 0, most = 0;
-	const char *text = c != NULL ? c->arguments : "";
-	struct part part;
+	char syntax[COMMAND_SYNTAX_MAX] = "";
+	const char *text = syntax;
+	struct command_part part;
 
 	for (int i = 0; i < the.n; i++) {
 		int code = bad_option(&the.option[i], c);
@@ -145,9 +122,10 @@ args_check(const struct command *c, int nwords)
 		if (code != DONE)
 			return code;
 	}
-	if (c == NULL || args_are_handed_on(c))
+	if (c == NULL || command_hands_on(c))
 		return DONE;
-	while ((text = next_part(text, &part)) != NULL)
+	command_syntax(c, syntax);
+	while ((text = command_part(text, &part)) != NULL)
 		if (!part.is_option) {
 			most++;
 			least += !part.is_optional;
@@ -155,18 +133,18 @@ args_check(const struct command *c, int nwords)
 	return nwords >= least && nwords <= most
 	    ? DONE
 	    : ctl_complain(USAGE, "%s takes %s; see tbmqctl --help", c->words,
-		  c->arguments[0] != '\0' ? c->arguments : "no arguments");
+		  syntax[0] != '\0' ? syntax : "no arguments");
 }
 
 int
 args_hand_on(char **words, int nwords)
 {
-	struct part part;
+	struct command_part part;
 
 	for (int i = 0; i < the.n; i++) {
 		const struct given *g = &the.option[i];
 
-		if (find_option(ARGS_COMMON, g->text, g->len, &part))
+		if (find_option(NULL, g, &part))
 			continue;
 		words[nwords++] = g->text;
 		if (g->apart)

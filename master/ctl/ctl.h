@@ -9,17 +9,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "master/ctl/command.h"
 #include "shared/conf/dirs.h"
 
 typedef int command_fn(int argc, char **argv); /* words only: options are asked for by name */
-
-struct command {
-	const char *words;
-	const char *
-	    arguments; /* with "...": and what else tbmqd takes, which says so itself if it doesn't */
-	const char *help;
-	command_fn *fn;
-};
 
 struct conf;
 struct conf_error;
@@ -43,7 +36,8 @@ void ctl_find(const char *exe, char out[PATH_MAX]); /* next to us, in ../sbin, o
 #define CLEAR_LINE "\033[K" /* what is right of the cursor: progress on a terminal */
 
 void ctl_print_json(const json_t *j);
-void ctl_print_row(json_t *item);   /* a line */
+void ctl_print_text(const char *name, const char *text); /* as JSON, the value of name */
+void ctl_print_row(json_t *item);                        /* a line */
 void ctl_print_lines(json_t *item); /* for people: a line for each of its values */
 /* Gives code back. Programs that want JSON get it on stdout also when something is wrong. */
 int ctl_complain(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -71,17 +65,18 @@ bool ctl_number(const char *text, long min, long max, long *out);
 
 /* --- args.c: options, which may stand on either side of the command; behind "--" there are none -- */
 
-#define ARGS_COMMON "[--dir DIR] [--json] [--version] [--help]"
-
 /* Words into words, which has room for argc + 1; how many, or -1: no memory. Borrows argv. */
-int args_split(int argc, char **argv, const struct command *rows, size_t nrows, char **words);
+int args_split(int argc, char **argv, char **words);
 /* Does the command take them all? c NULL: there is none. An exit code; complains. */
 int args_check(const struct command *c, int nwords);
-bool args_are_handed_on(const struct command *c);
 /* Adds to these words what is tbmqd's, as it was written; how many there are now. */
 int args_hand_on(char **words, int nwords);
 void args_free(void);
 const char *ctl_option(const char *name); /* its value; "" if it has none; NULL: not given */
+
+/* --- help.c -------------------------------------------------------------------------------- */
+
+command_fn cmd_help;
 
 /* --- auth.c ------------------------------------------------------------------------------- */
 

@@ -1,8 +1,8 @@
 /*
  * tbmqctl - starts, stops, watches and changes a broker; see its --help
  *
- * Every command is a row of a table, which tells what it takes (args.c) and from which help is made. All but `start`, `config check`, `config import` and `store restore` are requests on the
- * broker's control socket (shared/child/request.h).
+ * Every command is a row of commands.def, which tells what it takes (args.c) and from which help is made (help.c). Most
+ * are requests on the broker's control socket (shared/child/request.h).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -32,169 +32,12 @@ static command_fn cmd_start, cmd_stop, cmd_restart, cmd_status, cmd_reload, cmd_
     cmd_config_rollback, cmd_config_sample, cmd_log_level, cmd_worker_restart, cmd_drain,
     cmd_client_list, cmd_client_show, cmd_client_kick, cmd_client_clear, cmd_subscription_list,
     cmd_retained_list, cmd_retained_show, cmd_retained_clear, cmd_quarantine_list,
-    cmd_quarantine_clear, cmd_help;
+    cmd_quarantine_clear;
 
-static const struct command commands[] = {
-	{ "start", "[--port N] [--workers N] [--config FILE] [--data-dir DIR] [--set KEY=VALUE]...",
-	    "start the broker; returns when it serves", cmd_start },
-	{ "stop", "", "stop the broker; returns when it has ended", cmd_stop },
-	{ "restart", "[as start]...", "stop and start, with these options only", cmd_restart },
-	{ "status", "[--counters [PROCESS]]", "processes, listeners, counters", cmd_status },
-	{ "reload", "", "apply the configuration file; disconnects nobody", cmd_reload },
-	{ "version", "", "version of the running broker", cmd_version },
-	{ "config check", "[FILE]", "check a file without applying it", cmd_config_check },
-	{ "config show", "", "all keys with the values in force", cmd_config_show },
-	{ "config diff", "[FILE]", "what a reload would change", cmd_config_diff },
-	{ "config apply", "FILE [--confirm SECONDS]",
-	    "replace the file and reload; goes back unless confirmed in time and before the broker "
-	    "ends",
-	    cmd_config_apply },
-	{ "config confirm", "", "keep what was applied with --confirm", cmd_config_confirm },
-	{ "config rollback", "", "go back to the file before the last apply", cmd_config_rollback },
-	{ "config sample", "", "print the documented sample file", cmd_config_sample },
-	{ "config import", "FILE [--output FILE] [--replace] [--force]",
-	    "make a configuration of a mosquitto.conf, on stdout or in a file, which has to be new "
-	    "without --replace; what becomes of each option is told, and what is not supported is "
-	    "left out only with --force",
-	    cmd_config_import },
-	{ "log-level", "LEVEL [MODULE]",
-	    "err, warning, notice, info or debug, until the next reload", cmd_log_level },
-	{ "worker restart", "N",
-	    "end a worker and its connections; unless it is draining another takes its place",
-	    cmd_worker_restart },
-	{ "drain", "--rate N [--server-reference S]",
-	    "send all clients away, N a second (0: at once), also those of workers that are no "
-	    "longer "
-	    "wanted; nobody new gets in until a reload",
-	    cmd_drain },
-	{ "client list", "[--connected] [--prefix P] [--filter TEXT] [--worker N]",
-	    "clients and sessions", cmd_client_list },
-	{ "client show", "ID", "one client", cmd_client_show },
-	{ "client kick", "ID", "disconnect a client", cmd_client_kick },
-	{ "client clear-session", "ID", "end a client's session", cmd_client_clear },
-	{ "subscription list", "[--client ID]",
-	    "subscriptions of connected clients, then of sessions that are offline",
-	    cmd_subscription_list },
-	{ "retained list", "[FILTER]", "retained messages", cmd_retained_list },
-	{ "retained show", "TOPIC", "one retained message", cmd_retained_show },
-	{ "retained clear", "FILTER", "remove retained messages", cmd_retained_clear },
-	{ "quarantine list", "",
-	    "clients that are refused and records that are set aside, for processes died of them",
-	    cmd_quarantine_list },
-	{ "quarantine clear", "[ID]",
-	    "let clients in again: those of an identifier or address, or all",
-	    cmd_quarantine_clear },
-	{ "auth list", "", "credentials; what is kept of passwords is not shown", cmd_auth_list },
-	{ "auth show", "NAME", "one credential", cmd_auth_show },
-	{ "auth add",
-	    "NAME [--user U] [--client ID] [--groups A,B] [--no-password] [--cost N] [--scram] "
-	    "[--iterations N] [--certificate RULE] [--client-pattern REGEX]",
-	    "let in who has this user name (without --user and --client it is NAME), client "
-	    "identifier or both, and the password, which is asked for or the first line of stdin; "
-	    "or whose certificate has a name: KIND=TEXT or KIND~REGEX, where KIND is common_name, "
-	    "subject, dns, email or uri, with @any behind it for those that signed it, too",
-	    cmd_auth_add },
-	{ "auth passwd", "NAME [--cost N] [--scram] [--iterations N]",
-	    "give a credential another password; with --scram, to be shown by SCRAM",
-	    cmd_auth_passwd },
-	{ "auth change", "NAME [--groups A,B] [--enable] [--disable]",
-	    "change a credential; who is connected by it stays", cmd_auth_change },
-	{ "auth remove", "NAME", "remove a credential; who is connected by it stays",
-	    cmd_auth_remove },
-	{ "auth import", "FILE [--replace] [--cost N] [--scram] [--iterations N]",
-	    "credentials of a CSV file with a line of column names (name, client_id, user_name, "
-	    "password, password_hash, scram_keys, certificate, client_pattern, groups, enabled), "
-	    "or of mosquitto_passwd's; -: "
-	    "stdin",
-	    cmd_auth_import },
-	{ "auth export", "", "all credentials as CSV, with what is kept of passwords",
-	    cmd_auth_export },
-	{ "acl list", "", "access rules, and how often each has decided", cmd_acl_list },
-	{ "acl add", "RULE [--before LINE]",
-	    "add a rule, one argument, to those that are kept beside the configuration and decide "
-	    "before its acl_file; at their end, or before a line",
-	    cmd_acl_add },
-	{ "acl remove", "RULE|LINE", "remove one of them, by its text or its line",
-	    cmd_acl_remove },
-	{ "acl load", "FILE", "have the rules of a file in place of all of them", cmd_acl_load },
-	{ "acl export", "", "print them as acl load takes them", cmd_acl_export },
-	{ "explain", "CLIENT ACTION TOPIC [--user NAME] [--cert NAME] [--groups A,B]",
-	    "what the access rules say to publish, subscribe or receive, and which one; of a "
-	    "client "
-	    "that is connected, or of one that would have these names",
-	    cmd_explain },
-	{ "block add",
-	    "[--client ID] [--user NAME] [--address PREFIX] [--client-regex RE] [--user-regex RE] "
-	    "[--for TIME] [--reason TEXT]",
-	    "refuse a client, a user, an address or a prefix of addresses, and end their "
-	    "connections; for a time, as 10m, or for good",
-	    cmd_block_add },
-	{ "block list", "", "who is blocked", cmd_block_list },
-	{ "block remove",
-	    "[--client ID] [--user NAME] [--address PREFIX] [--client-regex RE] [--user-regex RE]",
-	    "no longer", cmd_block_remove },
-	{ "refused list", "[--client ID]",
-	    "the last attempt that was refused of each client, and of each address without one: by "
-	    "credentials, access rules, blocks, the quarantine",
-	    cmd_refused_list },
-	{ "refused clear", "", "forget them", cmd_refused_clear },
-	{ "store status", "", "sizes and state of what is on disk", cmd_store_status },
-	{ "store backup", "DIR", "copy the store of the running broker into DIR",
-	    cmd_store_backup },
-	{ "store restore", "DIR [--force]",
-	    "make a backup the store; the broker has to be stopped. --force: also if there is "
-	    "one, which is kept aside",
-	    cmd_store_restore },
-	{ "store verify", "", "look for damage in the store of the running broker",
-	    cmd_store_verify },
-	{ "store dump", "[--table NAME] [--payload]",
-	    "all records of the running broker's store: meta, session, state (of queues), sub, "
-	    "group, "
-	    "msg, queue, retained, will, rxid",
-	    cmd_store_dump },
-	{ "store compact", "", "give back what the files of the running broker's store have unused",
-	    cmd_store_compact },
-	{ "help", "", "print this", cmd_help },
+static command_fn *const run_command[COMMANDS] = {
+#define C(id, ...) [CMD_##id] = cmd_##id,
+#include "master/ctl/commands.def"
 };
-
-#define HELP_COLUMN 44
-#define COMMANDS (sizeof(commands) / sizeof(commands[0]))
-
-static void
-usage(FILE *to)
-{
-	fprintf(to,
-	    "Usage: tbmqctl [--dir DIR] [--json] COMMAND [ARGUMENT]...\n"
-	    "Options stand on either side of the command; behind -- there are none, as in "
-	    "`client show -- --id`.\n"
-	    "Without --dir it is about the installed broker, with it about the private one in "
-	    "DIR, which runs as its caller.\n"
-	    "--json prints answers and errors as JSON on stdout, lists as an object a line.\n\n");
-	for (size_t i = 0; i < COMMANDS; i++) {
-		int n = fprintf(to, "  %s %s", commands[i].words, commands[i].arguments);
-
-		if (n >= HELP_COLUMN) {
-			fputc('\n', to);
-			n = 0;
-		}
-		fprintf(to, "%*s%s\n", HELP_COLUMN - n, "", commands[i].help);
-	}
-	fprintf(to,
-	    "\nExit codes: 0 done, 1 refused or failed, 2 usage, 3 not running, 4 no answer in "
-	    "time.\n");
-}
-
-static void
-print_text(const char *name, const char *text)
-{
-	json_t *j = ctl.json ? json_pack("{s:b, s:s}", "ok", 1, name, text) : NULL;
-
-	if (j != NULL)
-		ctl_print_json(j);
-	else
-		fputs(text, stdout);
-	json_decref(j);
-}
 
 /* --- life -------------------------------------------------------------------------------- */
 
@@ -614,7 +457,7 @@ cmd_config_sample(int argc, char **argv)
 		free(text);
 		return ctl_complain(FAILED, "no memory");
 	}
-	print_text("sample", text);
+	ctl_print_text("sample", text);
 	free(text);
 	return DONE;
 }
@@ -867,56 +710,14 @@ cmd_quarantine_clear(int argc, char **argv)
 
 /* --- main -------------------------------------------------------------------------------- */
 
-/* The command whose words begin argv; *used_out of them. */
-static const struct command *
-find(int argc, char **argv, int *used_out)
-{
-	for (size_t i = 0; i < COMMANDS; i++) {
-		const char *space = strchr(commands[i].words, ' ');
-		size_t len =
-		    space != NULL ? (size_t)(space - commands[i].words) : strlen(commands[i].words);
-
-		if (argc < 1 || strlen(argv[0]) != len ||
-		    strncmp(argv[0], commands[i].words, len) != 0)
-			continue;
-		if (space != NULL && (argc < 2 || strcmp(argv[1], space + 1) != 0))
-			continue;
-		*used_out = space != NULL ? 2 : 1;
-		return &commands[i];
-	}
-	return NULL;
-}
-
-static int
-cmd_help(int argc, char **argv)
-{
-	char *text = NULL;
-	size_t len;
-	FILE *f = open_memstream(&text, &len);
-	int code = DONE;
-
-	(void)argc;
-	(void)argv;
-	if (f != NULL) {
-		usage(f);
-		fclose(f);
-	}
-	if (text == NULL)
-		code = ctl_complain(FAILED, "no memory");
-	else
-		print_text("help", text);
-	free(text);
-	return code;
-}
-
 static int
 command(int n, char **words)
 {
 	int used = 0, code;
-	const struct command *c = find(n, words, &used);
+	const struct command *c = command_find(n, words, &used);
 
 	if (ctl_option("--help") != NULL)
-		return cmd_help(0, NULL);
+		return cmd_help(n, words);
 	if (c == NULL && n > 0)
 		return ctl_bad_usage("no such command");
 	code = args_check(c, n - used);
@@ -932,16 +733,16 @@ command(int n, char **words)
 		return ctl_complain(FAILED, "the path of the directory is too long");
 	words += used;
 	n -= used;
-	if (args_are_handed_on(c))
+	if (command_hands_on(c))
 		n = args_hand_on(words, n);
-	return c->fn(n, words);
+	return run_command[c - commands](n, words);
 }
 
 int
 main(int argc, char **argv)
 {
 	char **words = calloc((size_t)argc + 1, sizeof(*words));
-	int n = words != NULL ? args_split(argc - 1, argv + 1, commands, COMMANDS, words) : -1;
+	int n = words != NULL ? args_split(argc - 1, argv + 1, words) : -1;
 	int code;
 
 	if (n < 0)

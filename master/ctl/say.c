@@ -17,6 +17,18 @@ ctl_print_json(const json_t *j)
 	putchar('\n');
 }
 
+void
+ctl_print_text(const char *name, const char *text)
+{
+	json_t *j = ctl.json ? json_pack("{s:b, s:s}", "ok", 1, name, text) : NULL;
+
+	if (j != NULL)
+		ctl_print_json(j);
+	else
+		fputs(text, stdout);
+	json_decref(j);
+}
+
 int
 ctl_complain(int code, const char *fmt, ...)
 {

@@ -74,14 +74,14 @@ run(const struct row *r, const char *arguments)
 	return code;
 }
 
-/* Each line of --help that begins with a command is one of ours. */
+/* Each line of --help that begins with a command is one of ours; others begin with spaces or an option. */
 static void
 help_is_walked(void)
 {
 	char *text = ctl_text("--help"), *line, *save;
 
 	for (line = strtok_r(text, "\n", &save); line != NULL; line = strtok_r(NULL, "\n", &save)) {
-		bool known = strncmp(line, "  ", 2) != 0 || line[2] == ' ';
+		bool known = strncmp(line, "  ", 2) != 0 || line[2] == ' ' || line[2] == '-';
 
 		for (size_t i = 0; i < ROWS && !known; i++)
 			known = strncmp(line + 2, rows[i].words, strlen(rows[i].words)) == 0;
