@@ -74,9 +74,9 @@ int args_hand_on(char **words, int nwords);
 void args_free(void);
 const char *ctl_option(const char *name); /* its value; "" if it has none; NULL: not given */
 
-/* --- help.c -------------------------------------------------------------------------------- */
+/* --- help.c, completion.c ------------------------------------------------------------------ */
 
-command_fn cmd_help;
+command_fn cmd_help, cmd_completion;
 
 /* --- auth.c ------------------------------------------------------------------------------- */
 
