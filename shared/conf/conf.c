@@ -502,26 +502,11 @@ static void
 write_key(
     FILE *to, const void *base, const void *defaults, const struct conf_key *k, const char *indent)
 {
-	static const char *const when[] = {
-		[CONF_NOW] = "A reload applies it at once.",
-		[CONF_NEW] = "A reload applies it to new connections.",
-		[CONF_RESTART] = "Applied after a restart.",
-	};
-	char value[VALUE_MAX], def[VALUE_MAX], text[1024];
-	int n;
+	char value[VALUE_MAX], def[VALUE_MAX], text[CONF_SAYS_MAX];
 
 	conf_value_text(base, k, value, sizeof(value));
 	conf_value_text(defaults, k, def, sizeof(def));
-	n = snprintf(text, sizeof(text), "%s", k->help);
-	if (k->type == CONF_UINT)
-		n += snprintf(text + n, sizeof(text) - (size_t)n, " %llu to %llu.",
-		    (unsigned long long)k->min, (unsigned long long)k->max);
-	for (unsigned i = 0; k->type >= CONF_LOG_TARGET && conf_choice(k->type, i) != NULL; i++)
-		n += snprintf(text + n, sizeof(text) - (size_t)n, "%s%s",
-		    i > 0 ? ", " : " One of: ", conf_choice(k->type, i));
-	if (k->type >= CONF_LOG_TARGET)
-		n += snprintf(text + n, sizeof(text) - (size_t)n, ".");
-	snprintf(text + n, sizeof(text) - (size_t)n, " %s", when[k->when]);
+	conf_key_says(k, text);
 	write_comment(to, indent, text);
 	fprintf(to, "%s%s%s = %s;\n\n", indent, strcmp(value, def) == 0 ? "#" : "", k->name, value);
 }

@@ -70,6 +70,28 @@ conf_choice(enum conf_type type, unsigned i)
 	return NULL;
 }
 
+void
+conf_key_says(const struct conf_key *k, char out[CONF_SAYS_MAX])
+{
+	static const char *const when[] = {
+		[CONF_NOW] = "A reload applies it at once.",
+		[CONF_NEW] = "A reload applies it to new connections.",
+		[CONF_RESTART] = "Applied after a restart.",
+	};
+	size_t room = CONF_SAYS_MAX;
+	int n = snprintf(out, room, "%s", k->help);
+
+	if (k->type == CONF_UINT)
+		n += snprintf(out + n, room - (size_t)n, " %" PRIu64 " to %" PRIu64 ".", k->min,
+		    k->max);
+	for (unsigned i = 0; k->type >= CONF_LOG_TARGET && conf_choice(k->type, i) != NULL; i++)
+		n += snprintf(out + n, room - (size_t)n, "%s%s", i > 0 ? ", " : " One of: ",
+		    conf_choice(k->type, i));
+	if (k->type >= CONF_LOG_TARGET)
+		n += snprintf(out + n, room - (size_t)n, ".");
+	snprintf(out + n, room - (size_t)n, " %s", when[k->when]);
+}
+
 const struct conf_key *
 conf_key_find(const struct conf_key *keys, size_t n, const char *name)
 {

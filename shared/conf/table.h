@@ -59,6 +59,10 @@ conf_suggest(const struct conf_key *keys, size_t n, const char *name); /* neares
 /* The i-th choice of an enumeration; NULL past the last. */
 const char *conf_choice(enum conf_type type, unsigned i);
 
+#define CONF_SAYS_MAX 1024
+/* All there is to say of a key but its default: help, bounds or choices, and when a change of it is applied. */
+void conf_key_says(const struct conf_key *k, char out[CONF_SAYS_MAX]);
+
 /* Values by offset; base is the struct the key is of. */
 uint64_t conf_get(const void *base, const struct conf_key *k); /* not strings, nor rates */
 const struct rate *conf_get_rate(const void *base, const struct conf_key *k);
