@@ -82,11 +82,11 @@ conf_key_says(const struct conf_key *k, char out[CONF_SAYS_MAX])
 	int n = snprintf(out, room, "%s", k->help);
 
 	if (k->type == CONF_UINT)
-		n += snprintf(out + n, room - (size_t)n, " %" PRIu64 " to %" PRIu64 ".", k->min,
-		    k->max);
+		n += snprintf(
+		    out + n, room - (size_t)n, " %" PRIu64 " to %" PRIu64 ".", k->min, k->max);
 	for (unsigned i = 0; k->type >= CONF_LOG_TARGET && conf_choice(k->type, i) != NULL; i++)
-		n += snprintf(out + n, room - (size_t)n, "%s%s", i > 0 ? ", " : " One of: ",
-		    conf_choice(k->type, i));
+		n += snprintf(out + n, room - (size_t)n, "%s%s",
+		    i > 0 ? ", " : " One of: ", conf_choice(k->type, i));
 	if (k->type >= CONF_LOG_TARGET)
 		n += snprintf(out + n, room - (size_t)n, ".");
 	snprintf(out + n, room - (size_t)n, " %s", when[k->when]);
