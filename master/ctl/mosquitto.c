@@ -341,7 +341,6 @@ begin_listener(struct import *im, const char *file, unsigned line, char *value)
 	else if (host != NULL)
 		strcpy(p->host, host);
 	p->port = n >= 0 && n <= 65535 ? (unsigned)n : 0;
-	p->left_out = n == 0;
 	p->starts = true;
 	im->is_local = false;
 	return p;
@@ -585,14 +584,22 @@ static void
 name_it(struct import *im, const struct part *p, struct conf_listener *l)
 {
 	const char *type = conf_transport_name(l);
-	char name[NAME_ROOM];
+	char name[NAME_ROOM], by[NAME_ROOM - 12];
 
 	snprintf(name, sizeof(name), "%s", "default");
+	snprintf(by, sizeof(by), l->type == TRANSPORT_unix ? "%s" : "%s-%u", type, p->port);
 	if (p != im->first)
-		snprintf(name, sizeof(name), "%s-%u", type, p->port);
+		snprintf(name, sizeof(name), "%s", by);
 	for (unsigned i = 2; has_name(&im->conf, name); i++)
-		snprintf(name, sizeof(name), "%s-%u-%u", type, p->port, i);
+		snprintf(name, sizeof(name), "%s-%u", by, i);
 	snprintf(l->name.s, sizeof(l->name.s), "%s", name);
+}
+
+/* By port 0 and a path. */
+static bool
+is_unix(const struct part *p)
+{
+	return p->port == 0;
 }
 
 static void
@@ -607,11 +614,16 @@ make_listener(struct import *im, struct part *p)
 		wrong_where(im, p, "protocol is neither mqtt nor websockets");
 		return;
 	}
-	if (p->of[OPTION_PSK_HINT] != NULL || p->left_out) {
+	if (is_unix(p) && (is_ws || has_tls(p) || p->host[0] != '/')) {
+		wrong_where(
+		    im, p, "a unix socket has an absolute path, and neither TLS nor WebSocket");
+		return;
+	}
+	if (p->of[OPTION_PSK_HINT] != NULL) {
 		p->left_out = true;
 		return;
 	}
-	n = addresses_of(im, p, address);
+	n = is_unix(p) ? 1 : addresses_of(im, p, address);
 	p->first = im->conf.nlisteners;
 	for (size_t i = 0; i < n; i++) {
 		struct conf_listener *l = &im->conf.listener[im->conf.nlisteners];
@@ -621,10 +633,12 @@ make_listener(struct import *im, struct part *p)
 			return;
 		}
 		conf_listener_defaults(l);
-		l->type = has_tls(p) ? (is_ws ? TRANSPORT_wss : TRANSPORT_tls)
+		l->type = is_unix(p) ? TRANSPORT_unix
+		    : has_tls(p)     ? (is_ws ? TRANSPORT_wss : TRANSPORT_tls)
 				     : (is_ws ? TRANSPORT_ws : TRANSPORT_tcp);
 		l->port = p->port;
-		snprintf(l->address.s, sizeof(l->address.s), "%s", address[i]);
+		snprintf(is_unix(p) ? l->path.s : l->address.s, sizeof(l->path.s), "%s",
+		    is_unix(p) ? p->host : address[i]);
 		name_it(im, p, l);
 		im->conf.nlisteners++;
 		p->n++;
@@ -1031,6 +1045,13 @@ take_listener(struct import *im, const struct use *u)
 
 	if (p->left_out) {
 		say(im, u, MOSQUITTO_UNSUPPORTED, "the listener is left out");
+		return;
+	}
+	if (at->type == TRANSPORT_unix) {
+		say(im, u, MOSQUITTO_DIFFERS,
+		    "listeners.%s: type = \"unix\", path = \"%s\"; its mode is that of the key, "
+		    "0660, whatever the umask",
+		    at->name.s, at->path.s);
 		return;
 	}
 	say(im, u, is_ip ? MOSQUITTO_TAKEN : MOSQUITTO_DIFFERS,

@@ -74,6 +74,8 @@ values_that_cannot_be_are_wrong(void)
 		{ "allow_anonymous true false", "allow_anonymous" }, { "max_qos 3", "max_qos" },
 		{ "max_qos -1", "max_qos" }, { "listener", "listener" },
 		{ "listener x", "listener" }, { "listener 0", "listener" },
+		{ "listener 0 run/sock", "listener" },
+		{ "listener 0 /run/sock\nprotocol websockets", "listener" },
 		{ "listener 65536", "listener" }, { "max_keepalive 9", "max_keepalive" },
 		{ "max_packet_size 19", "max_packet_size" },
 		{ "persistent_client_expiration 3x", "persistent_client_expiration" },
@@ -131,17 +133,30 @@ secrets_are_not_told(void)
 	CU_ASSERT_PTR_NULL(strstr(told, "geheim"));
 }
 
+static void
+unix_sockets_are_listeners(void)
+{
+	CU_ASSERT_EQUAL(
+	    import("listener 0 /run/a\nmax_connections 3\nlistener 0 /run/b\nlistener 1\n"), 0);
+	CU_ASSERT_EQUAL(c.nlisteners, 3);
+	CU_ASSERT_EQUAL(c.listener[0].type, TRANSPORT_unix);
+	CU_ASSERT_STRING_EQUAL(c.listener[0].name.s, "unix");
+	CU_ASSERT_STRING_EQUAL(c.listener[0].path.s, "/run/a");
+	CU_ASSERT_EQUAL(c.listener[0].max_connections, 3);
+	CU_ASSERT_STRING_EQUAL(c.listener[1].name.s, "unix-2");
+	CU_ASSERT_STRING_EQUAL(c.listener[1].path.s, "/run/b");
+	CU_ASSERT_EQUAL(c.listener[2].type, TRANSPORT_tcp);
+	CU_ASSERT_TRUE(was_told(1, "listener", MOSQUITTO_DIFFERS));
+}
+
 /* A listener that would be less safe than it was is not made. */
 static void
 what_is_not_supported_is_left_out(void)
 {
-	CU_ASSERT_EQUAL(import("listener 1\nlistener 8883\npsk_hint h\nmax_connections 3\n"
-			       "listener 0 /run/sock\n"),
-	    0);
+	CU_ASSERT_EQUAL(import("listener 1\nlistener 8883\npsk_hint h\nmax_connections 3\n"), 0);
 	CU_ASSERT_EQUAL(c.nlisteners, 1);
 	CU_ASSERT_TRUE(was_told(3, "psk_hint", MOSQUITTO_UNSUPPORTED));
 	CU_ASSERT_TRUE(was_told(4, "max_connections", MOSQUITTO_UNSUPPORTED));
-	CU_ASSERT_TRUE(was_told(5, "listener", MOSQUITTO_UNSUPPORTED));
 	CU_ASSERT_EQUAL(import("allow_zero_length_clientid false\nhttp_dir /x\n"), 0);
 	CU_ASSERT_TRUE(was_told(1, "allow_zero_length_clientid", MOSQUITTO_UNSUPPORTED));
 	CU_ASSERT_EQUAL(import("listener 1\nmax_qos 1\nlistener 2\n"), 0);
@@ -301,7 +316,8 @@ the_log_goes_to_the_best_place(void)
 UNIT_MAIN("master/ctl/mosquitto", TEST(what_mosquitto_does_not_know_is_wrong),
     TEST(every_mistake_is_told), TEST(values_that_cannot_be_are_wrong),
     TEST(tls_by_halves_is_wrong), TEST(more_than_there_is_room_for_is_wrong),
-    TEST(secrets_are_not_told), TEST(what_is_not_supported_is_left_out),
-    TEST(an_empty_file_is_for_this_machine), TEST(listeners_are_those_that_mosquitto_opens),
-    TEST(who_may_come_in_is_who_might), TEST(certificates_are_asked_for_as_they_were),
-    TEST(numbers_are_those_of_mosquitto), TEST(the_log_goes_to_the_best_place))
+    TEST(secrets_are_not_told), TEST(unix_sockets_are_listeners),
+    TEST(what_is_not_supported_is_left_out), TEST(an_empty_file_is_for_this_machine),
+    TEST(listeners_are_those_that_mosquitto_opens), TEST(who_may_come_in_is_who_might),
+    TEST(certificates_are_asked_for_as_they_were), TEST(numbers_are_those_of_mosquitto),
+    TEST(the_log_goes_to_the_best_place))
