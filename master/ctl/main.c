@@ -44,11 +44,17 @@ static command_fn *const run_command[COMMANDS] = {
 static bool
 use_service(void)
 {
+	static const char *const units[] = { "/etc/systemd/system/tbmq.service",
+		"/usr/local/lib/systemd/system/tbmq.service",
+		"/usr/lib/systemd/system/tbmq.service", "/lib/systemd/system/tbmq.service" };
 	struct stat st;
+	bool found = false;
 
-	return !ctl.dirs.is_private && stat("/run/systemd/system", &st) == 0 &&
-	    (stat("/usr/lib/systemd/system/tbmq.service", &st) == 0 ||
-		stat("/etc/systemd/system/tbmq.service", &st) == 0);
+	if (ctl.dirs.is_private || stat("/run/systemd/system", &st) != 0)
+		return false;
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]) && !found; i++)
+		found = stat(units[i], &st) == 0;
+	return found;
 }
 
 static int
