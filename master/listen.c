@@ -5,6 +5,7 @@
 
 #include "master/master.h"
 #include "shared/base/log.h"
+#include "shared/net/exposed.h"
 
 uint32_t
 listen_id(unsigned listener, unsigned worker)
@@ -332,6 +333,16 @@ listen_tell(void)
 		log_notice("listen: serving listener=%s type=%s address=%s", l->conf.name.s,
 		    conf_transport_name(&l->conf), is_unix(l) ? l->conf.path.s : at);
 	}
+	listen_warn();
+}
+
+void
+listen_warn(void)
+{
+	char text[EXPOSED_TEXT_MAX];
+
+	for (uint32_t i = 0; exposed_next(&master.conf, &i, text);)
+		log_warning("listen: %s", text);
 }
 
 void

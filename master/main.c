@@ -16,6 +16,7 @@
 #include "master/master.h"
 #include "shared/net/forwarded.h"
 #include "shared/net/conf_files.h"
+#include "shared/net/exposed.h"
 #include "shared/base/clock.h"
 #include "shared/base/log.h"
 
@@ -458,13 +459,15 @@ main(int argc, char **argv)
 	}
 	if (check) {
 		static struct conf c;
-		char path[PATH_MAX];
+		char path[PATH_MAX], text[EXPOSED_TEXT_MAX];
 
 		clock_init(); /* there are files that hold for a time */
 		conffile_path(conffile_is_unconfirmed() ? ".previous" : "", path); /* as a start */
 		code = reload_parse(path, &c, NULL, &err) == 0 && conf_files_check(&c, &err) == 0
 		    ? 0
 		    : 1;
+		for (uint32_t i = 0; code == 0 && exposed_next(&c, &i, text);)
+			fprintf(stderr, "tbmqd: warning: %s\n", text);
 		if (code == 0)
 			printf("%s: ok\n", path);
 		else

@@ -151,6 +151,7 @@ uint32_t listen_id(unsigned listener, unsigned worker);
 void
 listen_close_worker(unsigned worker); /* it drains: it accepts what waits, nobody new may come */
 void listen_tell(void);               /* into the log: where clients can come */
+void listen_warn(void);               /* of listeners that let in everybody */
 void listen_close_all(void);
 
 /* unix.c */

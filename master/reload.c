@@ -155,6 +155,7 @@ commit(void)
 	authfiles_commit();
 	listen_commit(the.listener);
 	(void)logfile_apply();
+	listen_warn();
 	slots_want(workers_of(&master.conf));
 }
 

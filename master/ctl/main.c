@@ -20,6 +20,7 @@
 #include "master/ctl/ctl.h"
 #include "shared/ipc/proc.h"
 #include "shared/net/conf_files.h"
+#include "shared/net/exposed.h"
 #include "shared/base/clock.h"
 
 #define STOP_MS 30000 /* children have 10 s each: workers, then persist */
@@ -358,12 +359,15 @@ cmd_config_check(int argc, char **argv)
 	const char *file = argc > 0 ? argv[0] : ctl.dirs.conf;
 	struct conf_error err = { "" };
 	static struct conf c;
+	char text[EXPOSED_TEXT_MAX];
 
 	clock_init(); /* there are files that hold for a time */
 	if (conf_parse(file, &c, &err) != 0 || conf_files_check(&c, &err) != 0)
 		return ctl_complain(FAILED, "%s", err.text);
 	if (err.text[0] != '\0')
 		fprintf(stderr, "tbmqctl: warning: %s\n", err.text);
+	for (uint32_t i = 0; exposed_next(&c, &i, text);)
+		fprintf(stderr, "tbmqctl: warning: %s\n", text);
 	if (!ctl.json)
 		printf("%s: ok\n", file);
 	return ctl_done();

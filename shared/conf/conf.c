@@ -525,7 +525,15 @@ conf_write(const struct conf *c, FILE *to)
 		write_key(to, c, &defaults, &conf_keys[i], "");
 	fprintf(to,
 	    "# Where clients connect. Each has a name; a reload adds and removes listeners without "
-	    "disconnecting anybody.\nlisteners = (\n");
+	    "disconnecting anybody.\n"
+	    "# As shipped that is loopback only, where everybody may do everything. Before you "
+	    "give one "
+	    "an address that others\n"
+	    "# reach, say above who may come in and what they may do, and in the listener that "
+	    "anonymous "
+	    "clients may not.\n"
+	    "# `tbmqctl config check` and the log warn of one that is open.\n"
+	    "listeners = (\n");
 	for (uint32_t l = 0; l < c->nlisteners; l++) {
 		fprintf(to, "\t{\n");
 		for (size_t i = 0; i < conf_nlistener_keys; i++) {
