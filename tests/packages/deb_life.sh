@@ -101,10 +101,11 @@ check 'what waited comes once and in order, QoS 2' woken sleeper-2 2
 kill "$stays"
 wait "$stays" 2>/dev/null
 check 'the script for machines without systemd works' init_script_works
+check 'another session of QoS 1 sleeps' sleeps sleeper-3 1
 check 'messages wait once more' queue 1
 check 'removal stops it and leaves what is not a program' removal
 check 'it comes again' comes_again
-check 'what waited before the removal is there' woken sleeper-1 1
+check 'what waited before the removal is there' woken sleeper-3 1
 check 'purge leaves a store that is to be kept' purge_keeps_the_store
 check 'it comes again over the store that was kept' comes_again
 check 'purge takes what the broker made, and nothing else' purge_takes_what_is_ours
