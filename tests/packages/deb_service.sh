@@ -18,16 +18,15 @@ if [[ ${3:-} == boot ]]; then # as the first process
 fi
 
 # Where systemd may make its own below.
-cgroup=$(findmnt --types cgroup2 --noheadings --output TARGET --first-only)/tbmq-packages
-remove_cgroup() {
-	find "$cgroup" -depth -type d -exec rmdir {} + 2>/dev/null
-}
-remove_cgroup
-if ! mkdir "$cgroup" 2>/dev/null; then
+cgroups=$(findmnt --types cgroup2 --noheadings --output TARGET --first-only)
+if ! cgroup=$(mktemp -d "${cgroups:-/nonexistent}/tbmq-packages.XXXXXX" 2>/dev/null); then
 	echo 'no cgroup for systemd here: the service is not tried'
 	echo '0 passed, 0 failed'
 	exit
 fi
+remove_cgroup() {
+	find "$cgroup" -depth -type d -exec rmdir {} + 2>/dev/null
+}
 out=$(mktemp -d) || exit 1
 newer=$out/tbmq_newer.deb
 conf=$root/etc/tbmq/tbmq.conf
