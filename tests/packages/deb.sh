@@ -83,6 +83,11 @@ files_are_as_listed() {
 	return $bad
 }
 
+# Debian adds flags of its own, so what `make` alone has made is looked at, too.
+programs() {
+	printf '%s\n' "$work"/content/usr/{sbin/tbmqd,bin/tbmqctl,libexec/tbmq/*} build/bin/tbmq{d,ctl,-mqtt,-persist,-auth}
+}
+
 # No path of the machine that built it, neither in the programs nor in what belongs to them.
 no_trace_of_the_place() {
 	local deb
@@ -91,11 +96,13 @@ no_trace_of_the_place() {
 		dpkg-deb -x "$deb" "$work/look"
 		! grep -rlF "$PWD" "$work/look" || return 1
 	done
+	# shellcheck disable=SC2046 # no blanks in there
+	! grep -lF "$PWD" $(programs)
 }
 
 programs_are_hardened() {
 	local program bad=0 want
-	for program in "$work"/content/usr/{sbin/tbmqd,bin/tbmqctl,libexec/tbmq/*}; do
+	for program in $(programs); do
 		want=(
 			'-h.*Type: *DYN' '-d.*BIND_NOW' '-l.*GNU_RELRO' '-l.*GNU_STACK +(0x[0-9a-f]+ +){5}RW '
 			'--dyn-syms.*__stack_chk_fail' '--dyn-syms.*__[a-z]*_chk@'
@@ -104,8 +111,8 @@ programs_are_hardened() {
 			readelf -W "${w%%.\**}" "$program" | tr '\n' ' ' | grep -qE -- "${w#*.\*}" ||
 				{ echo "${program##*/}: no ${w#*.\*}"; bad=1; }
 		done
-		# The note that says so to the loader is lost where the C library's own start has none.
-		[[ $(uname -m) != x86_64 ]] || objdump -d "$program" | grep -q endbr64 ||
+		# The note that says so to the loader is lost where the C library's own start has none; a few are always there.
+		[[ $(uname -m) != x86_64 || $(objdump -d "$program" | grep -c endbr64) -gt 100 ]] ||
 			{ echo "${program##*/}: no -fcf-protection"; bad=1; }
 	done
 	return $bad
