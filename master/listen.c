@@ -132,7 +132,7 @@ keep_bound(struct listener *l, const struct listener *old)
 int
 listen_bind(const struct conf *c, struct listener out[LISTENERS_MAX], struct conf_error *err)
 {
-	unsigned workers = workers_of(c);
+	unsigned workers = proc_workers(c->workers);
 
 	for (unsigned i = 0; i < LISTENERS_MAX; i++) {
 		out[i] = (struct listener){ 0 };

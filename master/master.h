@@ -136,7 +136,6 @@ int slot_send(
     struct slot *s, enum ipc_type type, const void *body, size_t len, const int *fds, int nfds);
 void slot_kill(struct slot *s, int sig, const char *why);
 bool slots_ready(void);
-unsigned workers_of(const struct conf *c);
 void
 slot_listeners(struct slot *s, const struct slot *to, bool lent); /* sends s's sockets to `to` */
 void slot_take_back(struct slot *s, struct slot *from);

@@ -156,7 +156,7 @@ commit(void)
 	listen_commit(the.listener);
 	(void)logfile_apply();
 	listen_warn();
-	slots_want(workers_of(&master.conf));
+	slots_want(proc_workers(master.conf.workers));
 }
 
 static void

@@ -108,16 +108,6 @@ slot_kill(struct slot *s, int sig, const char *why)
 	timer_set(loop_timers(master.loop), &s->timer, clock_ms() + ABORT_MS);
 }
 
-unsigned
-workers_of(const struct conf *c)
-{
-	long cores = sysconf(_SC_NPROCESSORS_ONLN);
-
-	if (c->workers > 0)
-		return c->workers;
-	return cores < 1 ? 1 : cores > SLOT_MQTT_MAX ? SLOT_MQTT_MAX : (unsigned)cores;
-}
-
 void
 slots_init(void)
 {
@@ -353,7 +343,7 @@ on_segment(struct chan *ch, const void *body, size_t len, const int *fd)
 	slot_send(s, IPC_GO, &(struct msg_none){ 0 }, sizeof(struct msg_none), NULL, 0);
 	if (master.workers == 0) {
 		slot_birth(&master.slot[SLOT_AUTH]);
-		slots_want(workers_of(&master.conf));
+		slots_want(proc_workers(master.conf.workers));
 	}
 	return 0;
 }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 const struct proc_info proc_info[PROC_KINDS] = {
 #define P(kind, n, e, f, s) [PROC_##kind] = { .name = (n), .exe = (e), .first = (f), .slots = (s) },
@@ -41,4 +42,14 @@ proc_slot_of(const char *title)
 		if (proc_kind_of(slot) != PROC_KINDS && strcmp(proc_title(slot), title) == 0)
 			return (int)slot;
 	return -EINVAL;
+}
+
+unsigned
+proc_workers(unsigned asked)
+{
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+	if (asked > 0)
+		return asked;
+	return cores < 1 ? 1 : cores > SLOT_MQTT_MAX ? SLOT_MQTT_MAX : (unsigned)cores;
 }

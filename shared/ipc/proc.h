@@ -39,6 +39,7 @@ extern const struct proc_info proc_info[PROC_KINDS];
 enum proc_kind proc_kind_of(unsigned slot); /* PROC_KINDS: nobody's */
 /* "mqtt/3"; static text per slot, "?" for nobody's. */
 const char *proc_title(unsigned slot);
-int proc_slot_of(const char *title); /* slot, or -EINVAL */
+int proc_slot_of(const char *title);   /* slot, or -EINVAL */
+unsigned proc_workers(unsigned asked); /* as many; 0: one a core */
 
 #endif
