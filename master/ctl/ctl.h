@@ -26,7 +26,10 @@ extern struct ctl ctl;
 
 enum { DONE = 0, FAILED = 1, USAGE = 2, NOT_RUNNING = 3, TIMEOUT = 4 }; /* exit codes */
 
+#define CTL_UNIT "tbmq.service"
+
 bool ctl_is_running(void);
+bool ctl_has_service(void); /* the installed broker is one, and there is a manager of them */
 /* One request, one answer. 0; 3: nobody listens; 4: no answer in time; 1: errno. *out is the caller's. */
 int ctl_ask(const char *text, json_t **out);
 void ctl_find(const char *exe, char out[PATH_MAX]); /* next to us, in ../sbin, or by PATH */
@@ -85,6 +88,10 @@ command_fn cmd_auth_list, cmd_auth_show, cmd_auth_add, cmd_auth_passwd, cmd_auth
 /* --- block.c ------------------------------------------------------------------------------ */
 
 command_fn cmd_block_add, cmd_block_list, cmd_block_remove;
+
+/* --- doctor.c ----------------------------------------------------------------------------- */
+
+command_fn cmd_doctor;
 
 /* --- import.c ----------------------------------------------------------------------------- */
 

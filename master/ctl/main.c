@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "master/ctl/ctl.h"
+#include "master/ctl/machine.h"
 #include "shared/ipc/proc.h"
 #include "shared/net/conf_files.h"
 #include "shared/net/exposed.h"
@@ -42,20 +43,11 @@ static command_fn *const run_command[COMMANDS] = {
 
 /* --- life -------------------------------------------------------------------------------- */
 
-static bool
-use_service(void)
+bool
+ctl_has_service(void)
 {
-	static const char *const units[] = { "/etc/systemd/system/tbmq.service",
-		"/usr/local/lib/systemd/system/tbmq.service",
-		"/usr/lib/systemd/system/tbmq.service", "/lib/systemd/system/tbmq.service" };
-	struct stat st;
-	bool found = false;
-
-	if (ctl.dirs.is_private || stat("/run/systemd/system", &st) != 0)
-		return false;
-	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]) && !found; i++)
-		found = stat(units[i], &st) == 0;
-	return found;
+	return !ctl.dirs.is_private && access("/run/systemd/system", F_OK) == 0 &&
+	    machine_has_unit("", CTL_UNIT);
 }
 
 static int
@@ -81,7 +73,7 @@ run(char *const argv[])
 static int
 service(const char *verb)
 {
-	char *const argv[] = { (char *)"systemctl", (char *)verb, (char *)"tbmq.service", NULL };
+	char *const argv[] = { (char *)"systemctl", (char *)verb, (char *)CTL_UNIT, NULL };
 
 	return run(argv) == 0
 	    ? DONE
@@ -157,7 +149,7 @@ run_master(int argc, char **argv, bool check)
 static int
 can_start(int argc)
 {
-	return !use_service() || argc == 0
+	return !ctl_has_service() || argc == 0
 	    ? DONE
 	    : ctl_complain(USAGE,
 		  "the service manager starts the installed broker, without options: set them in "
@@ -174,7 +166,7 @@ cmd_start(int argc, char **argv)
 		code = ctl_complain(FAILED, "a broker runs in %s already; see `tbmqctl%s%s status`",
 		    ctl.dirs.run, ctl.dirs.is_private ? " --dir " : "", ctl.dirs.dir);
 	if (code == DONE)
-		code = use_service() ? service("start") : run_master(argc, argv, false);
+		code = ctl_has_service() ? service("start") : run_master(argc, argv, false);
 	return code == DONE ? say_running("runs") : code;
 }
 
@@ -184,7 +176,7 @@ stop(void)
 	json_t *answer;
 	int code;
 
-	if (use_service()) {
+	if (ctl_has_service()) {
 		code = service("stop");
 		if (code != DONE || !ctl_is_running()) /* it may have been started without */
 			return code;

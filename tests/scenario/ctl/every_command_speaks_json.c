@@ -40,6 +40,7 @@ static const struct row {
 	{ "store verify", "", "x", 3 }, { "store compact", "", "x", 3 },
 	{ "store dump", "--table session --payload", "--table users", 3 },
 	{ "drain", "--rate 0 --server-reference other", "--rate x", 3 },
+	{ "doctor", "--connections 1", "--connections 0", 0 },
 	{ "restart", "--port 0", "--nonsense", 0 }, { "stop", "", "x", 3 }, { "help", "", "x", 0 },
 	{ "completion", "zsh", "sh", 0 },
 	{ "store restore", "$DIR/copy --force", "$DIR/copy", 1 }, /* there is no copy at first */
