@@ -23,13 +23,16 @@
 #include "shared/base/log.h"
 #include "shared/ipc/proc.h"
 #include "shared/net/conf_files.h"
+#include "shared/net/exposed.h"
 
 #define EXPECTED                                                                                   \
 	100000 /* connections, where neither max_connections nor --connections says how many */
 #define CONNECTIONS_MAX 100000000
 
+static int examine(json_t *findings, long connections);
 static int read_configuration(json_t *findings, bool runs, struct conf *out, const char **file_out);
 static int in_force(struct conf *out, struct conf_error *err);
+static void look_at_strangers(json_t *findings, const struct conf *c);
 static int look_at_processes(json_t *findings, struct need *n, pid_t *master_out);
 static void look_at_kernel(json_t *findings, const struct conf *c);
 static int say(json_t *findings);
@@ -37,14 +40,8 @@ static int say(json_t *findings);
 int
 cmd_doctor(int argc, char **argv)
 {
-	const char *given = ctl_option("--connections"), *file;
-	static struct machine m;
-	static struct conf c;
-	struct need n = { .conf = &c, .descriptors = UNKNOWN };
-	struct household house = { .is_private = ctl.dirs.is_private, .conf = &c };
-	json_t *findings = json_array();
-	bool runs = ctl_is_running();
-	pid_t master = 0;
+	const char *given = ctl_option("--connections");
+	json_t *findings;
 	long asked = 0;
 	int code;
 
@@ -53,13 +50,35 @@ cmd_doctor(int argc, char **argv)
 	if (given != NULL && !ctl_number(given, 1, CONNECTIONS_MAX, &asked))
 		return ctl_bad_usage("--connections takes a number of 1 to 100000000");
 	clock_init(); /* there are files that hold for a time */
-	code = read_configuration(findings, runs, &c, &file);
+	findings = json_array();
+	code = examine(findings, asked);
+	if (code == DONE)
+		code = say(findings);
+	json_decref(findings);
+	return code;
+}
+
+static int
+examine(json_t *findings, long connections)
+{
+	static struct machine m;
+	static struct conf c;
+	struct need n = { .conf = &c, .descriptors = UNKNOWN };
+	struct household house = { .is_private = ctl.dirs.is_private, .conf = &c };
+	bool runs = ctl_is_running();
+	const char *file;
+	pid_t master = 0;
+	int code = read_configuration(findings, runs, &c, &file);
+
 	if (code != DONE)
 		return code;
+	look_at_strangers(findings, &c);
+	if (connections == 0)
+		connections = c.max_connections;
+	n.is_firm = connections > 0;
+	n.connections = connections > 0 ? connections : EXPECTED;
 	n.conf_file = file;
 	n.workers = proc_workers(c.workers);
-	n.connections = asked > 0 ? asked : c.max_connections > 0 ? c.max_connections : EXPECTED;
-	n.is_firm = asked > 0 || c.max_connections > 0;
 	n.by_unit = ctl_has_service();
 	if (runs) {
 		code = look_at_processes(findings, &n, &master);
@@ -78,7 +97,7 @@ cmd_doctor(int argc, char **argv)
 	house.conf_file = access(file, F_OK) == 0 ? file : "";
 	house.data_dir = c.data_dir.s[0] != '\0' ? c.data_dir.s : ctl.dirs.data;
 	doctor_files(findings, &house);
-	return say(findings);
+	return DONE;
 }
 
 /* --- the configuration ---------------------------------------------------------------------- */
@@ -103,16 +122,16 @@ read_configuration(json_t *findings, bool runs, struct conf *out, const char **f
 		    "there is no file yet: as a start makes it");
 		return DONE;
 	} else if (conf_parse(ctl.dirs.conf, out, &err) != 0) {
-		fit_add(findings, FIT_PROBLEM, "configuration", "tbmqctl config check", "%s",
-		    log_esc(span_str(err.text)));
+		fit_add(
+		    findings, FIT_PROBLEM, "configuration", "tbmqctl config check", "%s", err.text);
 		return DONE;
 	}
 	if (err.text[0] != '\0' || conf_files_check(out, &err) != 0)
-		fit_add(findings, FIT_PROBLEM, "configuration", "tbmqctl config check", "%s",
-		    log_esc(span_str(err.text)));
+		fit_add(
+		    findings, FIT_PROBLEM, "configuration", "tbmqctl config check", "%s", err.text);
 	else if (err.text[0] != '\0')
-		fit_add(findings, FIT_ADVICE, "configuration", "tbmqctl config check", "%s",
-		    log_esc(span_str(err.text)));
+		fit_add(
+		    findings, FIT_ADVICE, "configuration", "tbmqctl config check", "%s", err.text);
 	else
 		fit_add(findings, FIT_OK, "configuration", NULL, "%s",
 		    runs ? "that in force" : log_esc(span_str(ctl.dirs.conf)));
@@ -170,6 +189,17 @@ in_force(struct conf *out, struct conf_error *err)
 	free(text);
 	json_decref(answer);
 	return code;
+}
+
+static void
+look_at_strangers(json_t *findings, const struct conf *c)
+{
+	char text[EXPOSED_TEXT_MAX];
+
+	for (uint32_t i = 0; exposed_next(c, &i, text);)
+		fit_add(findings, FIT_ADVICE, "strangers",
+		    "authentication = \"basic\" and tbmqctl auth add, or address = \"127.0.0.1\"",
+		    "%s", text);
 }
 
 /* --- the processes -------------------------------------------------------------------------- */
@@ -291,11 +321,11 @@ say(json_t *findings)
 			    remedy != NULL ? " -> " : "", remedy != NULL ? remedy : "");
 	}
 	snprintf(error, sizeof(error), "%u problem%s", problems, problems == 1 ? "" : "s");
-	all = ctl.json ? json_pack("{s:b, s:s*, s:o}", "ok", problems == 0, "error",
-			     problems > 0 ? error : NULL, "findings", findings)
-		       : findings;
-	if (ctl.json)
+	if (ctl.json) {
+		all = json_pack("{s:b, s:s*, s:O}", "ok", problems == 0, "error",
+		    problems > 0 ? error : NULL, "findings", findings);
 		ctl_print_json(all);
-	json_decref(all);
+		json_decref(all);
+	}
 	return problems > 0 ? FAILED : DONE;
 }

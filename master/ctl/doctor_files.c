@@ -45,10 +45,12 @@ enum kind { OPEN_TO_READ, SECRET };
 struct watchman {
 	json_t *findings;
 	const struct household *house;
-	uid_t user; /* of the children */
+	uid_t user; /* of the children, if there is that user */
+	bool has_user;
 	unsigned seen, bad;
 };
 
+static const char *shown(const char *path);
 static void look_at(struct watchman *w, const char *path, enum kind kind);
 static void look_into(struct watchman *w, const char *dir);
 static void look_at_listener(struct watchman *w, const struct conf_listener *l);
@@ -59,7 +61,9 @@ void
 doctor_files(json_t *findings, const struct household *h)
 {
 	const struct conf *c = h->conf;
-	struct watchman w = { .findings = findings, .house = h, .user = geteuid() };
+	struct watchman w = {
+		.findings = findings, .house = h, .user = geteuid(), .has_user = true
+	};
 	char dir[PATH_MAX];
 	char *slash;
 
@@ -75,6 +79,7 @@ doctor_files(json_t *findings, const struct household *h)
 		else
 			fit_add(findings, FIT_OK, "user", NULL, "%s is there",
 			    log_esc(span_str(c->user.s)));
+		w.has_user = p != NULL;
 		w.user = p != NULL ? p->pw_uid : w.user;
 	}
 	if (h->conf_file[0] != '\0') {
@@ -139,14 +144,24 @@ look_into(struct watchman *w, const char *dir)
 		closedir(d);
 }
 
+/* As it is, so that a command can be copied; made harmless if there is more in it than names have. */
+static const char *
+shown(const char *path)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				    "0123456789/._-+,:@%=";
+
+	return path[strspn(path, plain)] == '\0' ? path : log_esc(span_str(path));
+}
+
 static void
 bad_file(struct watchman *w, const char *path, const char *command, const char *what)
 {
 	char remedy[REMEDY];
 
 	w->bad++;
-	snprintf(remedy, sizeof(remedy), "%s %s", command, log_esc(span_str(path)));
-	fit_add(w->findings, FIT_PROBLEM, "files", remedy, "%s %s", log_esc(span_str(path)), what);
+	snprintf(remedy, sizeof(remedy), "%s %s", command, shown(path));
+	fit_add(w->findings, FIT_PROBLEM, "files", remedy, "%s %s", shown(path), what);
 }
 
 /* What isn't there is not for here to say: the configuration is looked at as a whole. */
@@ -170,6 +185,7 @@ static void
 look_at_data(struct watchman *w)
 {
 	const char *path = w->house->data_dir;
+	char owner[32];
 	struct stat st;
 
 	if (stat(path, &st) != 0)
@@ -178,9 +194,10 @@ look_at_data(struct watchman *w)
 	if ((st.st_mode & S_IRWXO) != 0)
 		bad_file(w, path, "chmod o-rwx",
 		    "has all messages, and is open to everybody on this machine");
-	if (st.st_uid != w->user && !w->house->is_private)
-		bad_file(w, path,
-		    "chown -R tbmq:", "does not belong to whom the store's process runs as");
+	if (st.st_uid == w->user || !w->has_user || w->house->is_private)
+		return;
+	snprintf(owner, sizeof(owner), "chown -R %u:", (unsigned)w->user);
+	bad_file(w, path, owner, "does not belong to whom the store's process runs as");
 }
 
 /* --- the store's file system ---------------------------------------------------------------- */
@@ -216,7 +233,7 @@ look_at_disk(json_t *findings, const struct household *h)
 			  "power failure"
 			: "the store in %s is on %s: what is synced and locked there is another's "
 			  "word, and waits for the network",
-		    log_esc(span_str(h->data_dir)), odd[i].name);
+		    shown(h->data_dir), odd[i].name);
 		break;
 	}
 	if (reserve == 0)
@@ -230,8 +247,7 @@ look_at_disk(json_t *findings, const struct household *h)
 		    remedy,
 		    "%" PRIu64 " MiB are free for the store in %s; its journal takes up to %" PRIu64
 		    ", and with less than %" PRIu64 " left nothing more is kept",
-		    has >> 20, log_esc(span_str(h->data_dir)), h->conf->store_journal >> 19,
-		    reserve >> 20);
+		    has >> 20, shown(h->data_dir), h->conf->store_journal >> 19, reserve >> 20);
 	else
 		fit_add(findings, FIT_OK, "room on the disk", NULL, "%" PRIu64 " MiB are free",
 		    has >> 20);

@@ -1,11 +1,12 @@
 #include "master/ctl/fit.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "shared/ipc/proc.h"
+#include "shared/base/log.h"
 
 #define SYSCTL_FILE "/etc/sysctl.d/90-tbmq.conf"
 #define SYSCTL(format) format " in " SYSCTL_FILE ", then sysctl --system"
@@ -44,15 +45,20 @@ void
 fit_add(
     json_t *findings, enum verdict v, const char *about, const char *remedy, const char *fmt, ...)
 {
-	char text[1024];
+	char text[PATH_MAX + 1024];
+	json_t *f;
 	va_list ap;
 
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	json_array_append_new(findings,
-	    json_pack("{s:s, s:s, s:s, s:s*}", "about", about, "verdict", verdict_name[v], "text",
-		text, "remedy", remedy));
+	f = json_pack("{s:s, s:s}", "about", about, "verdict", verdict_name[v]);
+	/* What a file has in it may be no text. */
+	if (json_object_set_new(f, "text", json_string(text)) != 0)
+		json_object_set_new(f, "text", json_string(log_esc(span_str(text))));
+	if (remedy != NULL)
+		json_object_set_new(f, "remedy", json_string(remedy));
+	json_array_append_new(findings, f);
 }
 
 void
@@ -87,13 +93,16 @@ descriptors(json_t *to, const struct machine *m, const struct need *n)
 	int64_t own = own_files(n), each = SPREAD(n->connections) / n->workers + 1 + own;
 	int64_t master = own + (int64_t)n->workers * n->conf->nlisteners;
 	char remedy[400];
-	int64_t least = each > master ? each : master;
+	int64_t least = each > master ? each : master, has = n->descriptors;
 
-	if (n->descriptors == UNKNOWN) {
+	/* A unit may ask for more than there is. */
+	if (m->nr_open != UNKNOWN && has > m->nr_open)
+		has = m->nr_open;
+	if (has == UNKNOWN) {
 		fit_add(
 		    to, FIT_ADVICE, "descriptors", NULL, "what a process may have is not known");
-	} else if (n->descriptors < least) {
-		int64_t room = n->descriptors > own ? (n->descriptors - own) * n->workers : 0;
+	} else if (has < least) {
+		int64_t room = has > own ? (has - own) * n->workers : 0;
 		int len = 0;
 
 		if (m->nr_open != UNKNOWN && m->nr_open < least)
@@ -104,16 +113,15 @@ descriptors(json_t *to, const struct machine *m, const struct need *n)
 				 " below [Service] by systemctl edit tbmq.service, then restart"
 			       : "ulimit -Hn %" PRId64 " before the start, or more workers",
 		    least);
-		fit_add(to, n->descriptors < master ? FIT_PROBLEM : short_of(n), "descriptors",
-		    remedy,
+		fit_add(to, has < master ? FIT_PROBLEM : short_of(n), "descriptors", remedy,
 		    "a process may have %" PRId64 ", so %u workers hold about %" PRId64
 		    " connections; for %" PRId64 " it takes %" PRId64,
-		    n->descriptors, n->workers, room, n->connections, least);
+		    has, n->workers, room, n->connections, least);
 	} else {
 		fit_add(to, FIT_OK, "descriptors", NULL,
 		    "a process may have %" PRId64 ", for %" PRId64
 		    " connections with %u workers it takes %" PRId64,
-		    n->descriptors, n->connections, n->workers, least);
+		    has, n->connections, n->workers, least);
 	}
 	if (m->file_max == UNKNOWN || m->files_open == UNKNOWN)
 		return;

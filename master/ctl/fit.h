@@ -28,7 +28,7 @@ struct need {
 
 extern const char *const verdict_name[];
 
-/* remedy NULL: there is none. Texts of others come escaped. */
+/* remedy NULL: there is none. */
 void fit_add(json_t *findings, enum verdict v, const char *about, const char *remedy,
     const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 /* All that numbers tell. */

@@ -53,6 +53,12 @@ SCENARIO(2)
 	check(ctl("reload") == 0);
 	check(remedy("", "descriptors", "problem") != NULL);
 
+	/* Who may come in from elsewhere. */
+	check(remedy("", "strangers", "advice") == NULL);
+	broker_reload("\taddress =", "\t\taddress = \"*\";");
+	r = remedy("", "strangers", "advice");
+	check(r != NULL && strstr(r, "authentication = ") != NULL);
+
 	/* Who may read secrets, and change what the broker believes. */
 	check(remedy("--connections 10", "files", "problem") == NULL);
 	check(broker_sh(

@@ -119,8 +119,12 @@ more_than_the_kernel_gives_a_process_takes_nr_open(void)
 	rich();
 	n.workers = 1;
 	n.connections = 2000000;
+	n.descriptors = 4000000;
+	CU_ASSERT_STRING_EQUAL(verdict("descriptors"), "problem");
 	CU_ASSERT_TRUE(says("descriptors", "fs.nr_open = 21"));
 	m.nr_open = 4000000;
+	CU_ASSERT_STRING_EQUAL(verdict("descriptors"), "ok");
+	n.descriptors = 1048576;
 	CU_ASSERT_FALSE(says("descriptors", "fs.nr_open"));
 	CU_ASSERT_STRING_EQUAL(verdict("open files"), "ok");
 	m.file_max = 1999999;
@@ -230,6 +234,24 @@ cores_with_keys_are_told(void)
 }
 
 static void
+what_is_no_text_is_told_all_the_same(void)
+{
+	json_t *to = json_array();
+	const json_t *f;
+
+	fit_add(
+	    to, FIT_PROBLEM, "configuration", NULL, "%s:1: \xff\x01: unknown key", "a \"file\"");
+	f = json_array_get(to, 0);
+	CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(f, "text")),
+	    "a \\x22file\\x22:1: \\xff\\x01: unknown key");
+	fit_add(to, FIT_PROBLEM, "configuration", "do", "%s", "a \"file\"");
+	f = json_array_get(to, 1);
+	CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(f, "text")), "a \"file\"");
+	CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(f, "remedy")), "do");
+	json_decref(to);
+}
+
+static void
 a_machine_that_says_nothing_is_no_problem(void)
 {
 	const json_t *f;
@@ -266,4 +288,4 @@ UNIT_MAIN("master/ctl/fit", TEST(too_few_descriptors_are_a_problem_if_somebody_c
     TEST(a_firewall_that_forgets_connections_is_a_problem),
     TEST(memory_is_that_of_the_control_group_if_that_is_less), TEST(tls_takes_more_of_it),
     TEST(what_makes_it_slow_is_told), TEST(cores_with_keys_are_told),
-    TEST(a_machine_that_says_nothing_is_no_problem))
+    TEST(what_is_no_text_is_told_all_the_same), TEST(a_machine_that_says_nothing_is_no_problem))

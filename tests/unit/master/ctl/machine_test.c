@@ -193,6 +193,7 @@ groups_lead_nowhere_else(void)
 	put("/proc/7/cgroup", "0::/../x\nnonsense\n0:\n:\n3:memory\n4:memory:\n");
 	put("/sys/fs/x/memory.max", "1\n");
 	put("/sys/fs/x/pids.max", "1\n");
+	put("/sys/fs/cgroup/other/pids.max", "1\n"); /* so that the way out is there */
 	read_it();
 	CU_ASSERT_EQUAL(m.group_memory, UNKNOWN);
 	CU_ASSERT_EQUAL(m.group_tasks, UNKNOWN);
