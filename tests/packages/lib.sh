@@ -53,6 +53,24 @@ make_newer() { # package result
 	rm -rf "$at"
 }
 
+programs_are_hardened() { # program...
+	local program bad=0 want
+	for program in "$@"; do
+		want=(
+			'-h.*Type: *DYN' '-d.*BIND_NOW' '-l.*GNU_RELRO' '-l.*GNU_STACK +(0x[0-9a-f]+ +){5}RW '
+			'--dyn-syms.*__stack_chk_fail' '--dyn-syms.*__[a-z]*_chk@'
+		)
+		for w in "${want[@]}"; do
+			readelf -W "${w%%.\**}" "$program" | tr '\n' ' ' | grep -qE -- "${w#*.\*}" ||
+				{ echo "${program##*/}: no ${w#*.\*}"; bad=1; }
+		done
+		# The note that says so to the loader is lost where the C library's own start has none; a few are always there.
+		[[ $(uname -m) != x86_64 || $(objdump -d "$program" | grep -c endbr64) -gt 100 ]] ||
+			{ echo "${program##*/}: no -fcf-protection"; bad=1; }
+	done
+	return $bad
+}
+
 # What another script counted, whose output is in a file. One that came to no end has failed.
 add() { # file status
 	local p='' f=''

@@ -91,6 +91,8 @@ queue() { # qos
 	seq "$QUEUED" | sed "s/^/message /" | pub -q "$1" -t "sleeps/$1" -l
 }
 
+# It leaves with the last message, maybe with more to read than that: what it has acknowledged may be lost with its
+# connection then, and so no session is woken twice.
 woken() { # id qos: gets what was queued, each once and in order
 	same "$(seq "$QUEUED" | sed "s/^/message /")" \
 		"$(timeout "$WAIT" mosquitto_sub -i "$1" -c -q "$2" -t "sleeps/$2" -C "$QUEUED" -W "$WAIT")"
