@@ -26,6 +26,7 @@
 
 #define LINGER_READS                                                                               \
 	4 /* of CONN_SCRATCH each: read away before closing, so that our last words aren't lost to a reset */
+#define LAST_READS 64 /* of CONN_SCRATCH each: what a client had sent before its connection broke */
 
 static struct {
 	struct conn **at; /* by handle; free places hold NULL */
@@ -44,6 +45,8 @@ static ssize_t conn_recv(struct conn *c, void *p, size_t len);
 static void conn_read(struct conn *c);
 static void conn_ready(struct conn *c);
 static void conn_again(struct conn *c);
+static void conn_go_on(struct conn *c);
+static void conn_hear_out(struct conn *c, int err);
 static void conn_read_large(struct conn *c);
 static void conn_process(struct conn *c, struct span in);
 static void conn_packet(struct conn *c, const struct packet *pk, struct span body);
@@ -321,6 +324,20 @@ conn_flush_all(void)
 	return ended;
 }
 
+/* With what has come already. */
+static void
+conn_go_on(struct conn *c)
+{
+	struct conn_input *in = c->in;
+
+	list_del(&c->resumed);
+	if (c->state >= CONN_ENDED || c->pause != 0 || in == NULL || in->need > CONN_SCRATCH)
+		return;
+	c->in = NULL;
+	conn_process(c, span_of(in->data, in->len));
+	free(in);
+}
+
 bool
 conn_turn(void)
 {
@@ -334,17 +351,8 @@ conn_turn(void)
 	now.next->prev = now.prev->next = &now;
 	list_init(&the.resumed);
 	while (!list_is_empty(&now)) {
-		struct conn_input *in;
-
 		c = LIST_FIRST(&now, struct conn, resumed);
-		list_del(&c->resumed);
-		if (c->state >= CONN_ENDED || c->pause != 0)
-			continue;
-		if ((in = c->in) != NULL && in->need <= CONN_SCRATCH) {
-			c->in = NULL;
-			conn_process(c, span_of(in->data, in->len));
-			free(in);
-		}
+		conn_go_on(c);
 		if (c->unread && c->state < CONN_ENDED && c->pause == 0)
 			conn_ready(c);
 	}
@@ -410,7 +418,7 @@ conn_send(struct conn *c, const void *packet, size_t len)
 		return;
 	memcpy(p, packet, len);
 	/* Only what the client sent makes us answer, so not reading bounds what we owe it. */
-	if (c->out.bytes > self.conf.output_max_bytes)
+	if (c->out.bytes > self.conf.output_max_bytes && !c->lost)
 		conn_pause(c, PAUSE_OUTPUT);
 }
 
@@ -561,6 +569,10 @@ on_event(struct watch *w, uint32_t events)
 		loop_mod(self.loop, w, w->events & ~(uint32_t)EPOLLIN);
 		return;
 	}
+	if (c->pause == PAUSE_OUTPUT) { /* it reads no more, and has broken the connection */
+		conn_hear_out(c, 0);
+		return;
+	}
 	if (!list_is_empty(&c->resumed))
 		return;      /* what it sent before comes first: conn_turn() */
 	if (c->pause != 0) { /* nobody is there any more to wait for */
@@ -601,8 +613,26 @@ conn_lost(struct conn *c, int err)
 {
 	log_info("conn: closed id=%s peer=%s%s%s", conn_name(c), c->peer, err != 0 ? " error=" : "",
 	    err != 0 ? strerror(err) : "");
-	c->lost = err != 0 || !stream_has_ended(c);
-	conn_gone(c, err != 0 ? CNT_ends__error : CNT_ends__closed, MQTT_UNSPECIFIED_ERROR, true);
+	conn_gone(c, err != 0 || c->lost ? CNT_ends__error : CNT_ends__closed,
+	    MQTT_UNSPECIFIED_ERROR, true);
+	c->lost |= err != 0 || !stream_has_ended(c);
+}
+
+/*
+ * A client that leaves without reading all that we have sent resets its connection. What it had sent before is still there: acknowledgements, perhaps
+ * that it says goodbye.
+ */
+static void
+conn_hear_out(struct conn *c, int err)
+{
+	c->lost = true;
+	out_clear(&c->out); /* nobody will read it */
+	c->pause &= (uint8_t)~PAUSE_OUTPUT;
+	conn_go_on(c);
+	for (int i = 0; i < LAST_READS && c->state == CONN_OPEN && c->pause == 0; i++)
+		conn_ready(c);
+	if (c->state < CONN_ENDED)
+		conn_lost(c, err);
 }
 
 /* Bytes; otherwise there is nothing to be done, it may have ended. */
@@ -785,7 +815,7 @@ conn_flush(struct conn *c)
 		return;
 	}
 	if (err < 0) {
-		conn_lost(c, -err);
+		conn_hear_out(c, -err);
 		return;
 	}
 	loop_mod(self.loop, &c->watch,

@@ -427,8 +427,7 @@ kv_is_idle(void)
 static bool
 is_quick(void)
 {
-	return kv.sync_us > 0 && kv.sync_us < QUICK_US &&
-	    clock_now_us() - kv.synced_us >= REST_US;
+	return kv.sync_us > 0 && kv.sync_us < QUICK_US && clock_now_us() - kv.synced_us >= REST_US;
 }
 
 static void
