@@ -56,13 +56,6 @@ enum move { MOVE_NONE, MOVE_WALK, MOVE_WAIT, MOVE_CHECK, MOVE_TRIM };
 #define PENDING_FACTOR 4
 #define LOG_FILE_MIN (UINT64_C(256) << 10) /* smaller ones are all heads and no records */
 
-/*
- * A disk that is quick is waited for by the loop itself when there is nothing else to do: to wake a thread and be woken by it takes as long as such a sync. There
- * was nothing if the disk has had a while between the last sync and this one.
- */
-#define QUICK_US 250
-#define REST_US 20
-
 /* Does one thing at a time for the loop, so that it needn't wait for the disk. */
 struct helper {
 	pthread_t thread;
@@ -94,8 +87,6 @@ static struct {
 		uint8_t key[KV_KEY_MAX];
 	} move;
 	uint64_t batches, syncs, moves;
-	_Atomic uint64_t sync_us; /* what one takes, on average of the last few; 0: nobody knows */
-	uint64_t synced_us;       /* when the last ended, as far as the loop knows */
 } kv = { .lock = -1, .fd = -1 };
 
 static int lock_dir(void);
@@ -424,24 +415,6 @@ kv_is_idle(void)
 	return kv.syncing == 0;
 }
 
-static bool
-is_quick(void)
-{
-	return kv.sync_us > 0 && kv.sync_us < QUICK_US && clock_now_us() - kv.synced_us >= REST_US;
-}
-
-static void
-sync_ended(int err)
-{
-	if (err == 0)
-		kv.state.safe = kv.syncing;
-	else
-		kv.is_failed = true;
-	kv.syncing = 0;
-	kv.syncs++;
-	kv.synced_us = clock_now_us();
-}
-
 int
 kv_write(void)
 {
@@ -457,12 +430,8 @@ kv_write(void)
 	if (err != 0)
 		return err;
 	kv.syncing = kv.state.made;
-	if (!is_quick()) {
-		helper_ask(&kv.syncer, job_sync, 0);
-		return 0;
-	}
-	sync_ended(job_sync(0));
-	return kv.is_failed ? -EIO : 0;
+	helper_ask(&kv.syncer, job_sync, 0);
+	return 0;
 }
 
 int
@@ -480,8 +449,14 @@ kv_synced(void)
 	/* Nothing to read is fine: what counts is what the helper says. */
 	if (read(kv.fd, &n, sizeof(n)) < 0 && errno != EAGAIN)
 		return -errno;
-	if (helper_take(&kv.syncer, &err))
-		sync_ended(err);
+	if (helper_take(&kv.syncer, &err)) {
+		if (err == 0)
+			kv.state.safe = kv.syncing;
+		else
+			kv.is_failed = true;
+		kv.syncing = 0;
+		kv.syncs++;
+	}
 	return kv.is_failed ? -EIO : 0;
 }
 
@@ -963,12 +938,8 @@ kv_thread(pthread_t *out, void *(*fn)(void *), void *arg)
 static int
 job_sync(uint32_t unused)
 {
-	uint64_t began_us = clock_now_us();
-	int err = bdb_log_sync();
-
 	(void)unused;
-	kv.sync_us = (7 * kv.sync_us + clock_now_us() - began_us + 7) / 8;
-	return err;
+	return bdb_log_sync();
 }
 
 static int

@@ -134,7 +134,7 @@ bool kv_is_laden(void);             /* much is in memory only: who can wait with
 bool kv_is_changed(void);           /* it has something in it */
 bool kv_is_idle(void);              /* nothing is being synced: kv_write() may start */
 /*
- * Makes the batch and has it synced, or syncs it: kv_is_idle() tells. 0; -EAGAIN: not idle; -ENOSPC; -EIO. Without changes there is no
+ * Makes the batch and has it synced. 0; -EAGAIN: not idle; -ENOSPC; -EIO. Without changes there is no
  * batch: 0, and kv_batch() is as before. What would have been in it has left no trace, so who waits
  * for it waits for nothing but the one before.
  */
