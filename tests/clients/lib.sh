@@ -34,10 +34,11 @@ result() {
 	fi
 }
 
-# What a client has to show in a version: the rows of the table that neither are another version's nor say that it can't.
-due() { # client version
-	awk -F ' *[|] *' -v client="$1" -v version="$2" '
+# What a client has to show in a version: the rows of the table that neither are another version's nor say that it can't. Those of TLS are due there only.
+due() { # client version transport
+	awk -F ' *[|] *' -v client="$1" -v version="$2" -v transport="$3" '
 		/^## What each shows/ { rows = 1 }
+		$2 ~ /^tls-/ && transport != "tls" && transport != "wss" { next }
 		rows && $3 ~ "(^| )" version "( |$)" && ", " $5 "," !~ ", " client "( " version ")?," { print $2 }' "$list"
 }
 
@@ -62,11 +63,11 @@ show() { # client versions command...
 			name="$client v$version $transport"
 			wait "${pids[0]}" || echo "status $?" >>"$out"
 			pids=("${pids[@]:1}")
-			for row in $(due "$client" "$version"); do
+			for row in $(due "$client" "$version" "$transport"); do
 				grep -qx "shown $row" "$out"
 				result "$name $row" $?
 			done
-			if ! diff <(sed -n 's/^shown //p' "$out" | sort) <(due "$client" "$version" | sort) >"$out.diff" || grep -q '^status ' "$out"; then
+			if ! diff <(sed -n 's/^shown //p' "$out" | sort) <(due "$client" "$version" "$transport" | sort) >"$out.diff" || grep -q '^status ' "$out"; then
 				result "$name is what the table says" 1
 				cat "$out.diff"
 				grep -v '^shown ' "$out" | tail -n 60
@@ -96,10 +97,16 @@ export SCRAM_USER=scram SCRAM_PASSWORD="not a secret"
 "$BUILD/bin/tbmqctl" --dir "$dir" auth add "$SCRAM_USER" --scram <<<"$SCRAM_PASSWORD" >"$dir/out" 2>"$dir/err" || no_broker
 # The file's last line is ");".
 sed -i '$ d' "$dir/tbmq.conf"
-sed 's/PAIR/certificate = "CA.crt"; certificate_key = "CA.key";/; s|"CA|"'"$dir"'/ca/server|g' >>"$dir/tbmq.conf" <<-END
+sed 's/PAIR/certificate = "CA.crt"; certificate_key = "CA.key";/; s/MUTUAL/client_certificate = "required"; client_authorities = "OURS"; client_revocations = "LIST";/
+	s|"CA|"'"$dir"'/ca/server|g; s|OURS|'"$dir"'/ca/ca.crt|; s|LIST|'"$dir"'/ca/crl.pem|' >>"$dir/tbmq.conf" <<-END
 	, { name = "tls"; type = "tls"; port = 0; PAIR },
 	{ name = "ws"; type = "ws"; port = 0; },
-	{ name = "wss"; type = "wss"; port = 0; PAIR }
+	{ name = "wss"; type = "wss"; port = 0; PAIR },
+	{ name = "mutual-tls"; type = "tls"; port = 0; PAIR MUTUAL },
+	{ name = "mutual-wss"; type = "wss"; port = 0; PAIR MUTUAL }
 	);
 END
 "$BUILD/bin/tbmqctl" --dir "$dir" reload >"$dir/out" 2>"$dir/err" || no_broker
+MUTUAL_TLS_PORT=$(port_of mutual-tls)
+MUTUAL_WSS_PORT=$(port_of mutual-wss)
+export MUTUAL_TLS_PORT MUTUAL_WSS_PORT

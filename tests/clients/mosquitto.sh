@@ -219,6 +219,17 @@ if [[ $version == 5 ]]; then
 	shown assigned-id
 fi
 
+if [[ $TRANSPORT == tls ]]; then
+	ours=${CAFILE%/*}
+	mutual=(-h localhost -p "$MUTUAL_TLS_PORT" -V "$v" --cafile "$CAFILE" -t "$(name certified)" -q 1 -m x)
+	timeout "$deadline" mosquitto_pub "${mutual[@]}" --cert "$ours/alice.crt" --key "$ours/alice.key" || fail "alice stays out"
+	for who in stranger revoked expired self; do
+		! timeout "$deadline" mosquitto_pub "${mutual[@]}" --cert "$ours/$who.crt" --key "$ours/$who.key" 2>/dev/null || fail "$who comes in"
+	done
+	! timeout "$deadline" mosquitto_pub "${mutual[@]}" 2>/dev/null || fail "nobody comes in"
+	shown tls-certificate
+fi
+
 sleep $((slow_begin + quiet_s > SECONDS ? slow_begin + quiet_s - SECONDS : 0))
 pub -t "$(name quiet)" -q 1 -m 'still here'
 ended "$quiet"

@@ -3,6 +3,7 @@ const assert = require('assert');
 const crypto = require('crypto');
 const fs = require('fs');
 const mqtt = require('mqtt');
+const path = require('path');
 
 const [port, version] = process.argv.slice(2).map(Number);
 const transport = process.env.TRANSPORT;
@@ -47,7 +48,7 @@ class Queue {
 
 class Client {
 	// Listens from the start: messages may come right behind CONNACK.
-	constructor(role, { resume = false, expiry, aliases, exchange, ...options } = {}) {
+	constructor(role, { resume = false, expiry, aliases, exchange, where = url, ...options } = {}) {
 		const properties = {};
 		this.kept = resume;
 		if (expiry !== undefined) properties.sessionExpiryInterval = expiry;
@@ -59,7 +60,7 @@ class Client {
 		this.got = new Queue();
 		this.acks = new Queue();
 		this.ends = new Queue();
-		this.c = mqtt.connect(url, {
+		this.c = mqtt.connect(where, {
 			ca,
 			clientId: `mqttjs-${version}-${transport}-${role}`,
 			protocolVersion: version,
@@ -318,6 +319,27 @@ async function showAssignedId() {
 	shown('assigned-id');
 }
 
+async function showCertificate() {
+	const where = url.replace(/\d+$/, process.env[`MUTUAL_${transport.toUpperCase()}_PORT`]);
+	const pair = (who) => ({
+		where,
+		cert: fs.readFileSync(`${path.dirname(process.env.CAFILE)}/${who}.crt`),
+		key: fs.readFileSync(`${path.dirname(process.env.CAFILE)}/${who}.key`),
+	});
+	const c = await connect('certified', pair('alice'));
+	await c.publish(name('certified'), 'x', 1);
+	await c.leave();
+	for (const who of ['', 'stranger', 'revoked', 'expired', 'self']) {
+		const wrong = new Client('uncertified', who ? pair(who) : { where });
+		// An error of TLS, or the end of the connection: in TLS 1.3 the client learns it when it reads.
+		const how = await soon('refusal', Promise.race([
+			wrong.connected.then(() => 'in', () => 'out'),
+			wrong.closed.then(() => 'out')]));
+		assert.strictEqual(how, 'out', who);
+	}
+	shown('tls-certificate');
+}
+
 // The client's side of SCRAM (RFC 5802), for which MQTT.js has the packets only.
 class Scram {
 	constructor(hash, password) {
@@ -415,6 +437,7 @@ async function main() {
 	await showShared(pub);
 	await showLarge(pub);
 	await showRefused(pub);
+	if (ca) await showCertificate();
 	if (version === 5) {
 		await showProperties(pub);
 		await showSubscriptionId(pub);

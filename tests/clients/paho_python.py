@@ -4,6 +4,7 @@ Aliases towards it are its user's to resolve, the server's keep alive is its use
 """
 import os
 import queue
+import ssl
 import sys
 import time
 
@@ -41,13 +42,14 @@ def props(packet, **values):
 
 
 class Client:
-    def __init__(self, role, resume=False, expiry=0, will=None, aliases=0, client_id=None):
+    def __init__(self, role, resume=False, expiry=0, will=None, aliases=0, client_id=None, port=PORT, certificate=None):
         kept = {} if VERSION == 5 else {"clean_session": not resume}
         client_id = f"paho-python-{VERSION}-{TRANSPORT}-{role}" if client_id is None else client_id
         c = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=client_id, protocol=VERSION, reconnect_on_failure=False,
                         transport="websockets" if TRANSPORT in ("ws", "wss") else "tcp", **kept)
         if TRANSPORT in ("tls", "wss"):
-            c.tls_set(os.environ["CAFILE"])
+            pair = os.path.join(os.path.dirname(os.environ["CAFILE"]), certificate or "")
+            c.tls_set(os.environ["CAFILE"], pair + ".crt" if certificate else None, pair + ".key" if certificate else None)
         self.c, self.kept = c, resume
         self.got, self.events, self.acked = queue.Queue(), queue.Queue(), queue.Queue()
         c.on_message = lambda c, u, m: self.got.put(m)
@@ -64,7 +66,7 @@ class Client:
             if expiry:
                 wanted.SessionExpiryInterval = expiry
             extra = {"clean_start": not resume, "properties": wanted}
-        c.connect("127.0.0.1", PORT, KEEP_ALIVE, **extra)
+        c.connect("127.0.0.1", port, KEEP_ALIVE, **extra)
         c.loop_start()
         _, self.reason, flags, self.told = self.event("connect")
         self.present = flags.session_present
@@ -239,6 +241,24 @@ def show_refused():
     shown("refused")
 
 
+def show_certificate():
+    port = int(os.environ[f"MUTUAL_{TRANSPORT.upper()}_PORT"])
+    c = connect("certified", port=port, certificate="alice")
+    c.publish(name("certified"), "x", 1)
+    c.leave()
+    # In TLS 1.3 the client is told when it reads: so the connection ends before its CONNACK.
+    for certificate in None, "stranger", "revoked", "expired", "self":
+        try:
+            c = Client("uncertified", port=port, certificate=certificate)
+        except (ssl.SSLError, ConnectionError, mqtt.WebsocketConnectionError):
+            continue
+        except AssertionError as e:
+            assert e.args[0][0] == "disconnect", e
+            continue
+        raise AssertionError(certificate)
+    shown("tls-certificate")
+
+
 def show_properties():
     sub = connect("properties")
     sub.subscribe(name("properties"), 2)
@@ -343,6 +363,8 @@ show_resume()
 show_shared()
 show_large()
 show_refused()
+if TRANSPORT in ("tls", "wss"):
+    show_certificate()
 if VERSION == 5:
     show_properties()
     show_subscription_id()
