@@ -23,6 +23,16 @@ SCENARIO(1, 2)
 		snprintf(command, sizeof(command), "a/%d", qos);
 		mq_need_publish(plain, command, "hello");
 	}
+	/* Whoever looks at the name sees whether we are who was meant. */
+	check(tls_sh(port,
+		  "openssl s_client -connect 127.0.0.1:$PORT -CAfile $CA/ca.crt "
+		  "-verify_return_error -verify_hostname localhost </dev/null") == 0);
+	check(tls_sh(port,
+		  "openssl s_client -connect 127.0.0.1:$PORT -CAfile $CA/ca.crt "
+		  "-verify_return_error -verify_hostname other.example </dev/null") != 0);
+	check(tls_sh(port,
+		  "openssl s_client -connect 127.0.0.1:$PORT -CAfile $CA/stranger-ca.crt "
+		  "-verify_return_error </dev/null") != 0);
 	check(tls_sh(port,
 		  "head -c 900000 /dev/urandom >$DIR/large\n"
 		  "mosquitto_sub $TLS -i taker -q 1 -t large -C 1 -N >$DIR/got & taker=$!\n"
