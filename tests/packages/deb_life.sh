@@ -67,10 +67,10 @@ comes_again() {
 
 purge_takes_what_is_ours() {
 	rm "$root/var/lib/tbmq/keep"
-	ctl store backup /var/lib/tbmq/backup && ctl block add --client nobody || return 1
+	ctl store backup /var/lib/tbmq/backup && ctl block add --client nobody && ctl acl add 'deny client nobody all #' || return 1
 	echo 'a key' >"$root/etc/tbmq/server.key"
 	apt_get purge tbmq && none_runs &&
-		is_gone /etc/tbmq/tbmq.conf{,.blocks} /var/lib/tbmq/queue.db /var/log/tbmq /run/tbmq /etc/init.d/tbmq \
+		is_gone /etc/tbmq/tbmq.conf{,.blocks,.rules} /var/lib/tbmq/queue.db /var/log/tbmq /run/tbmq /etc/init.d/tbmq \
 			/etc/apparmor.d/tbmqd /lib/systemd/system/tbmq.service &&
 		is_there '644 root root /etc/tbmq/server.key' '600 tbmq tbmq /var/lib/tbmq/backup/queue.db'
 }

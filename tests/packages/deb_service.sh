@@ -98,7 +98,7 @@ changes_are_taken_from_anywhere() {
 		{ cat "$conf" && echo "max_qos = 1;"; } >"$root$place/next.conf"
 		in_root tbmqctl config apply "$place/next.conf" && in_root tbmqctl config rollback || return 1
 	done
-	in_root tbmqctl block add --client nobody && in_root tbmqctl store backup /var/lib/tbmq/from_service
+	in_root tbmqctl block add --client nobody && in_root tbmqctl acl add 'deny client nobody all #' && in_root tbmqctl store backup /var/lib/tbmq/from_service
 }
 
 wrong_file_is_told() {
