@@ -109,7 +109,8 @@ master_ready(void)
 {
 	FILE *f;
 
-	if (master.ready)
+	/* When one has failed to start, the others may come to it all the same. */
+	if (master.ready || master.stopping)
 		return;
 	master.ready = true;
 	f = fopen(master.dirs.pid, "we");
