@@ -82,4 +82,19 @@ bool interest_probe(const struct interest_head *h, const void *tables, const str
 unsigned interest_probe_groups(const struct interest_head *h, const void *tables,
     const struct topic_hash *t, struct interest_hit *out, unsigned max);
 
+/*
+ * Whose turn it is, for a reader who picks a process for a group. With one turn for all, each of two groups of a topic would always meet
+ * the same process. Private to the reader; groups that meet in a slot share a turn.
+ */
+#define INTEREST_TURNS 1024
+struct interest_turns {
+	uint32_t next[INTEREST_TURNS];
+};
+
+static inline uint32_t
+interest_turn(struct interest_turns *t, uint64_t group)
+{
+	return t->next[group % INTEREST_TURNS]++;
+}
+
 #endif

@@ -68,7 +68,7 @@ static struct {
 	struct again *again, **again_end;
 	uint8_t *scratch; /* topic with mount point; forwarded properties */
 	size_t cap;
-	uint32_t turn;
+	struct interest_turns turns;
 } the;
 
 static bool publish_check(struct conn *c, struct publish *p);
@@ -739,7 +739,7 @@ publish_turn(void)
 static unsigned
 other_process(const struct route *r, const struct route_group *g)
 {
-	uint32_t turn = the.turn++;
+	uint32_t turn = interest_turn(&the.turns, g->group);
 
 	for (unsigned i = 0; i < g->n; i++) {
 		const struct route_member *m = &r->member[g->first + (turn + i) % g->n];
@@ -795,7 +795,7 @@ pick_process(
 		for (unsigned i = 0; i < g->n; i++)
 			if (m[i].slot == self.slot && m[i].weight > 0)
 				return self.slot;
-		at = the.turn++;
+		at = interest_turn(&the.turns, g->group);
 		break;
 	case SHARE_sticky:
 		at = 0;
@@ -807,7 +807,7 @@ pick_process(
 		at = (uint32_t)hash_bytes(&self.key, topic);
 		break;
 	default:
-		at = the.turn++;
+		at = interest_turn(&the.turns, g->group);
 	}
 	at %= g->weight;
 	for (unsigned i = 0; i < g->n; i++) {

@@ -33,7 +33,7 @@ static struct {
 	size_t ntargets, targets_cap, nids, ids_cap;
 	struct share_hit *hit;
 	size_t hits_cap;
-	uint32_t turn;
+	struct interest_turns turns;
 } the;
 
 static void
@@ -479,7 +479,8 @@ pick_groups(const struct msg_view *v, const struct topic_hash *t)
 			;
 		the.hit[picked++] = (struct share_hit){
 			.group = the.hit[i].group,
-			.slot = share_pick_worker(&the.hit[i], (unsigned)(end - i), the.turn++),
+			.slot = share_pick_worker(&the.hit[i], (unsigned)(end - i),
+			    interest_turn(&the.turns, the.hit[i].group)),
 		};
 	}
 	return picked;
