@@ -69,21 +69,22 @@ counter_of(const struct slot *s, enum counter c)
 static int
 ring_percent(const struct slot *s)
 {
-	uint64_t most = 0, cap = s->shape.ring_cap;
+	int most = 0;
 
 	for (unsigned i = 0; i < SLOTS && s->seg != NULL; i++) {
 		const struct slot *to = &master.slot[i];
 		const struct seg_link *link = to->seg != NULL ? &to->seg->link[s->n] : NULL;
-		uint64_t tail, head;
+		uint64_t tail, head, cap = ring_cap(&s->shape.caps, s->n, i), has;
 
 		if (link == NULL || to == s || atomic_load(&link->gen) != s->gen)
 			continue;
 		tail = atomic_load(&link->tail); /* first: it never passes the head */
 		head = atomic_load(&segment_ring(s->seg, &s->shape, i)->head);
-		if (head > tail && head - tail > most)
-			most = head - tail < cap ? head - tail : cap;
+		has = head <= tail ? 0 : head - tail < cap ? head - tail : cap;
+		if ((int)((has * 100 + cap - 1) / cap) > most)
+			most = (int)((has * 100 + cap - 1) / cap);
 	}
-	return most > 0 ? (int)((most * 100 + cap - 1) / cap) : 0;
+	return most;
 }
 
 static json_t *

@@ -254,7 +254,9 @@ memory(json_t *to, const struct machine *m, const struct need *n)
 	int64_t processes = (int64_t)n->workers + OTHERS, has = m->memory;
 	int64_t each = KERNEL_BYTES + OUR_BYTES + (any_tls(n->conf) ? TLS_BYTES : 0);
 	double base = (double)processes * PROCESS_BYTES + (double)n->conf->store_cache +
-	    (double)processes * (double)processes * (double)n->conf->ring_size;
+	    (double)processes *
+		((double)processes * (double)n->conf->ring_size +
+		    2 * (double)n->conf->store_ring_size);
 	double least = base + (double)n->connections * (double)each, most;
 	bool grouped =
 	    m->group_memory != UNKNOWN && (m->memory == UNKNOWN || m->group_memory < m->memory);

@@ -241,7 +241,9 @@ on_start(struct chan *ch, const void *body, size_t len, const int *fd)
 	log_apply();
 	me.ops = me.kind->mesh;
 	me.ops.on_liar = on_liar;
-	err = mesh_new(self.slot, self.gen, &self.key, (uint32_t)self.conf.ring_size,
+	err = mesh_new(self.slot, self.gen, &self.key,
+	    (struct ring_caps){
+		(uint32_t)self.conf.ring_size, (uint32_t)self.conf.store_ring_size },
 	    self.conf.overflow_size, RECORD_MAX, &me.ops, NULL, &self.mesh, &fds[0], &fds[1]);
 	if (err != 0) {
 		log_err("child: cannot make shared memory: %s", strerror(-err));

@@ -256,6 +256,8 @@ conf_check_at(const struct conf *c, struct conf_place *at)
 
 	if ((c->ring_size & (c->ring_size - 1)) != 0)
 		return wrong(at, -1, "ring_size", "must be a power of two");
+	if ((c->store_ring_size & (c->store_ring_size - 1)) != 0)
+		return wrong(at, -1, "store_ring_size", "must be a power of two");
 	/* It would depend on where the broker was started: with another store each time. */
 	if (is_relative(&c->backup_dir))
 		return wrong(at, -1, "backup_dir", "must be an absolute path");

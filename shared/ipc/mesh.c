@@ -38,6 +38,7 @@ struct peer {
 	    *left; /* of a kept peer that died, until its successor's link is open */
 	uint64_t left_size;
 	int bell;
+	uint32_t cap;  /* of our ring to it */
 	uint64_t rang; /* its sleep that we have ended already */
 	struct ring_tx tx;
 	struct ring_rx rx;
@@ -68,7 +69,7 @@ struct bits { /* a set of slots */
 
 struct mesh {
 	unsigned slot;
-	uint32_t gen, ring_cap;
+	uint32_t gen;
 	struct segment *seg;
 	struct segment_shape shape;
 	struct interest *interest;
@@ -90,7 +91,7 @@ static void peer_drain(struct mesh *m, struct peer *p, uint64_t upto);
 static void drain_others(struct mesh *m, unsigned slot);
 static void peer_ring(struct mesh *m, struct peer *p, bool always);
 static void waiting_append(struct peer *p, struct waiting *w);
-static void waiting_move(struct mesh *m, struct peer *p);
+static void waiting_move(struct peer *p);
 static void waiting_drop(struct peer *p);
 static void pieces_drop(struct peer *p, uint64_t upto);
 static void pieces_again(struct mesh *m, struct peer *p);
@@ -124,7 +125,7 @@ own_ring(const struct mesh *m, unsigned to)
 }
 
 int
-mesh_new(unsigned slot, uint32_t gen, const struct hash_key *key, uint32_t ring_cap,
+mesh_new(unsigned slot, uint32_t gen, const struct hash_key *key, struct ring_caps caps,
     uint64_t overflow_max, uint64_t record_max, const struct mesh_ops *ops, void *arg,
     struct mesh **out, int *segment_fd_out, int *bell_fd_out)
 {
@@ -135,7 +136,6 @@ mesh_new(unsigned slot, uint32_t gen, const struct hash_key *key, uint32_t ring_
 		return -ENOMEM;
 	m->slot = slot;
 	m->gen = gen;
-	m->ring_cap = ring_cap;
 	m->ops = ops;
 	m->arg = arg;
 	m->overflow_max = overflow_max;
@@ -146,19 +146,20 @@ mesh_new(unsigned slot, uint32_t gen, const struct hash_key *key, uint32_t ring_
 		free(m);
 		return err;
 	}
-	err = segment_create(slot, gen, ring_cap, &m->seg, segment_fd_out);
+	err = segment_create(slot, gen, caps, &m->seg, segment_fd_out);
 	if (err != 0) {
 		close(m->bell);
 		free(m);
 		return err;
 	}
-	m->shape = (struct segment_shape){ .size = m->seg->size, .ring_cap = ring_cap };
+	m->shape = (struct segment_shape){ .size = m->seg->size, .caps = caps, .slot = slot };
 	m->interest =
 	    interest_new(&m->seg->interest, (void *)(uintptr_t)segment_tables(m->seg), key);
 	for (unsigned i = 0; i < SLOTS; i++) {
 		struct peer *p = &m->peer[i];
 
 		p->slot = i;
+		p->cap = ring_cap(&caps, slot, i);
 		p->is_kept = i == SLOT_PERSIST && i != slot;
 		p->bell = -1;
 		ring_tx_open(&p->tx, own_ring(m, i), &p->frozen, 0);
@@ -284,14 +285,14 @@ peer_open(struct mesh *m, struct peer *p)
 	if (p->gen > m->gen) {
 		uint64_t start = atomic_load_explicit(&own->start, memory_order_relaxed);
 
-		ring_rx_open(&p->rx, segment_ring(p->seg, &p->shape, m->slot), p->shape.ring_cap,
-		    &own->tail, 0);
+		ring_rx_open(&p->rx, segment_ring(p->seg, &p->shape, m->slot),
+		    ring_cap(&p->shape.caps, p->slot, m->slot), &own->tail, 0);
 		p->tx.tail = start;
 		peer_ring(m, p, false); /* what was published meanwhile has rung no bell */
 	} else {
 		theirs_start = atomic_load_explicit(&theirs->start, memory_order_relaxed);
-		ring_rx_open(&p->rx, segment_ring(p->seg, &p->shape, m->slot), p->shape.ring_cap,
-		    &own->tail, theirs_start);
+		ring_rx_open(&p->rx, segment_ring(p->seg, &p->shape, m->slot),
+		    ring_cap(&p->shape.caps, p->slot, m->slot), &own->tail, theirs_start);
 		atomic_store_explicit(&own->tail, theirs_start, memory_order_relaxed);
 		atomic_store_explicit(&own->start, 0, memory_order_relaxed);
 		atomic_store_explicit(&own->gen, p->gen, memory_order_release);
@@ -362,7 +363,7 @@ mesh_peer_down(struct mesh *m, unsigned slot, uint32_t gen)
 	peer_unmap(m, p);
 	if (p->tx.cap ==
 	    0) { /* its tail was a lie: what the ring holds may have been read or not, and is passed over */
-		p->tx.cap = m->ring_cap;
+		p->tx.cap = p->cap;
 		p->tx.tail = p->tx.head;
 		ring_publish(&p->tx);
 	}
@@ -441,7 +442,7 @@ mesh_send(struct mesh *m, unsigned slot, unsigned type, const struct iovec *iov,
 	for (int i = 0; i < n; i++)
 		len += iov[i].iov_len;
 	bit_set(&m->sent, slot);
-	if (p->first == NULL && (p->is_open || p->is_kept) && len <= ring_record_max(m->ring_cap)) {
+	if (p->first == NULL && (p->is_open || p->is_kept) && len <= ring_record_max(p->cap)) {
 		to = ring_reserve(&p->tx, (uint32_t)len, (uint16_t)type, 0);
 		if (to != NULL) {
 			gather(to, iov, n);
@@ -459,7 +460,7 @@ mesh_send(struct mesh *m, unsigned slot, unsigned type, const struct iovec *iov,
 	gather(w->data, iov, n);
 	waiting_append(p, w);
 	count(CNT_ring_overflows);
-	waiting_move(m, p);
+	waiting_move(p);
 	if (p->first == NULL)
 		return MESH_SENT;
 	p->owes_room = true;
@@ -474,9 +475,9 @@ mesh_waits(struct mesh *m, unsigned slot)
 
 /* A piece of a record that is too long for one; false: no room. */
 static bool
-send_piece(struct mesh *m, struct peer *p, struct waiting *w)
+send_piece(struct peer *p, struct waiting *w)
 {
-	const uint32_t max = ring_record_max(m->ring_cap);
+	const uint32_t max = ring_record_max(p->cap);
 	uint16_t flags = PIECE | (w->off == 0 ? PIECE_FIRST : 0);
 	uint32_t head = w->off == 0 ? sizeof(w->len) : 0;
 	uint32_t n = w->len - w->off < max - head ? (uint32_t)(w->len - w->off) : max - head;
@@ -510,7 +511,7 @@ waiting_append(struct peer *p, struct waiting *w)
 }
 
 static void
-waiting_move(struct mesh *m, struct peer *p)
+waiting_move(struct peer *p)
 {
 	struct waiting *w;
 	uint8_t *to;
@@ -518,7 +519,7 @@ waiting_move(struct mesh *m, struct peer *p)
 	if (!p->is_open && !p->is_kept)
 		return;
 	while ((w = p->first) != NULL) {
-		bool whole = w->len <= ring_record_max(m->ring_cap);
+		bool whole = w->len <= ring_record_max(p->cap);
 
 		if (whole) {
 			to = ring_reserve(&p->tx, (uint32_t)w->len, w->type, 0);
@@ -527,7 +528,7 @@ waiting_move(struct mesh *m, struct peer *p)
 			memcpy(to, w->data, w->len);
 		} else {
 			while (w->off < w->len)
-				if (!send_piece(m, p, w))
+				if (!send_piece(p, w))
 					return;
 		}
 		count(CNT_ring_records_sent);
@@ -685,7 +686,7 @@ mesh_flush(struct mesh *m)
 			continue;
 		}
 		if (p->first != NULL)
-			waiting_move(m, p);
+			waiting_move(p);
 		if (ring_publish(&p->tx) && p->is_open)
 			peer_ring(m, p, false);
 		if (p->pieces != NULL) {

@@ -51,10 +51,10 @@ struct mesh_mark { /* positions to every peer at one moment */
 };
 
 /*
- * Creates our segment with rings of ring_cap; *segment_fd_out and *bell_fd_out go to the master. overflow_max: bytes that may wait for a peer;
+ * Creates our segment with rings of these sizes; *segment_fd_out and *bell_fd_out go to the master. overflow_max: bytes that may wait for a peer;
  * a record that would wait alone may be longer. record_max: the longest of all, sent and received.
  */
-int mesh_new(unsigned slot, uint32_t gen, const struct hash_key *key, uint32_t ring_cap,
+int mesh_new(unsigned slot, uint32_t gen, const struct hash_key *key, struct ring_caps caps,
     uint64_t overflow_max, uint64_t record_max, const struct mesh_ops *ops, void *arg,
     struct mesh **out, int *segment_fd_out, int *bell_fd_out);
 void mesh_free(struct mesh *m);

@@ -16,7 +16,8 @@ ring_tx_open(
 		.head = start,
 		.tail = start,
 		.published = start,
-		.cap = own->cap };
+		.cap = own->cap,
+		.hot = own->cap / 2 < RING_HOT ? own->cap / 2 : RING_HOT };
 }
 
 void

@@ -6,7 +6,7 @@
  * generation began and only grow. A record exists once ring_publish() has stored head: what a dead writer had not published never was.
  *
  * Record: {u32 len, u16 type, u16 flags}, body, padding to 8. Records do not wrap: a pad record fills the end. It does so too when
- * writing starts in the second half of a ring that is empty.
+ * writing starts in a ring that is empty, behind its first RING_HOT bytes or its first half.
  *
  * Runs in: any child's event loop; never blocks. The master never looks into a ring.
  * Owns:    nothing; segment.h maps. A record is borrowed until ring_release().
@@ -23,6 +23,8 @@
 
 #include "shared/base/must.h"
 #include "shared/base/span.h"
+
+#define RING_HOT 131072u
 
 struct ring_head { /* in the writer's segment */
 	uint32_t cap, spare;
@@ -41,7 +43,7 @@ struct ring_tx {
 	const _Atomic uint64_t *peer_tail; /* in the reader's segment */
 	uint64_t head, tail;               /* private: head as written, the tail last seen */
 	uint64_t published;
-	uint32_t cap;
+	uint32_t cap, hot;
 };
 
 struct ring_rx {
@@ -95,8 +97,8 @@ ring_reserve(struct ring_tx *tx, uint32_t len, uint16_t type, uint16_t flags)
 	if (tx->cap == 0)
 		return NULL;
 	must(len <= ring_record_max(tx->cap));
-	/* A reader that keeps up never makes us touch, nor the cache hold, more than the first half. */
-	if (tx->head == tx->published && (tx->head & tx->cap / 2) != 0 && !ring_rewind(tx))
+	/* A reader that keeps up never makes us touch, nor the cache hold, more than the first part. */
+	if (tx->head == tx->published && (tx->head & (tx->cap - 1)) >= tx->hot && !ring_rewind(tx))
 		return NULL;
 	at = tx->head & (tx->cap - 1);
 	to_end = tx->cap - at;

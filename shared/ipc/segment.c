@@ -42,10 +42,22 @@ stride_of(uint32_t cap)
 	return page_up(sizeof(struct ring_head) + cap);
 }
 
-static bool
-cap_is_valid(uint32_t cap)
+/* Where the ring to a slot begins; to SLOTS: where the last one ends. */
+static uint64_t
+ring_at(const struct ring_caps *c, unsigned slot, unsigned to)
 {
-	return cap >= PAGE && (cap & (cap - 1)) == 0;
+	uint64_t others = slot != SLOT_PERSIST && to > SLOT_PERSIST ? to - 1 : to;
+
+	if (slot == SLOT_PERSIST)
+		return rings_at() + to * stride_of(c->store);
+	return rings_at() + others * stride_of(c->plain) + (to - others) * stride_of(c->store);
+}
+
+static bool
+are_caps_valid(const struct ring_caps *c)
+{
+	return c->plain >= PAGE && (c->plain & (c->plain - 1)) == 0 && c->store >= PAGE &&
+	    (c->store & (c->store - 1)) == 0;
 }
 
 /* Never executable where the kernel knows how to promise that. */
@@ -60,14 +72,15 @@ memfd_new(const char *name)
 }
 
 int
-segment_create(unsigned slot, uint32_t gen, uint32_t ring_cap, struct segment **out, int *fd_out)
+segment_create(
+    unsigned slot, uint32_t gen, struct ring_caps caps, struct segment **out, int *fd_out)
 {
-	uint64_t size = rings_at() + SLOTS * stride_of(ring_cap);
+	uint64_t size = ring_at(&caps, slot, SLOTS);
 	struct segment *seg;
 	char name[32];
 	int fd, err;
 
-	must(cap_is_valid(ring_cap));
+	must(are_caps_valid(&caps));
 	snprintf(name, sizeof(name), "tbmq:%u:%u", slot, gen);
 	fd = memfd_new(name);
 	if (fd < 0)
@@ -90,13 +103,11 @@ segment_create(unsigned slot, uint32_t gen, uint32_t ring_cap, struct segment **
 	seg->size = size;
 	seg->interest_off = interest_at();
 	seg->ring_off = rings_at();
-	seg->ring_stride = stride_of(ring_cap);
-	seg->ring_cap = ring_cap;
+	seg->caps = caps;
 	seg->pid = (uint32_t)getpid();
 	for (unsigned i = 0; i < SLOTS; i++)
-		ring_init((struct ring_head *)(void *)((uint8_t *)seg + seg->ring_off +
-			      i * seg->ring_stride),
-		    ring_cap);
+		ring_init((struct ring_head *)(void *)((uint8_t *)seg + ring_at(&caps, slot, i)),
+		    ring_cap(&caps, slot, i));
 	for (unsigned i = 0; i < COUNTERS; i++)
 		atomic_store(&seg->counter[i], atomic_load(&counters[i]));
 	counters = seg->counter;
@@ -125,9 +136,9 @@ segment_attach(int fd, unsigned slot, uint32_t gen, const struct segment **out,
 	seg = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED | MAP_NORESERVE, fd, 0);
 	if (seg == MAP_FAILED)
 		return -errno;
-	shape = (struct segment_shape){ .size = (uint64_t)st.st_size, .ring_cap = seg->ring_cap };
-	if (!cap_is_valid(shape.ring_cap) ||
-	    shape.size != rings_at() + SLOTS * stride_of(shape.ring_cap) ||
+	shape =
+	    (struct segment_shape){ .size = (uint64_t)st.st_size, .caps = seg->caps, .slot = slot };
+	if (!are_caps_valid(&shape.caps) || shape.size != ring_at(&shape.caps, slot, SLOTS) ||
 	    seg->abi != SEGMENT_ABI || seg->slot != slot || seg->gen != gen ||
 	    seg->nlinks != SLOTS) {
 		munmap((void *)seg, (size_t)st.st_size);
@@ -176,8 +187,8 @@ segment_reopen(int fd, int *ro_out)
 const struct ring_head *
 segment_ring(const struct segment *seg, const struct segment_shape *shape, unsigned to)
 {
-	return (const struct ring_head *)(const void *)((const uint8_t *)seg + rings_at() +
-	    to * stride_of(shape->ring_cap));
+	return (const struct ring_head *)(const void *)((const uint8_t *)seg +
+	    ring_at(&shape->caps, shape->slot, to));
 }
 
 const void *

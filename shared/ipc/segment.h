@@ -30,7 +30,7 @@
 #include "shared/ipc/ring.h"
 #include "shared/ipc/who.h"
 
-#define SEGMENT_ABI 12
+#define SEGMENT_ABI 13
 #define SEGMENT_SHARES 16384 /* of each kind; a power of two */
 
 /* What a worker has taken of a limit that holds for the whole broker; see worker/mqtt/share.h. */
@@ -74,11 +74,23 @@ struct seg_link {
 	    tail; /* what we have released of the peer's ring to us, in its generation `gen` */
 };
 
+/* Bytes of a ring. Each is a power of two. */
+struct ring_caps {
+	uint32_t plain, store; /* store: persist is at one of its ends */
+};
+
+static inline uint32_t
+ring_cap(const struct ring_caps *c, unsigned from, unsigned to)
+{
+	return from == SLOT_PERSIST || to == SLOT_PERSIST ? c->store : c->plain;
+}
+
 struct segment {
 	uint32_t abi, slot, gen, nlinks;
-	uint64_t size, ring_off, ring_stride; /* rings: at ring_off + slot * ring_stride */
+	uint64_t size, ring_off; /* rings: one behind the other, by slot */
 	uint64_t interest_off;
-	uint32_t ring_cap, pid;
+	struct ring_caps caps;
+	uint32_t pid;
 	alignas(64) _Atomic uint64_t sleeps; /* odd: asleep. Counts up at both ends of a sleep */
 	_Atomic uint64_t turns;              /* loop turns completed */
 	_Atomic uint64_t beat_ms;            /* monotonic clock at the last turn, real time */
@@ -95,15 +107,16 @@ struct segment {
 static_assert(COUNTERS <= 512, "room for counters");
 
 /* Creates, maps and seals our own; sets `counters` and the sink of must(). *fd_out is the caller's. */
-int
-segment_create(unsigned slot, uint32_t gen, uint32_t ring_cap, struct segment **out, int *fd_out);
+int segment_create(
+    unsigned slot, uint32_t gen, struct ring_caps caps, struct segment **out, int *fd_out);
 /* After this counts and last words go to private memory again: before our own is unmapped. */
 void segment_leave(void);
 
 /* Geometry as it was checked once; the owner could write another into its segment later. */
 struct segment_shape {
 	uint64_t size;
-	uint32_t ring_cap;
+	struct ring_caps caps;
+	unsigned slot;
 };
 
 /* Maps a peer's for reading, checked: size, abi, slot, gen, geometry. The fd stays the caller's. */

@@ -14,6 +14,7 @@
 
 #define PICKS_MAX 256 /* groups of one message that go to other processes */
 #define SLOT_WORDS ((SLOTS + 63) / 64)
+#define LET_ON 128 /* held back ones that go on in one turn: more would only fill the ring again */
 
 struct slots {
 	uint64_t bit[SLOT_WORDS];
@@ -69,6 +70,8 @@ static struct {
 	uint8_t *scratch; /* topic with mount point; forwarded properties */
 	size_t cap;
 	struct interest_turns turns;
+	uint64_t *held; /* conn_token() of who waits for room, in order; held_at is the first */
+	uint32_t nheld, held_at, held_cap; /* a power of two */
 } the;
 
 static bool publish_check(struct conn *c, struct publish *p);
@@ -94,6 +97,8 @@ static void route_persist(
 static bool
 serve_group(uint64_t group, const struct msg_view *v, const struct conn *from, struct delivered *d);
 static void again_add(struct msg *m, uint64_t group, unsigned hops);
+static bool held_grow(void);
+static bool let_on(void);
 static void pass_on(const struct again *a);
 static unsigned picks_of(unsigned slot, uint64_t *groups);
 static void send_message(unsigned slot, const struct msg_view *v, const uint64_t *groups,
@@ -399,7 +404,7 @@ store(struct conn *c, const struct msg_view *v, const struct persist_part *part,
 	c->published = true;
 	if (sent == MESH_WAITS) {
 		slots_add(&out->waits, SLOT_PERSIST);
-		conn_pause(c, PAUSE_PEER);
+		publish_hold(c);
 	}
 	if (a == NULL)
 		return true;
@@ -720,6 +725,59 @@ again_add(struct msg *m, uint64_t group, unsigned hops)
 	the.again_end = &a->next;
 }
 
+void
+publish_hold(struct conn *c)
+{
+	if (c->pause & PAUSE_PEER)
+		return;
+	if (the.nheld == the.held_cap && !held_grow()) {
+		conn_end(c, CNT_ends__memory, MQTT_QUOTA_EXCEEDED, "no memory to wait for room");
+		return;
+	}
+	the.held[(the.held_at + the.nheld++) & (the.held_cap - 1)] = conn_token(c);
+	conn_pause(c, PAUSE_PEER);
+}
+
+static bool
+held_grow(void)
+{
+	uint32_t cap = the.held_cap > 0 ? 2 * the.held_cap : 64;
+	uint64_t *more = malloc(cap * sizeof(*more));
+
+	if (more == NULL)
+		return false;
+	for (uint32_t i = 0; i < the.nheld; i++)
+		more[i] = the.held[(the.held_at + i) & (the.held_cap - 1)];
+	free(the.held);
+	the.held = more;
+	the.held_cap = cap;
+	the.held_at = 0;
+	return true;
+}
+
+/* Those who were held back first go on first, as long as no ring is full. True: there are more. */
+static bool
+let_on(void)
+{
+	if (the.nheld == 0)
+		return false;
+	for (unsigned s = 0; s < SLOTS; s++)
+		if (mesh_waits(self.mesh, s))
+			return false; /* publish_room() comes */
+	for (int n = 0; n < LET_ON && the.nheld > 0; n++) {
+		uint64_t token = the.held[the.held_at];
+		struct conn *c = conn_find_low((uint32_t)(token >> 32), (uint32_t)token);
+
+		the.held_at = (the.held_at + 1) & (the.held_cap - 1);
+		the.nheld--;
+		if (c == NULL)
+			continue;
+		conn_resume(c, PAUSE_PEER);
+		subscribe_more(c);
+	}
+	return the.nheld > 0;
+}
+
 bool
 publish_turn(void)
 {
@@ -732,7 +790,7 @@ publish_turn(void)
 		msg_unref(&a->msg);
 		free(a);
 	}
-	return the.again != NULL;
+	return let_on() | (the.again != NULL);
 }
 
 /* A process with members other than this one, each in its turn; this one: there is none. */
@@ -952,7 +1010,7 @@ send_message(unsigned slot, const struct msg_view *v, const uint64_t *groups, un
 	case MESH_WAITS:
 		slots_add(&out->waits, slot);
 		if (from != NULL)
-			conn_pause(from, PAUSE_PEER);
+			publish_hold(from);
 		/* fall through */
 	case MESH_SENT:
 		out->elsewhere = true;
@@ -1007,7 +1065,6 @@ void
 publish_room(unsigned slot)
 {
 	struct late *l, *tmp;
-	uint32_t handle = 0;
 	struct conn *c;
 
 	late_init();
@@ -1020,15 +1077,6 @@ publish_room(unsigned slot)
 			send_ack(c, l->type, l->id, l->reason);
 		list_del(&l->link);
 		free(l);
-	}
-	for (unsigned s = 0; s < SLOTS; s++)
-		if (mesh_waits(self.mesh, s))
-			return; /* whoever waits for that one is resumed with it */
-	while ((c = conn_next(&handle)) != NULL) {
-		if (!(c->pause & PAUSE_PEER))
-			continue;
-		conn_resume(c, PAUSE_PEER);
-		subscribe_more(c);
 	}
 }
 
@@ -1048,6 +1096,7 @@ publish_fini(void)
 		msg_unref(&a->msg);
 		free(a);
 	}
+	free(the.held);
 	free(the.scratch);
 }
 

@@ -10,6 +10,7 @@
 #include "worker/mqtt/ask.h"
 #include "worker/mqtt/deliver.h"
 #include "worker/mqtt/limit.h"
+#include "worker/mqtt/publish.h"
 #include "worker/mqtt/refused.h"
 
 #define PAGE 100            /* retained messages fetched at once */
@@ -621,7 +622,7 @@ to_persist(struct conn *c, unsigned type, const struct iovec *iov, int n)
 	enum mesh_sent sent = mesh_send(self.mesh, SLOT_PERSIST, type, iov, n);
 
 	if (sent == MESH_WAITS || sent == MESH_FULL)
-		conn_pause(c, PAUSE_PEER);
+		publish_hold(c);
 	return sent;
 }
 

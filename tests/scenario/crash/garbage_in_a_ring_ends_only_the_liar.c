@@ -33,6 +33,7 @@ scribble(int pid, unsigned slot)
 {
 	static struct segment seg;
 	struct ring_rec rec = { .len = 0xfffffff0u, .type = 77 };
+	struct segment_shape shape;
 	char path[64];
 	uint64_t at = segment_at(pid), ring, head;
 	int fd;
@@ -41,11 +42,12 @@ scribble(int pid, unsigned slot)
 	fd = open(path, O_RDWR);
 	check(at != 0 && fd >= 0);
 	check(pread(fd, &seg, sizeof(seg), (off_t)at) == (ssize_t)sizeof(seg));
-	ring = at + seg.ring_off + slot * seg.ring_stride;
+	shape = (struct segment_shape){ seg.size, seg.caps, seg.slot };
+	ring = at + ((uintptr_t)segment_ring(&seg, &shape, slot) - (uintptr_t)&seg);
 	check(pread(fd, &head, sizeof(head), (off_t)(ring + offsetof(struct ring_head, head))) ==
 	    (ssize_t)sizeof(head));
 	check(pwrite(fd, &rec, sizeof(rec),
-		  (off_t)(ring + sizeof(struct ring_head) + (head & (seg.ring_cap - 1)))) ==
+		  (off_t)(ring + sizeof(struct ring_head) + (head & (seg.caps.plain - 1)))) ==
 	    (ssize_t)sizeof(rec));
 	head += 64;
 	check(pwrite(fd, &head, sizeof(head), (off_t)(ring + offsetof(struct ring_head, head))) ==

@@ -15,7 +15,8 @@ counts_go_along_into_the_segment_and_out_of_it(void)
 
 	count(CNT_bells);
 	count_add(CNT_bells, 4);
-	CU_ASSERT_EQUAL_FATAL(segment_create(0, 1, 65536, &seg, &fd), 0);
+	CU_ASSERT_EQUAL_FATAL(
+	    segment_create(0, 1, (struct ring_caps){ 65536, 65536 }, &seg, &fd), 0);
 	CU_ASSERT_EQUAL(atomic_load(&seg->counter[CNT_bells]), 5);
 	count(CNT_bells);
 	count_set(CNT_retained, 9);

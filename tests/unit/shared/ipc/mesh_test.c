@@ -83,8 +83,8 @@ static void
 side_new(struct side *s, unsigned slot, uint32_t gen)
 {
 	*s = (struct side){ .slot = slot, .gen = gen, .ordered = true };
-	CU_ASSERT_EQUAL_FATAL(mesh_new(slot, gen, &key, RING, 4 << 20, 64 << 20, &ops, s, &s->mesh,
-				  &s->segment, &s->bell),
+	CU_ASSERT_EQUAL_FATAL(mesh_new(slot, gen, &key, (struct ring_caps){ RING, RING }, 4 << 20,
+				  64 << 20, &ops, s, &s->mesh, &s->segment, &s->bell),
 	    0);
 }
 
@@ -583,7 +583,8 @@ a_peer_that_scribbles_over_its_segment_is_dropped(void)
 	link_up(&a, &b);
 	pid = fork();
 	if (pid == 0) {
-		const struct segment_shape shape = { mesh_segment(b.mesh)->size, RING };
+		const struct segment_shape shape = { mesh_segment(b.mesh)->size, { RING, RING },
+			1 };
 		struct segment *seg = mesh_segment(b.mesh);
 		struct ring_head *ring =
 		    (struct ring_head *)(uintptr_t)segment_ring(seg, &shape, 0);
@@ -597,7 +598,7 @@ a_peer_that_scribbles_over_its_segment_is_dropped(void)
 			if (rand_r(&seed) % 1000 == 0) {
 				atomic_fetch_add(&ring->head, (unsigned)rand_r(&seed) % 512 * 8);
 				atomic_store(&seg->link[0].tail, (uint64_t)rand_r(&seed));
-				seg->gen = seg->ring_cap = v;
+				seg->gen = seg->caps.plain = seg->caps.store = v;
 			}
 		}
 	}
@@ -679,7 +680,7 @@ pieces_that_do_not_fit_together_drop_the_link(void)
 		side_new(&a, 0, 1);
 		side_new(&b, 1, 2);
 		link_up(&a, &b);
-		shape = (struct segment_shape){ mesh_segment(b.mesh)->size, RING };
+		shape = (struct segment_shape){ mesh_segment(b.mesh)->size, { RING, RING }, 1 };
 		ring_tx_open(&tx,
 		    (struct ring_head *)(uintptr_t)segment_ring(mesh_segment(b.mesh), &shape, 0),
 		    &tail, 0);

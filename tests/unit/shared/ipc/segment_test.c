@@ -9,7 +9,10 @@
 #include "tests/unit/unit.h"
 
 #define RING 65536u
+#define STORE_RING (4 * RING)
 #define SEALS (F_SEAL_FUTURE_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL)
+
+static const struct ring_caps caps = { RING, STORE_RING };
 
 struct own {
 	struct segment *seg;
@@ -22,7 +25,7 @@ own_new(unsigned slot, uint32_t gen)
 {
 	struct own o;
 
-	CU_ASSERT_EQUAL_FATAL(segment_create(slot, gen, RING, &o.seg, &o.fd), 0);
+	CU_ASSERT_EQUAL_FATAL(segment_create(slot, gen, caps, &o.seg, &o.fd), 0);
 	o.size = o.seg->size;
 	return o;
 }
@@ -131,7 +134,6 @@ static void
 headers_that_do_not_fit_are_refused(void)
 {
 	struct own o = own_new(1, 7);
-	uint32_t cap = o.seg->ring_cap;
 
 	CU_ASSERT_EQUAL(try_attach(o.fd, 1, 7), 0);
 	CU_ASSERT_EQUAL(try_attach(o.fd, 2, 7), -EPROTO);
@@ -143,10 +145,13 @@ headers_that_do_not_fit_are_refused(void)
 	CU_ASSERT_EQUAL(try_attach(o.fd, 1, 7), -EPROTO);
 	o.seg->nlinks--;
 	for (unsigned bit = 0; bit < 32; bit++) {
-		o.seg->ring_cap = cap ^ 1u << bit;
+		o.seg->caps.plain = RING ^ 1u << bit;
 		CU_ASSERT_EQUAL(try_attach(o.fd, 1, 7), -EPROTO);
+		o.seg->caps.plain = RING;
+		o.seg->caps.store = STORE_RING ^ 1u << bit;
+		CU_ASSERT_EQUAL(try_attach(o.fd, 1, 7), -EPROTO);
+		o.seg->caps.store = STORE_RING;
 	}
-	o.seg->ring_cap = cap;
 	CU_ASSERT_EQUAL(try_attach(o.fd, 1, 7), 0);
 	own_free(&o);
 }
@@ -163,13 +168,13 @@ a_header_that_changes_later_moves_nothing(void)
 	CU_ASSERT_EQUAL_FATAL(segment_attach(o.fd, 1, 7, &seg, &shape), 0);
 	ring = segment_ring(seg, &shape, SLOTS - 1);
 	tables = segment_tables(seg);
-	CU_ASSERT_TRUE((const uint8_t *)ring + sizeof(*ring) + shape.ring_cap <=
-	    (const uint8_t *)seg + shape.size);
-	o.seg->ring_cap = 1u << 31;
-	o.seg->ring_off = o.seg->ring_stride = o.seg->interest_off = o.seg->size = UINT64_MAX / 2;
+	CU_ASSERT_TRUE(
+	    (const uint8_t *)ring + sizeof(*ring) + RING <= (const uint8_t *)seg + shape.size);
+	o.seg->caps = (struct ring_caps){ 1u << 31, 1u << 31 };
+	o.seg->ring_off = o.seg->interest_off = o.seg->size = UINT64_MAX / 2;
 	CU_ASSERT_PTR_EQUAL(segment_ring(seg, &shape, SLOTS - 1), ring);
 	CU_ASSERT_PTR_EQUAL(segment_tables(seg), tables);
-	CU_ASSERT_EQUAL(shape.ring_cap, RING);
+	CU_ASSERT_TRUE(shape.caps.plain == RING && shape.caps.store == STORE_RING);
 	segment_detach(&seg, shape.size);
 	CU_ASSERT_PTR_NULL(seg);
 	segment_detach(&seg, shape.size); /* nothing is there any more */
@@ -218,21 +223,31 @@ nobody_but_the_owner_can_write(void)
 static void
 a_new_segment_is_empty_and_sparse(void)
 {
-	struct own o = own_new(64, 3);
-	const struct segment_shape shape = { o.size, RING };
-	struct stat st;
+	static const unsigned slots[] = { 0, SLOT_PERSIST, SLOTS - 1 };
 
-	for (unsigned i = 0; i < SLOTS; i++) {
-		const struct ring_head *r = segment_ring(o.seg, &shape, i);
+	for (size_t n = 0; n < sizeof(slots) / sizeof(slots[0]); n++) {
+		struct own o = own_new(slots[n], 3);
+		const struct segment_shape shape = { o.size, caps, slots[n] };
+		const uint8_t *end = NULL;
+		struct stat st;
 
-		CU_ASSERT_EQUAL((uintptr_t)r % 64, 0);
-		CU_ASSERT_TRUE(r->cap == RING && atomic_load(&r->head) == 0);
-		CU_ASSERT_EQUAL(atomic_load(&o.seg->link[i].gen), 0);
+		for (unsigned i = 0; i < SLOTS; i++) {
+			const struct ring_head *r = segment_ring(o.seg, &shape, i);
+
+			CU_ASSERT_TRUE((const uint8_t *)r >= end); /* none reaches into another */
+			end = r->data + r->cap;
+			CU_ASSERT_EQUAL((uintptr_t)r % 64, 0);
+			CU_ASSERT_EQUAL(r->cap,
+			    slots[n] == SLOT_PERSIST || i == SLOT_PERSIST ? STORE_RING : RING);
+			CU_ASSERT_EQUAL(atomic_load(&r->head), 0);
+			CU_ASSERT_EQUAL(atomic_load(&o.seg->link[i].gen), 0);
+		}
+		CU_ASSERT_TRUE(end <= (const uint8_t *)o.seg + o.size);
+		CU_ASSERT_EQUAL(o.seg->pid, (uint32_t)getpid());
+		CU_ASSERT_EQUAL_FATAL(fstat(o.fd, &st), 0);
+		CU_ASSERT_TRUE((uint64_t)st.st_blocks * 512 < 1 << 20);
+		own_free(&o);
 	}
-	CU_ASSERT_EQUAL(o.seg->pid, (uint32_t)getpid());
-	CU_ASSERT_EQUAL_FATAL(fstat(o.fd, &st), 0);
-	CU_ASSERT_TRUE((uint64_t)st.st_blocks * 512 < 1 << 20);
-	own_free(&o);
 }
 
 UNIT_MAIN("shared/ipc/segment", TEST(what_is_not_a_sealed_memfd_is_refused),
