@@ -147,15 +147,19 @@ static int
 on_sleep(void *arg)
 {
 	(void)arg;
-	if (self.mesh == NULL)
-		return -1;
-	return mesh_sleep_begin(self.mesh);
+	int most_ms = self.mesh != NULL ? mesh_sleep_begin(self.mesh) : -1;
+
+	if (me.started && me.kind->before_sleep != NULL)
+		me.kind->before_sleep();
+	return most_ms;
 }
 
 static void
 on_woken(void *arg)
 {
 	(void)arg;
+	if (me.started && me.kind->after_sleep != NULL)
+		me.kind->after_sleep();
 	if (self.mesh != NULL &&
 	    (atomic_load_explicit(&mesh_segment(self.mesh)->sleeps, memory_order_relaxed) & 1))
 		mesh_sleep_end(self.mesh);

@@ -27,8 +27,10 @@ struct child {
 	int (*start)(void); /* 0 or -errno: exit 1 */
 	int (*go)(
 	    void); /* all peers have mapped us: serve. 0; -EAGAIN: not yet, call child_ready() later */
-	bool (*on_turn)(void);     /* true: there is more to do, don't sleep */
-	bool (*after_flush)(void); /* the same */
+	bool (*on_turn)(void);      /* true: there is more to do, don't sleep */
+	bool (*after_flush)(void);  /* the same */
+	void (*before_sleep)(void); /* in between, nothing of the loop's is looked at */
+	void (*after_sleep)(void);
 	int (*conf_check)(const struct conf *next,
 	    char why[256]); /* vote: 0 or -errno with the reason; builds what it needs */
 	void (*conf_commit)(

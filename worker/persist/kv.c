@@ -63,6 +63,7 @@ struct helper {
 	int (*job)(uint32_t arg);
 	uint32_t arg;
 	int err;
+	void (*told)(void); /* that it is done; may be NULL */
 	_Atomic bool done, ends;
 	bool is_running, is_busy;
 };
@@ -432,6 +433,12 @@ kv_write(void)
 	kv.syncing = kv.state.made;
 	helper_ask(&kv.syncer, job_sync, 0);
 	return 0;
+}
+
+void
+kv_tell(void (*ended)(void))
+{
+	kv.syncer.told = ended;
 }
 
 int
@@ -1017,6 +1024,8 @@ helper_main(void *arg)
 			return NULL;
 		h->err = h->job(h->arg);
 		h->done = true;
+		if (h->told != NULL)
+			h->told();
 		eventfd_write(kv.fd, 1);
 	}
 }

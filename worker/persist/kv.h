@@ -139,6 +139,8 @@ bool kv_is_idle(void);              /* nothing is being synced: kv_write() may s
  * for it waits for nothing but the one before.
  */
 int kv_write(void);
+/* What the thread calls when a sync has ended, before kv_fd() tells; NULL: nothing. It is gone with kv_close(). */
+void kv_tell(void (*ended)(void));
 int kv_fd(void);     /* readable when a sync has ended, or a checkpoint */
 int kv_synced(void); /* after kv_fd() was readable: takes note. 0, -EIO */
 /*

@@ -95,6 +95,8 @@ main(int argc, char **argv)
 		.go = go,
 		.on_turn = on_turn,
 		.after_flush = peer_after_flush,
+		.before_sleep = peer_before_sleep,
+		.after_sleep = peer_after_sleep,
 		.conf_check = source_check,
 		.conf_commit = conf_commit,
 		.conf_withdraw = source_withdraw,

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
@@ -56,8 +57,12 @@ static struct {
 	struct lost *lost;
 	struct watch poll, disk;
 	struct timer again; /* the disk was full */
-	bool recovered, going, room, full;
+	bool recovered, going, room, full, is_open;
+	bool syncing; /* what is up to writing */
 } the = { .poll.fd = -1, .disk.fd = -1 };
+
+/* Whoever runs the loop's code has it: the loop, but while it sleeps, or for a moment the thread that has synced. */
+static pthread_mutex_t awake = PTHREAD_MUTEX_INITIALIZER;
 
 typedef int record_fn(unsigned slot, struct span body);
 static int on_gone(unsigned slot, struct span body);
@@ -74,6 +79,8 @@ static bool lost_turn(void);
 static bool lost_waits(void);
 static void on_poll(struct watch *w, uint32_t events);
 static void on_disk(struct watch *w, uint32_t events);
+static int take_note(void);
+static void on_synced(void);
 static void on_again(struct timer *t);
 static bool write_batch(void);
 static void look_at_disk(void);
@@ -113,6 +120,9 @@ peer_init(void)
 	if (err != 0)
 		return err;
 	mesh_hold(self.mesh);
+	pthread_mutex_lock(&awake);
+	the.is_open = true;
+	store_tell(on_synced);
 	return 0;
 }
 
@@ -121,6 +131,7 @@ peer_fini(void)
 {
 	struct lost *l;
 	int fd = the.poll.fd;
+	bool was_open;
 
 	if (fd >= 0) {
 		loop_del(self.loop, &the.poll);
@@ -134,8 +145,11 @@ peer_fini(void)
 	}
 	for (unsigned slot = 0; slot < SLOTS; slot++)
 		gone_forget(&the.peer[slot]);
+	was_open = the.is_open;
 	memset(&the, 0, sizeof(the));
 	the.poll.fd = the.disk.fd = -1;
+	if (was_open)
+		pthread_mutex_unlock(&awake);
 }
 
 bool
@@ -513,6 +527,7 @@ write_batch(void)
 		if (err == 0 || is_safe)
 			p->safe = p->writing;
 	}
+	the.syncing |= err == 1;
 	if (err == 1 && is_safe)
 		queue_synced();
 	return err == 1 && is_safe;
@@ -546,13 +561,48 @@ on_disk(struct watch *w, uint32_t events)
 {
 	(void)w;
 	(void)events;
-	if (store_synced() != 0) {
+	if (take_note() != 0)
 		child_fail("persist: the disk did not take what was written");
-		return;
-	}
+}
+
+/* Of a sync that has ended, if one has. 0, -EIO. */
+static int
+take_note(void)
+{
+	int err = store_synced();
+
+	if (err != 0 || !the.syncing || !store_is_idle())
+		return err;
+	the.syncing = false;
 	for (unsigned slot = 0; slot < SLOTS; slot++)
 		the.peer[slot].safe = the.peer[slot].writing;
 	queue_synced();
+	return 0;
+}
+
+/* In the thread that has synced. While the loop sleeps the answers need not wait until it is awake; it has the rest to do. */
+static void
+on_synced(void)
+{
+	if (pthread_mutex_trylock(&awake) != 0)
+		return;
+	if (the.is_open && take_note() == 0) {
+		out_commit();
+		mesh_flush(self.mesh);
+	}
+	pthread_mutex_unlock(&awake);
+}
+
+void
+peer_before_sleep(void)
+{
+	pthread_mutex_unlock(&awake);
+}
+
+void
+peer_after_sleep(void)
+{
+	pthread_mutex_lock(&awake);
 }
 
 static void

@@ -21,6 +21,8 @@ void peer_room(void *arg, unsigned slot);
 int peer_go(void);    /* all who live have mapped us. 0; -EAGAIN: they have to register first */
 bool peer_turn(void); /* drain is done: apply what waits, commit, answer. True: there is more */
 bool peer_after_flush(void);
+void peer_before_sleep(void);
+void peer_after_sleep(void);
 bool peer_is_up(unsigned slot);
 uint32_t peer_ups(
     unsigned slot); /* counts the processes that have held the slot: tells one from its successor */

@@ -195,6 +195,18 @@ store_conf(void)
 	kv_set_reserve(self.conf.store_reserve);
 }
 
+bool
+store_is_idle(void)
+{
+	return kv_is_idle();
+}
+
+void
+store_tell(void (*ended)(void))
+{
+	kv_tell(ended);
+}
+
 int
 store_fd(void)
 {

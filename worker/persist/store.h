@@ -31,11 +31,13 @@ enum conf_durability
 store_strictest(void); /* that anybody asks for: of the broker and its listeners */
 /* End of a turn. 1: the batch has gone to the disk, 0: there was nothing; -EAGAIN: the last is not done; -ENOSPC: no room, try again; -EIO: broken. */
 int store_write(void);
-bool store_is_full(void); /* little room is left: what comes now should not be taken */
-void store_conf(void);    /* the configuration is another */
-int store_fd(void);       /* readable when the disk is done */
-int store_synced(void);   /* after it was. 0; -EIO: broken, nothing can be promised any more */
-bool store_turn(void);    /* housekeeping, bounded; true: there is more */
+bool store_is_full(void);             /* little room is left: what comes now should not be taken */
+void store_conf(void);                /* the configuration is another */
+bool store_is_idle(void);             /* the disk has all that has been written */
+void store_tell(void (*ended)(void)); /* as kv_tell() */
+int store_fd(void);                   /* readable when the disk is done */
+int store_synced(void); /* after it was. 0; -EIO: broken, nothing can be promised any more */
+bool store_turn(void);  /* housekeeping, bounded; true: there is more */
 
 struct store_status {
 	const char *dir; /* borrowed until store_close() */

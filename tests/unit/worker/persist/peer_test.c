@@ -1,3 +1,4 @@
+#include <poll.h>
 #include <sys/syscall.h>
 
 #include "tests/unit/worker/persist/fake.h"
@@ -93,6 +94,48 @@ a_sync_that_fails_acknowledges_nothing_and_is_the_end(void)
 	fake.position = before;
 	send_store(NULL, "not");
 	CU_ASSERT_TRUE(is_stored());
+	fake_stop();
+}
+
+/* The disk is done: the eventfd is written after whatever the thread that syncs does by itself. */
+static void
+wait_for_disk(void)
+{
+	struct pollfd p = { .fd = store_fd(), .events = POLLIN };
+
+	CU_ASSERT_EQUAL(poll(&p, 1, 60000), 1);
+}
+
+static void
+an_answer_does_not_wait_until_the_loop_has_woken(void)
+{
+	struct client d = { .id = "d", .handle = 1, .expiry = 100 };
+	struct rec_stored r;
+
+	fake_start();
+	join(&d);
+	subscribe(&d, "t", 1, 0);
+	turn();
+	for (int i = 0; i < 20; i++) {
+		bool sleeps = i % 2 == 0;
+
+		send_store(NULL, "x");
+		stands_still = true;
+		turn_once();
+		CU_ASSERT_FALSE(has(1, REC_STORED));
+		if (sleeps)
+			peer_before_sleep();
+		stands_still = false;
+		wait_for_disk();
+		if (sleeps)
+			peer_after_sleep();
+		CU_ASSERT_EQUAL(has(1, REC_STORED), sleeps);
+		CU_ASSERT_TRUE(fake.released < fake.position); /* the rest is the loop's */
+		turn();
+		CU_ASSERT_TRUE(TAKE(&r, 1, REC_STORED));
+		CU_ASSERT_FALSE(has(1, REC_STORED));
+		CU_ASSERT_EQUAL(fake.released, fake.position);
+	}
 	fake_stop();
 }
 
@@ -196,7 +239,8 @@ a_will_is_sent_when_no_crash_can_bring_it_again(void)
 	fake_stop();
 }
 
-UNIT_MAIN("worker/persist/peer", TEST(a_publisher_is_answered_by_the_class_of_its_listener),
+UNIT_MAIN("worker/persist/peer", TEST(an_answer_does_not_wait_until_the_loop_has_woken),
+    TEST(a_publisher_is_answered_by_the_class_of_its_listener),
     TEST(what_a_dead_persist_may_have_delivered_comes_with_dup),
     TEST(a_will_is_sent_when_no_crash_can_bring_it_again),
     TEST(a_sync_that_fails_acknowledges_nothing_and_is_the_end))

@@ -211,6 +211,18 @@ qos_2_resumes_in_the_state_it_had(void)
 	fake_stop();
 }
 
+/* How far a queue may be handed out has to be on the disk, so now and then it is waited for. */
+static bool
+take_in_haste(const struct client *c, struct delivery *d)
+{
+	if (take_delivery(c, d))
+		return true;
+	fake.is_hasty = false;
+	turn();
+	fake.is_hasty = true;
+	return take_delivery(c, d);
+}
+
 static void
 packet_ids_go_round_and_pass_over_those_in_use(void)
 {
@@ -225,9 +237,10 @@ packet_ids_go_round_and_pass_over_those_in_use(void)
 	c = online("d", "t", 1, 2);
 	store("t", "first", 1);
 	CU_ASSERT_TRUE(take_delivery(&c, &first)); /* is never acknowledged */
+	fake.is_hasty = true;
 	for (int i = 0; i < 70000; i++) {
 		store("t", "x", 1);
-		if (!take_delivery(&c, &d)) {
+		if (!take_in_haste(&c, &d)) {
 			CU_FAIL("stalled");
 			break;
 		}
@@ -241,6 +254,7 @@ packet_ids_go_round_and_pass_over_those_in_use(void)
 	}
 	CU_ASSERT_EQUAL(counted(CNT_queued), 1);
 	CU_ASSERT_TRUE(used[65535] && used[1]);
+	fake.is_hasty = false;
 	fake_stop();
 }
 
@@ -255,28 +269,31 @@ a_long_queue_waits_for_an_id_in_use(void)
 	self.conf.queue_max_messages = 0;
 	c = online("d", "t", 1, 2);
 	leave(&c, 0, 0);
+	fake.is_hasty = true;
 	for (int i = 0; i < 65600; i++)
 		store("t", "x", 1);
+	fake.is_hasty = false;
+	turn();
 	fake_forget();
 	join(&c);
 	CU_ASSERT_TRUE(take_delivery(&c, &first));
-	while (take_delivery(&c, &d)) {
+	fake.is_hasty = true;
+	while (take_in_haste(&c, &d)) {
 		if (d.rec.packet_id == first.rec.packet_id)
 			CU_FAIL("in use");
 		n++;
 		ack(&c, &d, PKT_PUBACK, 0);
-		if (n % 100 == 0 && !has(0, REC_DELIVER))
-			break;
 		if (n % 1000 == 0) {
 			struct delivery ahead;
 
 			/* Keep the list short: take what is there, then forget the rest. */
-			CU_ASSERT_TRUE(take_delivery(&c, &ahead));
+			CU_ASSERT_TRUE(take_in_haste(&c, &ahead));
 			fake_forget();
 			ack(&c, &ahead, PKT_PUBACK, 0);
 			n++;
 		}
 	}
+	fake.is_hasty = false;
 	CU_ASSERT_EQUAL(n, 65534);
 	ack(&c, &first, PKT_PUBACK, 0);
 	CU_ASSERT_TRUE(take_delivery(&c, &d));
