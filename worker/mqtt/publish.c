@@ -755,11 +755,13 @@ held_grow(void)
 	return true;
 }
 
-/* Those who were held back first go on first, as long as no ring is full. True: there are more. */
+/* Those who were held back first go on first, as long as no ring is full. True: some do, next turn. */
 static bool
 let_on(void)
 {
-	if (the.nheld == 0)
+	bool any = the.nheld > 0;
+
+	if (!any)
 		return false;
 	for (unsigned s = 0; s < SLOTS; s++)
 		if (mesh_waits(self.mesh, s))
@@ -775,7 +777,7 @@ let_on(void)
 		conn_resume(c, PAUSE_PEER);
 		subscribe_more(c);
 	}
-	return the.nheld > 0;
+	return any;
 }
 
 bool

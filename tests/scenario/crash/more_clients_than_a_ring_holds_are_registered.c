@@ -11,7 +11,7 @@ SCENARIO(1)
 	char id[251];
 	struct mq *other;
 
-	broker_start("overflow_size=1048576", "ring_size=65536");
+	broker_start("overflow_size=1048576", "ring_size=65536", "store_ring_size=65536");
 	memset(id, 'x', sizeof(id) - 1);
 	for (int i = 0; i < N; i++) {
 		snprintf(id + 200, sizeof(id) - 200, "%d", i);

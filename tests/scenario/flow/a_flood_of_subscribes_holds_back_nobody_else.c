@@ -72,8 +72,8 @@ SCENARIO(1)
 	memset(topic, 'x', TOPIC);
 	for (int i = 0; i < LEVELS; i++)
 		topic[2 * i + 1] = '/';
-	broker_start(
-	    "hang_timeout=120", "ring_size=65536", "overflow_size=1048576", "max_subscriptions=0");
+	broker_start("hang_timeout=120", "ring_size=65536", "store_ring_size=65536",
+	    "overflow_size=1048576", "max_subscriptions=0");
 	pub = mq_connect(.id = "pub");
 	check(mq_publish(pub, topic, "kept", 1, true) == 0);
 	m = mq_connect(.id = "m", .version = 4);

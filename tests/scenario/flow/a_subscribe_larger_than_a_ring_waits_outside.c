@@ -70,7 +70,8 @@ try(bool kill_it)
 
 SCENARIO(1)
 {
-	broker_start("hang_timeout=120", "ring_size=65536", "overflow_size=1048576");
+	broker_start("hang_timeout=120", "ring_size=65536", "store_ring_size=65536",
+	    "overflow_size=1048576");
 	try(false);
 	try(true);
 }
