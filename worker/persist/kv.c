@@ -51,7 +51,7 @@ enum move { MOVE_NONE, MOVE_WALK, MOVE_WAIT, MOVE_CHECK, MOVE_TRIM };
 #define SLICE_US 2000 /* and as much again for each journal_size that gathers during the walk */
 #define RETRY_US 1000000
 #define LATE_FACTOR                                                                                \
-	2 /* times journal_size: a journal that could not be moved while the store was open */
+	4 /* times journal_size: a journal that could not be moved while the store was open */
 /* Times journal_size: what small values may take in memory before it is their time. */
 #define PENDING_FACTOR 4
 #define LOG_FILE_MIN (UINT64_C(256) << 10) /* smaller ones are all heads and no records */
