@@ -306,7 +306,7 @@ bool
 conn_flush_all(void)
 {
 	struct conn *c, *next;
-	bool ended;
+	bool more;
 
 	while ((c = the.dirty) != NULL) {
 		the.dirty = NULL;
@@ -316,12 +316,13 @@ conn_flush_all(void)
 			conn_flush(c);
 		}
 	}
-	ended = the.ended != NULL;
+	/* A connection that can be written to again may have sent something while it could not. */
+	more = the.ended != NULL || !list_is_empty(&the.resumed);
 	for (c = the.ended, the.ended = NULL; c != NULL; c = next) {
 		next = c->dirty_next;
 		conn_close(c);
 	}
-	return ended;
+	return more;
 }
 
 /* With what has come already. */
@@ -338,11 +339,18 @@ conn_go_on(struct conn *c)
 	free(in);
 }
 
+void
+conn_serve(struct conn *c)
+{
+	conn_go_on(c);
+	if (c->unread && c->state < CONN_ENDED && c->pause == 0)
+		conn_ready(c);
+}
+
 bool
 conn_turn(void)
 {
 	struct list now;
-	struct conn *c;
 
 	if (list_is_empty(&the.resumed))
 		return false;
@@ -350,12 +358,8 @@ conn_turn(void)
 	now = the.resumed;
 	now.next->prev = now.prev->next = &now;
 	list_init(&the.resumed);
-	while (!list_is_empty(&now)) {
-		c = LIST_FIRST(&now, struct conn, resumed);
-		conn_go_on(c);
-		if (c->unread && c->state < CONN_ENDED && c->pause == 0)
-			conn_ready(c);
-	}
+	while (!list_is_empty(&now))
+		conn_serve(LIST_FIRST(&now, struct conn, resumed));
 	return !list_is_empty(&the.resumed);
 }
 

@@ -136,8 +136,9 @@ void conn_enter(struct conn *c, enum conn_state s);
 void conn_pause(struct conn *c, unsigned why);
 void conn_resume(struct conn *c, unsigned why); /* goes on with what is buffered */
 void conn_dirty(struct conn *c);                /* has output: flush after this turn */
-bool
-conn_flush_all(void); /* after the rings' heads are stored; true: some ended, take another turn */
+bool conn_flush_all(void); /* after the rings' heads are stored; true: take another turn */
+/* Goes on at once with what has come from one that was resumed. */
+void conn_serve(struct conn *c);
 bool conn_turn(void); /* frees what ended, goes on with those that were resumed; true: more */
 const char *conn_name(const struct conn *c); /* for the log */
 uint64_t conn_token(const struct conn *c);   /* names it for conn_find_low(), for a short time */

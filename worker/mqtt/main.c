@@ -51,7 +51,9 @@ on_turn(void)
 static bool
 after_flush(void)
 {
-	return conn_flush_all();
+	bool more = publish_can_go_on();
+
+	return conn_flush_all() || more;
 }
 
 static void

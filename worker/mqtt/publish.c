@@ -70,8 +70,11 @@ static struct {
 	uint8_t *scratch; /* topic with mount point; forwarded properties */
 	size_t cap;
 	struct interest_turns turns;
-	uint64_t *held; /* conn_token() of who waits for room, in order; held_at is the first */
-	uint32_t nheld, held_at, held_cap; /* a power of two */
+	struct held_back {
+		uint64_t *token; /* conn_token() of who waits for room, in order; at is the first */
+		uint32_t n, at, cap; /* cap: a power of two */
+	} held[2];                   /* by enum publish_room: of the store's ring, of any other */
+	bool is_letting_on;
 } the;
 
 static bool publish_check(struct conn *c, struct publish *p);
@@ -97,8 +100,9 @@ static void route_persist(
 static bool
 serve_group(uint64_t group, const struct msg_view *v, const struct conn *from, struct delivered *d);
 static void again_add(struct msg *m, uint64_t group, unsigned hops);
-static bool held_grow(void);
+static bool held_grow(struct held_back *h);
 static bool let_on(void);
+static bool has_room(enum publish_room room);
 static void pass_on(const struct again *a);
 static unsigned picks_of(unsigned slot, uint64_t *groups);
 static void send_message(unsigned slot, const struct msg_view *v, const uint64_t *groups,
@@ -404,7 +408,9 @@ store(struct conn *c, const struct msg_view *v, const struct persist_part *part,
 	c->published = true;
 	if (sent == MESH_WAITS) {
 		slots_add(&out->waits, SLOT_PERSIST);
-		publish_hold(c);
+		publish_hold(c, PUBLISH_STORE);
+	} else if (the.held[PUBLISH_STORE].n > 0 && !the.is_letting_on) {
+		publish_hold(c, PUBLISH_STORE); /* behind those who have waited longer */
 	}
 	if (a == NULL)
 		return true;
@@ -726,64 +732,88 @@ again_add(struct msg *m, uint64_t group, unsigned hops)
 }
 
 void
-publish_hold(struct conn *c)
+publish_hold(struct conn *c, enum publish_room room)
 {
+	struct held_back *h = &the.held[room];
+
 	if (c->pause & PAUSE_PEER)
 		return;
-	if (the.nheld == the.held_cap && !held_grow()) {
+	if (h->n == h->cap && !held_grow(h)) {
 		conn_end(c, CNT_ends__memory, MQTT_QUOTA_EXCEEDED, "no memory to wait for room");
 		return;
 	}
-	the.held[(the.held_at + the.nheld++) & (the.held_cap - 1)] = conn_token(c);
+	h->token[(h->at + h->n++) & (h->cap - 1)] = conn_token(c);
 	conn_pause(c, PAUSE_PEER);
 }
 
 static bool
-held_grow(void)
+held_grow(struct held_back *h)
 {
-	uint32_t cap = the.held_cap > 0 ? 2 * the.held_cap : 64;
+	uint32_t cap = h->cap > 0 ? 2 * h->cap : 64;
 	uint64_t *more = malloc(cap * sizeof(*more));
 
 	if (more == NULL)
 		return false;
-	for (uint32_t i = 0; i < the.nheld; i++)
-		more[i] = the.held[(the.held_at + i) & (the.held_cap - 1)];
-	free(the.held);
-	the.held = more;
-	the.held_cap = cap;
-	the.held_at = 0;
+	for (uint32_t i = 0; i < h->n; i++)
+		more[i] = h->token[(h->at + i) & (h->cap - 1)];
+	free(h->token);
+	h->token = more;
+	h->cap = cap;
+	h->at = 0;
 	return true;
 }
 
-/* Those who were held back first go on first, as long as no ring is full. True: some do, next turn. */
+static bool
+has_room(enum publish_room room)
+{
+	if (room == PUBLISH_STORE)
+		return !mesh_waits(self.mesh, SLOT_PERSIST);
+	for (unsigned s = 0; s < SLOTS; s++)
+		if (mesh_waits(self.mesh, s))
+			return false;
+	return true;
+}
+
+/* Those who were held back first go on first, as long as there is room: publish_room() comes when there is again. True: some did. */
 static bool
 let_on(void)
 {
-	bool any = the.nheld > 0;
+	bool any = false;
 
-	if (!any)
-		return false;
-	for (unsigned s = 0; s < SLOTS; s++)
-		if (mesh_waits(self.mesh, s))
-			return false; /* publish_room() comes */
-	for (int n = 0; n < LET_ON && the.nheld > 0; n++) {
-		uint64_t token = the.held[the.held_at];
-		struct conn *c = conn_find_low((uint32_t)(token >> 32), (uint32_t)token);
+	the.is_letting_on = true;
+	for (enum publish_room room = 0; room <= PUBLISH_OTHERS; room++) {
+		struct held_back *h = &the.held[room];
 
-		the.held_at = (the.held_at + 1) & (the.held_cap - 1);
-		the.nheld--;
-		if (c == NULL)
-			continue;
-		conn_resume(c, PAUSE_PEER);
-		subscribe_more(c);
+		for (int n = 0; n < LET_ON && h->n > 0 && has_room(room); n++) {
+			uint64_t token = h->token[h->at];
+			struct conn *c = conn_find_low((uint32_t)(token >> 32), (uint32_t)token);
+
+			h->at = (h->at + 1) & (h->cap - 1);
+			h->n--;
+			any = true;
+			if (c == NULL)
+				continue;
+			conn_resume(c, PAUSE_PEER);
+			subscribe_more(c);
+			conn_serve(c);
+		}
 	}
+	the.is_letting_on = false;
 	return any;
+}
+
+bool
+publish_can_go_on(void)
+{
+	return (the.held[PUBLISH_STORE].n > 0 && has_room(PUBLISH_STORE)) ||
+	    (the.held[PUBLISH_OTHERS].n > 0 && has_room(PUBLISH_OTHERS));
 }
 
 bool
 publish_turn(void)
 {
 	struct again *a, *list = the.again;
+	bool more;
 
 	the.again = NULL;
 	while ((a = list) != NULL) {
@@ -792,7 +822,8 @@ publish_turn(void)
 		msg_unref(&a->msg);
 		free(a);
 	}
-	return let_on() | (the.again != NULL);
+	more = let_on();
+	return more || the.again != NULL;
 }
 
 /* A process with members other than this one, each in its turn; this one: there is none. */
@@ -1012,7 +1043,7 @@ send_message(unsigned slot, const struct msg_view *v, const uint64_t *groups, un
 	case MESH_WAITS:
 		slots_add(&out->waits, slot);
 		if (from != NULL)
-			publish_hold(from);
+			publish_hold(from, PUBLISH_OTHERS);
 		/* fall through */
 	case MESH_SENT:
 		out->elsewhere = true;
@@ -1098,7 +1129,8 @@ publish_fini(void)
 		msg_unref(&a->msg);
 		free(a);
 	}
-	free(the.held);
+	free(the.held[PUBLISH_STORE].token);
+	free(the.held[PUBLISH_OTHERS].token);
 	free(the.scratch);
 }
 

@@ -22,9 +22,12 @@ void publish_stored(const struct rec_stored *r);
 void publish_released(const struct rec_stored *r);
 /* A message that a member of a group could not finish: to another member, at the end of this turn. Takes a reference of its own. */
 void publish_again(struct msg *m, uint64_t group);
-/* A ring that it fills is full: it is not read until there is room, behind those who have waited longer. */
-void publish_hold(struct conn *c);
+/* A ring that it fills is full, the store's or another: it is not read until there is room, behind those who have waited longer. */
+enum publish_room { PUBLISH_STORE, PUBLISH_OTHERS };
+void publish_hold(struct conn *c, enum publish_room room);
 bool publish_turn(void);
+bool
+publish_can_go_on(void); /* since the rings were flushed there is room for somebody who is held */
 void publish_room(unsigned
 	slot); /* the ring to it has room again, or it is gone: acknowledge what waited for it */
 void publish_fini(void);

@@ -622,7 +622,7 @@ to_persist(struct conn *c, unsigned type, const struct iovec *iov, int n)
 	enum mesh_sent sent = mesh_send(self.mesh, SLOT_PERSIST, type, iov, n);
 
 	if (sent == MESH_WAITS || sent == MESH_FULL)
-		publish_hold(c);
+		publish_hold(c, PUBLISH_STORE);
 	return sent;
 }
 

@@ -2,7 +2,7 @@
 
 #include "tests/lib/load.h"
 
-enum { PUBLISHERS = 60, MESSAGES = 20, SIZE = 4000, PUBACK = 4, SETTLED = 20 };
+enum { PUBLISHERS = 200, MESSAGES = 20, SIZE = 4000, PUBACK = 4, SETTLED = 20 };
 
 static void
 wait_until_nothing_is_read(void)
@@ -27,7 +27,7 @@ SCENARIO(1, 2)
 	int persist;
 
 	broker_start("hang_timeout=120", "store_ring_size=65536", "overflow_size=1048576",
-	    "queue_max_messages=0", "queue_max_bytes=0");
+	    "queue_max_messages=0", "queue_max_bytes=0", "durability=memory", "sys_interval=0");
 	persist = broker_pid_of("persist/0");
 	sub = mq_connect(.id = "sub", .expiry = 1000);
 	check(mq_subscribe(sub, "t/#", 1) == 1);
