@@ -146,9 +146,9 @@ on_turn(void *arg)
 static int
 on_sleep(void *arg)
 {
-	(void)arg;
 	int most_ms = self.mesh != NULL ? mesh_sleep_begin(self.mesh) : -1;
 
+	(void)arg;
 	if (me.started && me.kind->before_sleep != NULL)
 		me.kind->before_sleep();
 	return most_ms;

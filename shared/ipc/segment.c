@@ -101,8 +101,6 @@ segment_create(
 	seg->gen = gen;
 	seg->nlinks = SLOTS;
 	seg->size = size;
-	seg->interest_off = interest_at();
-	seg->ring_off = rings_at();
 	seg->caps = caps;
 	seg->pid = (uint32_t)getpid();
 	for (unsigned i = 0; i < SLOTS; i++)

@@ -87,8 +87,7 @@ ring_cap(const struct ring_caps *c, unsigned from, unsigned to)
 
 struct segment {
 	uint32_t abi, slot, gen, nlinks;
-	uint64_t size, ring_off; /* rings: one behind the other, by slot */
-	uint64_t interest_off;
+	uint64_t size;
 	struct ring_caps caps;
 	uint32_t pid;
 	alignas(64) _Atomic uint64_t sleeps; /* odd: asleep. Counts up at both ends of a sleep */

@@ -774,7 +774,7 @@ has_room(enum publish_room room)
 	return true;
 }
 
-/* Those who were held back first go on first, as long as there is room: publish_room() comes when there is again. True: some did. */
+/* Those who were held back first go on first, as long as there is room; publish_can_go_on() tells when there is again. True: some did. */
 static bool
 let_on(void)
 {

@@ -820,7 +820,7 @@ has_page_room(struct conn *c)
 	    c->out.bytes + (c->pages + 1) * (uint64_t)page_bytes() <= self.conf.output_max_bytes;
 }
 
-/* Without room for the question, or for what it brings, it is asked when there is: publish_room(), subscribe_more(). */
+/* Without room for the question, or for what it brings, it is asked when there is: publish_hold(), subscribe_more(). */
 static void
 get_page(struct retain_get *g)
 {
