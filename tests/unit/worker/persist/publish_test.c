@@ -279,6 +279,40 @@ our_own_messages_go_to_workers_that_want_them(void)
 	fake_stop();
 }
 
+/* Two groups of a topic, each with members in the same two workers: a message for one moves the other on, too. */
+static void
+each_group_has_its_own_turn(void)
+{
+	struct msg_view v = { .topic = span_str("t"), .payload = span_str("p"), .qos = 1 };
+	unsigned got[2][2] = { { 0 } }; /* by worker and group */
+
+	fake_start();
+	for (unsigned i = 0; i < 4; i++)
+		fake.group[i] = (struct fake_group){ i / 2, { 42 + i % 2, 1, 0 } };
+	fake.ngroups = 4;
+	for (int i = 0; i < 10; i++)
+		publish_own(&v, NULL);
+	for (unsigned slot = 0; slot < 2; slot++) {
+		const struct sent *s;
+
+		while ((s = next(slot, REC_FWD)) != NULL) {
+			struct rec_msg m;
+
+			memcpy(&m, s->body, sizeof(m));
+			for (unsigned i = 0; i < m.ngroups; i++) {
+				uint64_t group;
+
+				memcpy(
+				    &group, s->body + sizeof(m) + i * sizeof(group), sizeof(group));
+				got[slot][group - 42]++;
+			}
+		}
+	}
+	for (unsigned i = 0; i < 4; i++)
+		CU_ASSERT_EQUAL(got[i / 2][i % 2], 5);
+	fake_stop();
+}
+
 UNIT_MAIN("worker/persist/publish", TEST(records_that_cannot_be_are_refused),
     TEST(a_qos_2_message_is_taken_once_until_released),
     TEST(what_a_dead_persist_had_not_given_back_is_read_again),
@@ -287,4 +321,4 @@ UNIT_MAIN("worker/persist/publish", TEST(records_that_cannot_be_are_refused),
     TEST(overlapping_subscriptions_bring_one_copy), TEST(subscribing_again_replaces_the_options),
     TEST(unsubscribing_ends_it), TEST(no_local_keeps_a_message_from_its_publisher),
     TEST(retain_is_passed_on_as_published_only_if_asked_for), TEST(qos_is_upgraded_if_configured),
-    TEST(our_own_messages_go_to_workers_that_want_them))
+    TEST(our_own_messages_go_to_workers_that_want_them), TEST(each_group_has_its_own_turn))
