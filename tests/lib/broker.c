@@ -10,6 +10,8 @@
 
 #include "tests/lib/scenario.h"
 
+#define RESTS 40 /* polls that a counter has not changed in */
+
 struct broker broker;
 
 static int64_t *moved;
@@ -291,6 +293,21 @@ broker_counter(const char *name)
 	n = (long)json_integer_value(v);
 	json_decref(j);
 	return n;
+}
+
+void
+broker_counter_rests(const char *name)
+{
+	long last = -1;
+	int same = 0;
+
+	while (same < RESTS) {
+		long now = broker_counter(name);
+
+		same = now == last && now > 0 ? same + 1 : 0;
+		last = now;
+		nap();
+	}
 }
 
 void

@@ -82,6 +82,8 @@ int broker_pid_of(const char *title); /* 0: not there */
 int broker_generation(const char *title);
 bool broker_is(const char *title, const char *state); /* as status has it */
 long broker_counter(const char *name);                /* of all processes */
+void
+broker_counter_rests(const char *name); /* until it has begun and then not changed for many polls */
 void broker_kill(const char *title, int sig);
 void broker_kill_all(void);   /* at once; broker_start() again then, which has another port */
 void broker_wait_ready(void); /* all processes */

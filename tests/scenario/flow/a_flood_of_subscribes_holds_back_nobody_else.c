@@ -8,7 +8,6 @@
 #define N 8000
 #define TOPIC 200
 #define LEVELS 13 /* of one letter, before a long one: as many filters match it as there are bits */
-#define SAME 40   /* polls that a counter has not changed in */
 
 static char topic[TOPIC + 1];
 
@@ -48,21 +47,6 @@ flood(struct mq *m)
 	return pid;
 }
 
-static void
-wait_until_nothing_is_read(void)
-{
-	long last = -1;
-	int same = 0;
-
-	while (same < SAME) {
-		long now = broker_counter("subscribes");
-
-		same = now == last && now > 0 ? same + 1 : 0;
-		last = now;
-		nap();
-	}
-}
-
 SCENARIO(1)
 {
 	int persist, status, acks = 0, messages = 0;
@@ -80,7 +64,7 @@ SCENARIO(1)
 	persist = broker_pid_of("persist/0");
 	check(kill(persist, SIGSTOP) == 0);
 	writer = flood(m);
-	wait_until_nothing_is_read();
+	broker_counter_rests("subscribes");
 	other = mq_open(broker.port);
 	mq_hex(other, "10 0d 0004 4d515454 04 02 003c 0001 6f");
 	check(kill(persist, SIGCONT) == 0);
